@@ -1,0 +1,194 @@
+"""Labelled real images: the whole set as one uint8 tensor on one device, sorted by class."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from condense.errors import CondenseError
+from condense.randomness import Device, generator
+
+
+@dataclass(frozen=True)
+class ClassBatches:
+    """Real images drawn class by class: `indices` int64 (sum of counts,), class-major; `counts` images for each class."""
+
+    indices: Tensor
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images with labels, sorted by class (stable, so the order within a class is the order of the source).
+
+    pixels: uint8 (N, C, H, W); labels: int64 (N,) ascending, each class 0 .. len(class_names)-1 at least once;
+    mean, std: per channel, of pixels scaled to [0, 1] (published values where the field has agreed on some).
+    Build it with `LabelledImages.from_arrays`, which sorts and checks.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    name: str = "images"
+    _cache: dict = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def from_arrays(
+        pixels: Tensor,
+        labels: Tensor,
+        class_names: Sequence[str] | None = None,
+        *,
+        name: str = "images",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        need_every_class: bool = True,
+    ) -> "LabelledImages":
+        """Checks, sorts by class and completes (class names '0', '1', ...; mean and std measured when not given).
+
+        Raises `CondenseError` for a wrong dtype or shape, labels out of range, or a class without any image.
+        """
+        if pixels.dtype != torch.uint8 or pixels.dim() != 4 or pixels.shape[1] not in (1, 3):
+            raise CondenseError(
+                f"{name}: images must be uint8 (N, C, H, W) with 1 or 3 channels, not {pixels.dtype} {tuple(pixels.shape)}."
+            )
+        if len(pixels) == 0:
+            raise CondenseError(f"{name}: there are no images.")
+        labels = _checked_labels(labels, len(pixels), class_names, name)
+        names = tuple(class_names) if class_names is not None else tuple(map(str, range(int(labels.max()) + 1)))
+        counts = torch.bincount(labels, minlength=len(names))
+        if need_every_class and (counts == 0).any():
+            missing = [names[index] for index in (counts == 0).nonzero().flatten().tolist()]
+            raise CondenseError(f"{name}: no image of class {', '.join(missing)}; every class needs at least one.")
+        order = labels.argsort(stable=True)
+        pixels = pixels[order].contiguous()
+        measured_mean, measured_std = _channel_statistics(pixels) if mean is None or std is None else (mean, std)
+        return LabelledImages(
+            pixels, labels[order], names, tuple(mean or measured_mean), tuple(std or measured_std), name
+        )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def device(self) -> torch.device:
+        """Where pixels and labels lie."""
+        return self.pixels.device
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """The number of images of each class."""
+        return tuple(torch.bincount(self.labels, minlength=self.classes).tolist())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over shape, pixels, labels and class names: equal exactly when the sorted data are equal."""
+        digest = hashlib.sha256(repr((tuple(self.pixels.shape), self.class_names)).encode())
+        digest.update(self.pixels.cpu().numpy().data)
+        digest.update(self.labels.cpu().numpy().data)
+        return digest.hexdigest()
+
+    def to(self, device: Device) -> "LabelledImages":
+        """The same images on another device."""
+        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device), _cache={})
+
+    def inputs(self, indices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Normalised images, (value/255 - mean) / std, of `indices` (any shape S): (S, C, H, W) in `dtype`."""
+        scale, shift = self._affine(dtype)
+        return torch.addcmul(shift, self.pixels[indices].to(dtype), scale)
+
+    def _affine(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Scale and shift (C, 1, 1) that take a byte to its normalised value."""
+        if dtype not in self._cache:
+            mean, std = (torch.tensor(v, dtype=torch.float64)[:, None, None] for v in (self.mean, self.std))
+            self._cache[dtype] = tuple(v.to(self.device, dtype) for v in (1 / (255 * std), -mean / std))
+        return self._cache[dtype]
+
+    def draw_class_batches(self, size: int, random: torch.Generator) -> ClassBatches:
+        """Up to `size` images of every class, uniformly without replacement, in one operation for all classes.
+
+        Every image gets a random key; the `size` largest keys of a class are its draw. A class with fewer images is used
+        whole, as in the published code. `random` must be on the images' device.
+        """
+        counts = torch.tensor(self.counts, device=self.device)
+        first = counts.cumsum(0) - counts
+        widest = max(self.counts)
+        keys = torch.rand(self.classes, widest, generator=random, device=self.device)
+        keys.masked_fill_(torch.arange(widest, device=self.device) >= counts[:, None], -1.0)
+        keys, offsets = keys.topk(min(size, widest), dim=1)
+        drawn = (first[:, None] + offsets)[keys >= 0]
+        return ClassBatches(drawn, tuple(min(size, count) for count in self.counts))
+
+    def subset(self, size: int, seed: int) -> "LabelledImages":
+        """A class-balanced subset of `size` images, drawn without replacement with `seed`.
+
+        Raises `CondenseError` when `size` is not a multiple of the number of classes or a class is too small.
+        """
+        each, left = divmod(size, self.classes)
+        if each < 1 or left:
+            raise CondenseError(
+                f"--train-size {size} cannot be balanced over the {self.classes} classes of {self.name}; "
+                f"a multiple of {self.classes} can."
+            )
+        if each > min(self.counts):
+            smallest = self.class_names[self.counts.index(min(self.counts))]
+            raise CondenseError(
+                f"--train-size {size} needs {each} images a class, but class {smallest} of {self.name} has "
+                f"{min(self.counts)}; at most {min(self.counts) * self.classes} are possible."
+            )
+        random = generator(seed, "train subset", device=self.device)
+        chosen = self.draw_class_batches(each, random).indices.sort().values
+        return replace(self, pixels=self.pixels[chosen], labels=self.labels[chosen], _cache={})
+
+
+def _checked_labels(labels: Tensor, images: int, class_names: Sequence[str] | None, name: str) -> Tensor:
+    if labels.shape != (images,) or labels.is_floating_point():
+        raise CondenseError(
+            f"{name}: labels must be whole numbers, one for each of the {images} images, not {labels.dtype} {tuple(labels.shape)}."
+        )
+    labels = labels.long()
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or (class_names is not None and high >= len(class_names)):
+        allowed = f"0 to {len(class_names) - 1}" if class_names is not None else "0 or more"
+        raise CondenseError(f"{name}: labels run from {low} to {high}, but must be {allowed}.")
+    return labels
+
+
+def _channel_statistics(pixels: Tensor) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values)."""
+    means, stds = [], []
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    for channel in pixels.transpose(0, 1):
+        weights = torch.bincount(channel.flatten().int().cpu(), minlength=256).double() / channel.numel()
+        mean = (weights * levels).sum()
+        means.append(float(mean))
+        stds.append(max(float((weights * (levels - mean) ** 2).sum().sqrt()), 1 / 255))
+    return means, stds
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A named pair of training and test images with the same classes, shape and normalisation."""
+
+    name: str
+    train: LabelledImages
+    test: LabelledImages
+
+    def to(self, device: Device) -> "DataSet":
+        """The same set on another device."""
+        return DataSet(self.name, self.train.to(device), self.test.to(device))
