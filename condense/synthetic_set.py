@@ -43,7 +43,7 @@ class Provenance:
     device: str
     precision: str
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 _PROVENANCE = TypeAdapter(Provenance)
