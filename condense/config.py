@@ -1,0 +1,126 @@
+"""Configurations: typed, frozen, checked all at once, and stored with every result."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from condense.errors import CondenseError, unknown_name
+from condense.networks import registry
+from condense.stage_c.distance import DISTANCES
+from condense.stage_c.loops import loops_for
+
+METHODS = {
+    "dc": "gradient matching (Zhao et al., ICLR 2021)",
+    "random": "real images drawn at random from each class: the baseline",
+}
+
+
+def one_of(kind: str, known: dict[str, Any]) -> AfterValidator:
+    """A check that a name is known, with the nearest match in its error."""
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(str(unknown_name(kind, name, known)))
+        return name
+
+    return AfterValidator(check)
+
+
+def _network(name: str) -> str:
+    try:
+        return registry.check_name(name)
+    except CondenseError as error:
+        raise ValueError(str(error)) from error
+
+
+NetworkName = Annotated[str, AfterValidator(_network)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """Stage C: which images to learn, and how."""
+
+    dataset: str = "digits"
+    """Name or path of the real images."""
+    network: NetworkName = "ConvNet"
+    """Network whose gradients are matched."""
+    ipc: AtLeastOne = 1
+    """Images per class."""
+    method: Annotated[str, one_of("method", METHODS)] = "dc"
+    """dc or random."""
+    init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] = "noise"
+    """Start from noise or from real images."""
+    distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
+    """Distance between gradients: ours, mse or cos."""
+    iterations: Annotated[int, Field(ge=0)] = 1000
+    """Iterations, each with a new network."""
+    outer_loop: AtLeastOne | None = None
+    """Image updates an iteration; by default what is published for --ipc."""
+    inner_loop: Annotated[int, Field(ge=0)] | None = None
+    """Passes of network training between image updates; by default what is published for --ipc."""
+    image_learning_rate: Positive | None = None
+    """Learning rate of the images; by default 0.1, and 0.01 with the MLP."""
+    image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Momentum of the images."""
+    network_learning_rate: Positive = 0.01
+    """Learning rate of the network between image updates."""
+    real_batch: AtLeastOne = 256
+    """Real images a class and step."""
+    train_size: AtLeastOne | None = None
+    """Use a class-balanced subset of this many real images."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of every random draw."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def resolved(self) -> "LearnConfig":
+        """The same with every default that depends on another value filled in."""
+        outer, inner = loops_for(self.ipc)
+        return replace(
+            self,
+            outer_loop=self.outer_loop or outer,
+            inner_loop=inner if self.inner_loop is None else self.inner_loop,
+            image_learning_rate=self.image_learning_rate or (0.01 if self.network == "MLP" else 0.1),
+        )
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Stage T: which networks to train on a set, and how."""
+
+    network: tuple[NetworkName, ...] = ()
+    """Networks to train; by default the one the set was learned with."""
+    protocol: Literal["published", "report"] = "published"
+    """Recipe of training: published (the authors' code) or report (plain SGD, 300 epochs)."""
+    seeds: AtLeastOne = 20
+    """Number of networks, seeds 0, 1, ..."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+Config = TypeVar("Config")
+
+
+def checked(kind: type[Config], values: dict[str, Any], where: str = "") -> Config:
+    """A configuration from plain values; raises `CondenseError` with all that is wrong, each with its path and value."""
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise CondenseError("\n".join(_sentence(detail, where, kind) for detail in error.errors())) from error
+
+
+def _sentence(detail: Any, where: str, kind: type) -> str:
+    """One error of pydantic's as a sentence with path, value and what is allowed."""
+    path = ".".join([*([where] if where else []), *(str(part) for part in detail["loc"])])
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{path}: {unknown_name('setting', str(detail['loc'][-1]), [f.name for f in fields(kind)])}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}" if "nknown" in message else f"{path} = {detail['input']!r}: {message}."
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain JSON values."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}

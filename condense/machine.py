@@ -1,0 +1,74 @@
+"""The machine: devices, threads, memory, the compiler."""
+
+import os
+import resource
+import shutil
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+
+import torch
+
+from condense.errors import CondenseError
+
+
+def choose_device(name: str) -> torch.device:
+    """'auto' (a CUDA device when there is one, else the CPU), 'cpu', 'cuda' or 'cuda:<index>'.
+
+    Raises `CondenseError` for anything else, or a device that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+        raise CondenseError(f"Unknown device '{name}'. Known: auto, cpu, cuda, cuda:0, cuda:1, ...")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise CondenseError(f"Device '{name}' is not there: PyTorch sees {found or 'no'} CUDA device{'s' * (found != 1)}.")
+    return torch.device(name)
+
+
+def set_threads(threads: int | None) -> int:
+    """Sets (when given) and returns the number of CPU threads computing runs on."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def describe(device: torch.device) -> str:
+    """The device's kind, and a GPU's model."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Peak memory so far: of the GPU's allocator, or resident in this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@cache
+def has_compiler() -> bool:
+    """Whether torch.compile finds a C++ compiler for CPU code."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+
+
+def now() -> str:
+    """The time in UTC, to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a result's cost depends on, recorded with it."""
+
+    device: str
+    threads: int
+    started_at: str
+
+    @staticmethod
+    def of(device: torch.device) -> "Surroundings":
+        """As they are now."""
+        return Surroundings(describe(device), torch.get_num_threads(), now())

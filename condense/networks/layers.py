@@ -1,0 +1,280 @@
+"""The layers networks are made of: immutable descriptions, applied as pure functions of (parameters, input).
+
+A layer knows the shape it turns (C, H, W) into, the parameters it needs (with PyTorch's default initialisation) and
+how to compute its output. Nothing is stored in a layer, and nothing is changed in place, so that `torch.func`
+transforms, stacking over seeds and compilation all apply.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Shape = tuple[int, int, int]
+Tensors = dict[str, Tensor]
+
+RUNNING_MOMENTUM = 0.1
+"""Weight of the newest batch in BatchNorm's running statistics (PyTorch's default)."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """A parameter's name, shape, and start: uniform in [-bound, bound], or `value` when bound is None."""
+
+    name: str
+    shape: tuple[int, ...]
+    bound: float | None = None
+    value: float = 0.0
+
+
+@dataclass
+class Pass:
+    """What one forward pass needs beside parameters and input, and the running statistics it leaves behind.
+
+    statistics: BatchNorm's running mean and variance by name; train: batch statistics are used (and the running ones
+    updated in `new_statistics`) and dropout is on; generator: for dropout.
+    """
+
+    statistics: Tensors
+    train_norm: bool
+    train_dropout: bool
+    generator: torch.Generator | None = None
+    new_statistics: Tensors = field(default_factory=dict)
+
+
+class Layer:
+    """A layer without parameters; subclasses override what they have."""
+
+    def output(self, shape: Shape) -> Shape:
+        """The output's (C, H, W) for an input of `shape`."""
+        return shape
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        """The trainable parameters, given the input's shape."""
+        return iter(())
+
+    def running_statistics(self) -> Iterator[ParameterSpec]:
+        """BatchNorm's running statistics."""
+        return iter(())
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Multiplications of weights in the forward pass of one image."""
+        return 0
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        """The output (N, ...) for an input (N, ...)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Convolution: weight OIHW and bias U(-b, b) with b = 1/sqrt(fan-in), PyTorch's default."""
+
+    name: str
+    channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+
+    def output(self, shape: Shape) -> Shape:
+        height, width = ((side + 2 * self.padding - self.kernel) // self.stride + 1 for side in shape[1:])
+        return self.channels, height, width
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        bound = (shape[0] * self.kernel**2) ** -0.5
+        yield ParameterSpec(f"{self.name}.weight", (self.channels, shape[0], self.kernel, self.kernel), bound)
+        if self.bias:
+            yield ParameterSpec(f"{self.name}.bias", (self.channels,), bound)
+
+    def multiply_adds(self, shape: Shape) -> int:
+        channels, height, width = self.output(shape)
+        return channels * height * width * shape[0] * self.kernel**2
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        bias = parameters[f"{self.name}.bias"] if self.bias else None
+        return F.conv2d(x, parameters[f"{self.name}.weight"], bias, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """Fully connected layer on flattened features: one row of the weight an output unit."""
+
+    name: str
+    units: int
+
+    def output(self, shape: Shape) -> Shape:
+        return self.units, 1, 1
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        inputs = shape[0] * shape[1] * shape[2]
+        yield ParameterSpec(f"{self.name}.weight", (self.units, inputs), inputs**-0.5)
+        yield ParameterSpec(f"{self.name}.bias", (self.units,), inputs**-0.5)
+
+    def multiply_adds(self, shape: Shape) -> int:
+        return self.units * shape[0] * shape[1] * shape[2]
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        return F.linear(x.flatten(1), parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"])
+
+
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Group normalisation over `groups` groups of channels, affine; groups = channels is instance normalisation."""
+
+    name: str
+    groups: int
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        yield ParameterSpec(f"{self.name}.weight", shape[:1], value=1.0)
+        yield ParameterSpec(f"{self.name}.bias", shape[:1])
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        return F.group_norm(x, self.groups, parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"])
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Layer normalisation over (C, H, W); its affine is 3-D, so it counts in the gradient distance."""
+
+    name: str
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        yield ParameterSpec(f"{self.name}.weight", shape, value=1.0)
+        yield ParameterSpec(f"{self.name}.bias", shape)
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"]
+        return F.layer_norm(x, x.shape[1:], weight, bias)
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Batch normalisation, affine: batch statistics in training, running ones otherwise."""
+
+    name: str
+    channels: int
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        yield ParameterSpec(f"{self.name}.weight", (self.channels,), value=1.0)
+        yield ParameterSpec(f"{self.name}.bias", (self.channels,))
+
+    def running_statistics(self) -> Iterator[ParameterSpec]:
+        yield ParameterSpec(f"{self.name}.mean", (self.channels,))
+        yield ParameterSpec(f"{self.name}.variance", (self.channels,), value=1.0)
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"]
+        names = f"{self.name}.mean", f"{self.name}.variance"
+        mean, variance = (run.statistics[name] for name in names)
+        if not run.train_norm:
+            return F.batch_norm(x, mean, variance, weight, bias, training=False)
+        # The running variance takes the unbiased estimate, the normalisation the biased one, as in PyTorch.
+        batch = x.detach().mean((0, 2, 3)), x.detach().var((0, 2, 3))
+        for name, old, new in zip(names, (mean, variance), batch, strict=True):
+            run.new_statistics[name] = (1 - RUNNING_MOMENTUM) * old + RUNNING_MOMENTUM * new
+        return F.batch_norm(x, None, None, weight, bias, training=True)
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An elementwise function: relu, sigmoid, leaky (slope .01) or swish, x * sigmoid(x)."""
+
+    kind: str
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        functions = {"relu": F.relu, "sigmoid": torch.sigmoid, "leaky": F.leaky_relu, "swish": F.silu}
+        return functions[self.kind](x)
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """Maximum ('max') or average ('avg') pooling without padding."""
+
+    kind: str
+    kernel: int = 2
+    stride: int = 2
+
+    def output(self, shape: Shape) -> Shape:
+        height, width = ((side - self.kernel) // self.stride + 1 for side in shape[1:])
+        return shape[0], height, width
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        function = F.max_pool2d if self.kind == "max" else F.avg_pool2d
+        return function(x, self.kernel, self.stride)
+
+
+@dataclass(frozen=True)
+class Resize(Layer):
+    """Bilinear resizing to a square, for networks that are defined at one image size."""
+
+    side: int
+
+    def output(self, shape: Shape) -> Shape:
+        return shape[0], self.side, self.side
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        return F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Dropout with probability one half, drawn from the pass's generator."""
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        if not run.train_dropout:
+            return x
+        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 0.5
+        return x * keep * 2
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """relu(main(x) + shortcut(x)); an empty shortcut is the identity."""
+
+    main: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...]
+
+    def output(self, shape: Shape) -> Shape:
+        for layer in self.main:
+            shape = layer.output(shape)
+        return shape
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        yield from parameters_of(self.main, shape)
+        yield from parameters_of(self.shortcut, shape)
+
+    def running_statistics(self) -> Iterator[ParameterSpec]:
+        for layer in self.main + self.shortcut:
+            yield from layer.running_statistics()
+
+    def multiply_adds(self, shape: Shape) -> int:
+        return multiply_adds_of(self.main, shape) + multiply_adds_of(self.shortcut, shape)
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        return F.relu(apply_layers(self.main, x, parameters, run) + apply_layers(self.shortcut, x, parameters, run))
+
+
+def parameters_of(layers: tuple[Layer, ...], shape: Shape) -> Iterator[ParameterSpec]:
+    """The parameters of layers in sequence."""
+    for layer in layers:
+        yield from layer.parameters(shape)
+        shape = layer.output(shape)
+
+
+def multiply_adds_of(layers: tuple[Layer, ...], shape: Shape) -> int:
+    """The multiply-adds of layers in sequence, for one image."""
+    total = 0
+    for layer in layers:
+        total += layer.multiply_adds(shape)
+        shape = layer.output(shape)
+    return total
+
+
+def apply_layers(layers: tuple[Layer, ...], x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+    """The output of layers in sequence."""
+    for layer in layers:
+        x = layer(x, parameters, run)
+    return x

@@ -1,0 +1,113 @@
+"""A network: a named sequence of layers for one image shape and number of classes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from condense.errors import CondenseError
+from condense.networks.layers import (
+    Dropout,
+    Layer,
+    ParameterSpec,
+    Pass,
+    Shape,
+    Tensors,
+    apply_layers,
+    multiply_adds_of,
+    parameters_of,
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers that turn images of `input_shape` (C, H, W) into `classes` logits: a pure function of its parameters."""
+
+    name: str
+    input_shape: Shape
+    classes: int
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        shape = self.input_shape
+        for layer in self.layers:
+            shape = layer.output(shape)
+            if min(shape) < 1:
+                raise CondenseError(
+                    f"{self.name} cannot take images of {self.input_shape[1]}x{self.input_shape[2]} pixels: "
+                    "nothing is left of them after its pooling layers. Use larger images or another network."
+                )
+
+    @cached_property
+    def specs(self) -> tuple[ParameterSpec, ...]:
+        """Name, shape and initialisation of every parameter, in order."""
+        return tuple(parameters_of(self.layers, self.input_shape))
+
+    @cached_property
+    def statistics_specs(self) -> tuple[ParameterSpec, ...]:
+        """The same for BatchNorm's running statistics; empty without BatchNorm."""
+        return tuple(spec for layer in self.layers for spec in layer.running_statistics())
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """The number of trainable scalars."""
+        return sum(torch.Size(spec.shape).numel() for spec in self.specs)
+
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one image's forward pass; training costs about three times as many."""
+        return multiply_adds_of(self.layers, self.input_shape)
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether running statistics exist."""
+        return bool(self.statistics_specs)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether training draws random numbers."""
+        return any(isinstance(layer, Dropout) for layer in self.layers)
+
+    def initial(self, random: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensors:
+        """Fresh parameters on the generator's device, distributed as PyTorch's default initialisation."""
+        return {spec.name: _draw(spec, random, dtype) for spec in self.specs}
+
+    def initial_statistics(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensors:
+        """BatchNorm's running statistics at the start: mean 0, variance 1."""
+        return {s.name: torch.full(s.shape, s.value, device=device, dtype=dtype) for s in self.statistics_specs}
+
+    def logits(
+        self,
+        parameters: Tensors,
+        x: Tensor,
+        statistics: Tensors | None = None,
+        *,
+        dropout: torch.Generator | None = None,
+    ) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W), BatchNorm using its running statistics.
+
+        Dropout is off unless a generator is given for it.
+        """
+        run = Pass(statistics or {}, train_norm=False, train_dropout=dropout is not None, generator=dropout)
+        return apply_layers(self.layers, x, parameters, run)
+
+    def train_logits(
+        self, parameters: Tensors, x: Tensor, statistics: Tensors, dropout: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensors]:
+        """Logits in training mode (BatchNorm on the batch's statistics) and the running statistics that follow."""
+        run = Pass(statistics, train_norm=True, train_dropout=dropout is not None, generator=dropout)
+        return apply_layers(self.layers, x, parameters, run), run.new_statistics
+
+    def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """(name, shape) of every parameter, in order."""
+        return ((spec.name, spec.shape) for spec in self.specs)
+
+
+def _draw(spec: ParameterSpec, random: torch.Generator, dtype: torch.dtype) -> Tensor:
+    if spec.bound is None:
+        return torch.full(spec.shape, spec.value, dtype=dtype, device=random.device)
+    # Drawn in float32 whatever the type, so that one seed gives one network in every precision.
+    drawn = torch.empty(spec.shape, device=random.device).uniform_(-spec.bound, spec.bound, generator=random)
+    return drawn.to(dtype)

@@ -1,0 +1,61 @@
+"""Networks by name."""
+
+from collections.abc import Callable
+from functools import partial
+
+from condense.errors import CondenseError, unknown_name
+from condense.networks import alexnet, resnet, small, vgg
+from condense.networks.convnet import convnet, parse_name
+from condense.networks.layers import Shape
+from condense.networks.network import Network
+
+_FIXED: dict[str, tuple[Callable[[Shape, int], Network], str]] = {
+    "MLP": (small.mlp, "two hidden layers of 128 units"),
+    "LeNet": (small.lenet, "LeNet with ReLU and max pooling, as published"),
+    "AlexNet": (alexnet.alexnet, "AlexNet for small images, as published"),
+    "AlexNetBN": (partial(alexnet.alexnet, batch_norm=True), "the same with BatchNorm"),
+    "VGG11": (vgg.vgg11, "VGG11 with instance norm"),
+    "VGG11BN": (partial(vgg.vgg11, norm_kind="batch"), "VGG11 with BatchNorm"),
+    "ResNet18": (resnet.resnet18, "ResNet18 with instance norm"),
+    "ResNet18BN": (partial(resnet.resnet18, norm_kind="batch"), "ResNet18 with BatchNorm"),
+    "ResNet18_AP": (partial(resnet.resnet18, average_pooling=True), "ResNet18 with average pooling for strides"),
+    "ResNet18BN_AP": (
+        partial(resnet.resnet18, norm_kind="batch", average_pooling=True),
+        "the same with BatchNorm, the ResNet of the published cross-architecture table",
+    ),
+    "lenet-classic": (small.lenet_classic, "LeNet-5 with sigmoid and average pooling (reproduction report)"),
+    "alexnet-classic": (alexnet.alexnet_classic, "the ImageNet AlexNet at 227 pixels (reproduction report)"),
+}
+_CONVNET = "3 blocks of 128 channels, instance norm, ReLU, average pooling; suffixes W, D, A*, *N, *P change them"
+
+
+def names() -> dict[str, str]:
+    """Every network's name and a line on it; ConvNet takes suffixes (see `condense.networks.convnet`)."""
+    return {"ConvNet": _CONVNET} | {name: text for name, (_, text) in _FIXED.items()}
+
+
+def check_name(name: str) -> str:
+    """The name itself; raises `CondenseError` with the nearest match when no network has it."""
+    if name in _FIXED or (options := parse_name(name)) is not None and _divisible(name, options.norm, options.width):
+        return name
+    raise unknown_name("network", name, names())
+
+
+def _divisible(name: str, norm: str, width: int) -> bool:
+    if norm == "group" and width % 4:
+        raise CondenseError(f"{name}: group norm uses 4 groups, so the width must be a multiple of 4, not {width}.")
+    return True
+
+
+def build(name: str, shape: Shape, classes: int) -> Network:
+    """The network of that name for images (C, H, W) and a number of classes.
+
+    Raises `CondenseError` for an unknown name or images the network cannot take.
+    """
+    check_name(name)
+    if shape[0] not in (1, 3):
+        raise CondenseError(f"{name} takes images with 1 or 3 channels, not {shape[0]}.")
+    options = parse_name(name)
+    if options is not None:
+        return convnet(name, shape, classes, options)
+    return _FIXED[name][0](shape, classes)

@@ -1,0 +1,125 @@
+"""Gradient matching as published: one class at a time, autograd's double backward, `torch.optim` for both updates.
+
+It draws from the same named generators as the fast path, so the two can be walked side by side.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from condense.config import LearnConfig
+from condense.data.images import LabelledImages
+from condense.networks.network import Network
+from condense.randomness import generator
+from condense.reference.networks import SeededDropout, load, module
+
+
+def layer_distance(synthetic: Tensor, real: Tensor) -> Tensor:
+    """The published distance of one parameter's gradients, case by case of its number of dimensions."""
+    if synthetic.dim() == 1:
+        return synthetic.new_zeros(())
+    if synthetic.dim() == 4:
+        rows = synthetic.shape[0]
+        synthetic, real = synthetic.reshape(rows, -1), real.reshape(rows, -1)
+    elif synthetic.dim() == 3:
+        synthetic, real = synthetic.reshape(synthetic.shape[0], -1), real.reshape(real.shape[0], -1)
+    total = synthetic.new_zeros(())
+    for a, b in zip(synthetic, real, strict=True):
+        total = total + 1 - torch.dot(a, b) / (a.norm() * b.norm() + 0.000001)
+    return total
+
+
+def gradient_distance(kind: str, synthetic: list[Tensor], real: list[Tensor]) -> Tensor:
+    """The distance of two lists of gradients, one entry a parameter."""
+    if kind == "ours":
+        return torch.stack([layer_distance(a, b) for a, b in zip(synthetic, real, strict=True)]).sum()
+    a = torch.cat([gradient.reshape(-1) for gradient in synthetic])
+    b = torch.cat([gradient.reshape(-1) for gradient in real])
+    if kind == "mse":
+        return ((a - b) ** 2).sum()
+    return 1 - (a * b).sum() / (a.norm() * b.norm() + 0.000001)
+
+
+def class_distance(net: nn.Module, kind: str, real: Tensor, synthetic: Tensor, label: int) -> Tensor:
+    """Distance between the gradients of the cross-entropy on real and on synthetic images of one class."""
+    parameters = list(net.parameters())
+    real_labels = torch.full((len(real),), label)
+    real_gradient = torch.autograd.grad(F.cross_entropy(net(real), real_labels), parameters)
+    synthetic_labels = torch.full((len(synthetic),), label)
+    loss = F.cross_entropy(net(synthetic), synthetic_labels)
+    synthetic_gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+    return gradient_distance(kind, list(synthetic_gradient), [g.detach() for g in real_gradient])
+
+
+class PlainGradientMatching:
+    """The published loop, on the CPU. `steps` yields after every outer step."""
+
+    def __init__(
+        self, config: LearnConfig, data: LabelledImages, network: Network, dtype: torch.dtype = torch.float64
+    ) -> None:
+        self.config, self.data, self.network, self.dtype = config.resolved(), data, network, dtype
+        self.labels = torch.arange(data.classes).repeat_interleave(config.ipc)
+
+    def steps(self) -> Iterator[tuple[float, Tensor, nn.Module]]:
+        """(sum of class distances, images after the update, network after its training) of every outer step."""
+        config = self.config
+        images = self._initial().requires_grad_()
+        assert config.image_learning_rate and config.outer_loop
+        optimiser = torch.optim.SGD([images], lr=config.image_learning_rate, momentum=config.image_momentum)
+        for iteration in range(config.iterations):
+            net = self._network(iteration)
+            for outer in range(config.outer_loop):
+                self._set_batch_norm(net, iteration, outer)
+                loss = self._loss(net, images, iteration, outer)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                if outer < config.outer_loop - 1:
+                    self._train(net, images.detach(), iteration, outer)
+                yield float(loss.detach()), images.detach().clone(), net
+
+    def _initial(self) -> Tensor:
+        random = generator(self.config.seed, "initial images")
+        if self.config.init == "real":
+            return self.data.inputs(self.data.draw_class_batches(self.config.ipc, random).indices, self.dtype)
+        return torch.randn((len(self.labels), *self.data.shape), generator=random).to(self.dtype)
+
+    def _network(self, iteration: int) -> nn.Module:
+        parameters = self.network.initial(generator(self.config.seed, "network", iteration), self.dtype)
+        return load(module(self.network.name, self.data.shape, self.data.classes), parameters).train()
+
+    def _set_batch_norm(self, net: nn.Module, iteration: int, outer: int) -> None:
+        norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+        if norms:
+            net.train()
+            drawn = self.data.draw_class_batches(16, generator(self.config.seed, "batch norm images", iteration, outer))
+            net(self.data.inputs(drawn.indices, self.dtype))
+            for layer in norms:
+                layer.eval()
+
+    def _loss(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> Tensor:
+        config = self.config
+        drawn = self.data.draw_class_batches(config.real_batch, generator(config.seed, "real batch", iteration, outer))
+        for layer in net.modules():
+            if isinstance(layer, SeededDropout):
+                layer.generator = (
+                    generator(config.seed, "dropout", iteration, outer) if layer.generator is None else layer.generator
+                )
+        loss = images.new_zeros(())
+        for label, indices in enumerate(drawn.indices.split(drawn.counts)):
+            synthetic = images[label * config.ipc : (label + 1) * config.ipc]
+            loss = loss + class_distance(net, config.distance, self.data.inputs(indices, self.dtype), synthetic, label)
+        return loss
+
+    def _train(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> None:
+        config = self.config
+        net.train()
+        optimiser = torch.optim.SGD(net.parameters(), lr=config.network_learning_rate)
+        order = generator(config.seed, "inner loop order", iteration, outer)
+        for _ in range(config.inner_loop or 0):
+            for indices in torch.randperm(len(images), generator=order).split(256):
+                optimiser.zero_grad()
+                F.cross_entropy(net(images[indices]), self.labels[indices]).backward()
+                optimiser.step()

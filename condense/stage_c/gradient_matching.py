@@ -1,0 +1,155 @@
+"""Dataset condensation by gradient matching (Zhao et al., ICLR 2021, Algorithm 1, as in the authors' code).
+
+Every iteration draws a new network. Every outer step takes a batch of real images of each class, moves the synthetic images
+down the gradient of the summed distances, and, but for the last step, trains the network on the synthetic images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from condense.config import LearnConfig
+from condense.data.images import LabelledImages
+from condense.errors import RunFailed
+from condense.networks.layers import Tensors
+from condense.networks.network import Network
+from condense.randomness import generator
+from condense.stage_c.matching import GradientMatcher
+from condense.training.engine import MemberDraws, Members, train
+from condense.training.layout import Layout
+from condense.training.recipe import Recipe, Stage
+from condense.training.sources import TensorSource
+
+BATCH_NORM_IMAGES = 16
+"""Real images a class whose one forward pass sets BatchNorm's running statistics before each outer step."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands: all that the next outer step depends on, beside the configuration and the real images.
+
+    images, velocity: (N, C, H, W); iteration, outer: the step to do next; vector (P,), statistics: the network in mid-iteration
+    (unused at outer 0); losses: of finished iterations; pending: the sum of distances so far in this iteration.
+    """
+
+    images: Tensor
+    velocity: Tensor
+    vector: Tensor
+    statistics: Tensors = field(default_factory=dict)
+    iteration: int = 0
+    outer: int = 0
+    losses: tuple[float, ...] = ()
+    pending: float = 0.0
+
+
+class GradientMatching:
+    """Stage C for one resolved configuration, one set of real images and one network."""
+
+    def __init__(
+        self,
+        config: LearnConfig,
+        data: LabelledImages,
+        network: Network,
+        *,
+        compiled: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config, self.data, self.network, self.dtype = config, data, network, dtype
+        self.layout = Layout.of(network)
+        self.matcher = GradientMatcher(network, config.distance, data.device, compiled=compiled)
+        self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)
+        assert config.inner_loop is not None and config.image_learning_rate is not None  # resolved
+        self.inner_recipe = Recipe((Stage(config.inner_loop, config.network_learning_rate),), batch_size=256)
+        self._random: Callable[..., torch.Generator] = partial(generator, config.seed, device=data.device)
+
+    def start(self) -> State:
+        """The state before the first step: images from noise N(0, 1), or real images of each class."""
+        shape = (len(self.labels), *self.data.shape)
+        if self.config.init == "real":
+            drawn = self.data.draw_class_batches(self.config.ipc, self._random("initial images"))
+            images = self.data.inputs(drawn.indices, self.dtype)
+        else:
+            images = torch.randn(shape, generator=generator(self.config.seed, "initial images")).to(
+                self.data.device, self.dtype
+            )
+        return State(images, torch.zeros_like(images), images.new_empty(0))
+
+    def advance(self, state: State) -> State:
+        """One outer step, with the training of the network that follows it."""
+        vector, statistics = (state.vector, state.statistics) if state.outer else self._new_network(state.iteration)
+        step = state.iteration, state.outer
+        if self.network.has_batch_norm:
+            statistics = self.refreshed_statistics(vector, statistics, step)
+        distance, gradient = self.image_gradient(vector, statistics, state.images, step)
+        velocity = self.config.image_momentum * state.velocity + gradient
+        images = state.images - (self.config.image_learning_rate or 0) * velocity
+        pending = state.pending + distance
+        if state.outer + 1 == self.config.outer_loop:
+            loss = pending / (self.data.classes * self.config.outer_loop)
+            _check_finite(loss, images, state)
+            return State(images, velocity, vector[:0], iteration=state.iteration + 1, losses=(*state.losses, loss))
+        _check_finite(pending, images, state)
+        vector, statistics = self.inner_training(vector, statistics, images, step)
+        return replace(
+            state,
+            images=images,
+            velocity=velocity,
+            vector=vector,
+            statistics=statistics,
+            outer=state.outer + 1,
+            pending=pending,
+        )
+
+    def _new_network(self, iteration: int) -> tuple[Tensor, Tensors]:
+        parameters = self.network.initial(generator(self.config.seed, "network", iteration), self.dtype)
+        statistics = self.network.initial_statistics(self.data.device, self.dtype)
+        return self.layout.flatten(parameters).to(self.data.device), statistics
+
+    def refreshed_statistics(self, vector: Tensor, statistics: Tensors, step: tuple[int, int]) -> Tensors:
+        """BatchNorm's running statistics after one training-mode pass of 16 real images a class.
+
+        The published quirk: PyTorch's momentum makes them 0.9 old + 0.1 of that batch, so at the first outer step of a new
+        network they are still mostly mean 0 and variance 1. The distances then use them frozen.
+        """
+        drawn = self.data.draw_class_batches(BATCH_NORM_IMAGES, self._random("batch norm images", *step))
+        x = self.data.inputs(drawn.indices, self.dtype)
+        with torch.no_grad():
+            return self.network.train_logits(self.layout.views(vector), x, statistics)[1]
+
+    def image_gradient(
+        self, vector: Tensor, statistics: Tensors, images: Tensor, step: tuple[int, int]
+    ) -> tuple[float, Tensor]:
+        """Sum over classes of the distance between real and synthetic gradients, and its gradient (N, C, H, W)."""
+        parameters = self.layout.views(vector)
+        drawn = self.data.draw_class_batches(self.config.real_batch, self._random("real batch", *step))
+        dropout = self._random("dropout", *step) if self.network.has_dropout else None
+        total, gradients = images.new_zeros(()), []
+        parts = zip(drawn.indices.split(drawn.counts), images.split(self.config.ipc), strict=True)
+        for label, (real, synthetic) in enumerate(parts):
+            real_gradient = self.matcher.real_gradient(
+                parameters, statistics, self.data.inputs(real, self.dtype), label, dropout
+            )
+            distance, gradient = self.matcher.match(parameters, statistics, synthetic, label, real_gradient, dropout)
+            total = total + distance
+            gradients.append(gradient)
+        return float(total), torch.cat(gradients)
+
+    def inner_training(
+        self, vector: Tensor, statistics: Tensors, images: Tensor, step: tuple[int, int]
+    ) -> tuple[Tensor, Tensors]:
+        """The network after `inner_loop` passes of plain SGD over the synthetic images."""
+        members = Members(vector[None], {name: value[None] for name, value in statistics.items()})
+        draws = [MemberDraws.of(self.config.seed, "inner loop", *step, device=self.data.device)]
+        trained = train(self.network, members, TensorSource(images, self.labels), self.inner_recipe, draws)
+        return trained.vector[0], {name: value[0] for name, value in trained.statistics.items()}
+
+
+def _check_finite(loss: float, images: Tensor, state: State) -> None:
+    if not (torch.isfinite(torch.tensor(loss)) and torch.isfinite(images).all()):
+        raise RunFailed(
+            f"Stage C stopped at iteration {state.iteration + 1}, outer step {state.outer + 1}: the matching loss or the images "
+            "are no longer finite. Try a smaller image learning rate."
+        )

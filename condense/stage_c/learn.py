@@ -1,0 +1,183 @@
+"""Stage C from configuration and real images to a synthetic set and its record."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from condense.config import LearnConfig, as_dict
+from condense.data.images import LabelledImages
+from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.machine import Surroundings, has_compiler, peak_memory_bytes
+from condense.networks.network import Network
+from condense.networks.registry import build
+from condense.records import Record
+from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from condense.stage_c.gradient_matching import GradientMatching, State
+from condense.stage_c.selection import random_selection
+from condense.synthetic_set import Provenance, SyntheticSet
+from condense.versions import CODE_VERSION, library_versions
+
+CHECKPOINT_SECONDS = 60.0
+COMPILE_FROM = 3e13
+"""Multiply-adds on real images from which compiling (about half a minute) is repaid."""
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What stage C gives: the set, and the record of how it came about."""
+
+    set: SyntheticSet
+    record: Record
+
+
+def learn(
+    config: LearnConfig,
+    data: LabelledImages,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    progress: Progress = lambda steps, total, loss: None,
+) -> Learned:
+    """Learns (method 'dc') or selects ('random') a synthetic set from real images.
+
+    checkpoint: where to keep the run's state (written every minute, and on Ctrl-C, SIGTERM or a loss that is not finite);
+    resume: continue from it if it is there; the result has the same bytes as a run that was never stopped.
+    progress is told (outer steps done, all outer steps, latest loss).
+    Raises `CondenseError` for a class with fewer images than `ipc` or a network that cannot take the images,
+    `RunFailed` when the loss is not finite, `Interrupted` on Ctrl-C or SIGTERM.
+    """
+    config = config.resolved()
+    network = build(config.network, data.shape, data.classes)
+    _check_classes(config, data)
+    surroundings = Surroundings.of(data.device)
+    if config.method == "random":
+        began = time.perf_counter()
+        images = random_selection(data, config.ipc, config.seed)
+        return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
+    compiled = uses_compiler(config, data, network)
+    run = _Run(config, data, GradientMatching(config, data, network, compiled=compiled), checkpoint)
+    state = run.finish(resume, progress)
+    images = state.images.float().cpu()
+    return _result(config, data, images, state.losses, run.seconds, surroundings, path="compiled" if compiled else "eager")
+
+
+def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -> bool:
+    """Whether torch.compile is used: long runs, where there is a compiler, on networks without dropout.
+
+    Depends on the configuration and the data alone, so that a resumed run takes the same path.
+    """
+    images = sum(min(count, config.real_batch) for count in data.counts)
+    work = network.multiply_adds * 3 * images * config.iterations * (config.outer_loop or 1)
+    return work >= COMPILE_FROM and not network.has_dropout and (data.device.type == "cuda" or has_compiler())
+
+
+def _check_classes(config: LearnConfig, data: LabelledImages) -> None:
+    smallest = min(data.counts)
+    if smallest < config.ipc and (config.method == "random" or config.init == "real"):
+        name = data.class_names[data.counts.index(smallest)]
+        raise CondenseError(
+            f"Class {name} of {data.name} has {smallest} images, fewer than the {config.ipc} images per class asked for."
+        )
+
+
+class _Run:
+    """The loop over outer steps, with its clock and checkpoints."""
+
+    def __init__(self, config: LearnConfig, data: LabelledImages, matching: GradientMatching, path: Path | None) -> None:
+        self.config, self.matching, self.path = config, matching, path
+        self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, "device": data.device.type}
+        self.device = data.device
+        self.seconds = 0.0
+
+    def finish(self, resume: bool, progress: Progress) -> State:
+        state = self._restored() if resume else self.matching.start()
+        outer_loop = self.config.outer_loop or 1
+        total = self.config.iterations * outer_loop
+        saved = mark = time.perf_counter()
+        try:
+            while state.iteration < self.config.iterations:
+                state = self.matching.advance(state)
+                now = time.perf_counter()
+                self.seconds, mark = self.seconds + now - mark, now
+                progress(state.iteration * outer_loop + state.outer, total, self._latest_loss(state))
+                if now - saved > CHECKPOINT_SECONDS:
+                    self._save(state)
+                    saved = now
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                f"Stopped at iteration {state.iteration} of {self.config.iterations}{self._kept(state)}"
+            ) from error
+        except RunFailed as error:
+            raise RunFailed(f"{error}{self._kept(state)}") from error
+        return state
+
+    def _restored(self) -> State:
+        if self.path is None or not self.path.exists():
+            return self.matching.start()
+        restored = load_checkpoint(self.path, self.identity, self.device)
+        self.seconds = restored.seconds
+        return restored.state
+
+    def _save(self, state: State) -> None:
+        if self.path is not None:
+            save_checkpoint(self.path, Checkpoint(state, self.seconds, self.identity))
+
+    def _kept(self, state: State) -> str:
+        if self.path is None:
+            return "."
+        self._save(state)
+        return f"; {self.path} keeps it, and the same command with --resume continues."
+
+    def _latest_loss(self, state: State) -> float:
+        if state.outer:
+            return state.pending / (state.outer * self.matching.data.classes)
+        return state.losses[-1]
+
+
+def _result(
+    config: LearnConfig,
+    data: LabelledImages,
+    images: Tensor,
+    losses: tuple[float, ...],
+    seconds: float,
+    surroundings: Surroundings,
+    path: str,
+) -> Learned:
+    labels = torch.arange(data.classes).repeat_interleave(config.ipc)
+    provenance = Provenance(
+        dataset=data.name,
+        dataset_fingerprint=data.fingerprint,
+        class_names=list(data.class_names),
+        mean=list(data.mean),
+        std=list(data.std),
+        images_per_class=config.ipc,
+        method=config.method,
+        network=config.network,
+        seed=config.seed,
+        iterations=len(losses),
+        config=as_dict(config),
+        code_version=CODE_VERSION,
+        library_versions=library_versions(),
+        device=data.device.type,
+        precision="fp32",
+    )
+    result = SyntheticSet(images.cpu().contiguous(), labels, provenance)
+    record = Record(
+        kind="learn",
+        config={**as_dict(config), "set": result.sha256, "path": path, "precision": "fp32"},
+        seeds=[],
+        accuracies=[],
+        wall_seconds=seconds,
+        peak_memory_bytes=peak_memory_bytes(data.device),
+        code_version=CODE_VERSION,
+        library_versions=library_versions(),
+        losses=list(losses),
+        **asdict(surroundings),
+    )
+    return Learned(result, record)
