@@ -63,13 +63,12 @@ class LabelledImages:
         counts = torch.bincount(labels, minlength=len(names))
         if need_every_class and (counts == 0).any():
             missing = [names[index] for index in (counts == 0).nonzero().flatten().tolist()]
-            raise CondenseError(f"{name}: no image of class {', '.join(missing)}; every class needs at least one.")
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise CondenseError(f"{name}: no image of class {', '.join(missing[:5])}{more}; every class needs at least one.")
         order = labels.argsort(stable=True)
         pixels = pixels[order].contiguous()
         measured_mean, measured_std = _channel_statistics(pixels) if mean is None or std is None else (mean, std)
-        return LabelledImages(
-            pixels, labels[order], names, tuple(mean or measured_mean), tuple(std or measured_std), name
-        )
+        return LabelledImages(pixels, labels[order], names, tuple(mean or measured_mean), tuple(std or measured_std), name)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -159,13 +158,18 @@ class LabelledImages:
 def _checked_labels(labels: Tensor, images: int, class_names: Sequence[str] | None, name: str) -> Tensor:
     if labels.shape != (images,) or labels.is_floating_point():
         raise CondenseError(
-            f"{name}: labels must be whole numbers, one for each of the {images} images, not {labels.dtype} {tuple(labels.shape)}."
+            f"{name}: labels must be whole numbers, one for each of the {images} images, "
+            f"not {labels.dtype} {tuple(labels.shape)}."
         )
     labels = labels.long()
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or (class_names is not None and high >= len(class_names)):
         allowed = f"0 to {len(class_names) - 1}" if class_names is not None else "0 or more"
         raise CondenseError(f"{name}: labels run from {low} to {high}, but must be {allowed}.")
+    if class_names is None and high >= images:  # found here, as counting so many classes could exhaust the memory
+        raise CondenseError(
+            f"{name}: labels run to {high}, but {images} images cannot fill so many classes; every class needs at least one."
+        )
     return labels
 
 

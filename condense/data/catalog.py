@@ -1,0 +1,68 @@
+"""The one door to real images: `load` takes the name of a published set, or a path."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from condense.data.images import DataSet
+from condense.errors import CondenseError, unknown_name
+
+FILE_SUFFIXES = (".mat", ".h5", ".hdf5", ".npz")
+_DIGITS = "digits"
+
+
+def load(name_or_path: str, *, data_root: Path | None = None, train_size: int | None = None, seed: int = 0) -> DataSet:
+    """The data set of that name (see `names`) or at that path (an image folder, `.mat`, `.npz`, `.h5`, `.hdf5`), on the CPU.
+
+    data_root: where published sets are looked for first, and downloaded to (else $CONDENSE_DATA, else the user's cache).
+    train_size: keep a class-balanced subset of so many training images, drawn with `seed`.
+    Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
+    """
+    data = _load(str(name_or_path), data_root)
+    return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
+
+
+def names(data_root: Path | None = None) -> dict[str, str]:
+    """Every name that `load` knows, with one line about it: what it shows, and where it lies on this machine."""
+    from condense.data.torchvision_sets import PUBLISHED_SETS, find
+
+    lines = {_DIGITS: "handwritten digits, 1,797 grey images of 8x8 enlarged to 28x28, 10 classes (comes with scikit-learn)"}
+    for name, published in PUBLISHED_SETS.items():
+        root = find(name, data_root)
+        lines[name] = f"{published.description} ({f'in {root}' if root else 'not here yet: downloaded when first used'})"
+    return lines
+
+
+def _load(name: str, data_root: Path | None) -> DataSet:
+    # The loaders are imported where they are used: each brings a library that takes up to a second to import.
+    from condense.data.torchvision_sets import PUBLISHED_SETS, load_published
+
+    if name == _DIGITS:
+        from condense.data.digits import load_digits
+
+        return load_digits()
+    if name in PUBLISHED_SETS:
+        return load_published(name, data_root)
+    path = Path(name).expanduser()
+    if name and (path.exists() or os.sep in name or path.suffix.lower() in FILE_SUFFIXES):
+        return _load_path(path)
+    raise unknown_name("data set", name, [_DIGITS, *PUBLISHED_SETS])
+
+
+def _load_path(path: Path) -> DataSet:
+    if path.is_dir():
+        from condense.data.folder import load_folder
+
+        try:
+            return load_folder(path)
+        except OSError as error:
+            raise CondenseError(f"{error.filename or path}: cannot be read ({error.strerror or error}).") from error
+    if not path.exists():
+        raise CondenseError(f"There is no file or folder {path}.")
+    if path.suffix.lower() not in FILE_SUFFIXES:
+        raise CondenseError(
+            f"{path}: cannot be read as a data set; files may be {', '.join(FILE_SUFFIXES)}, or give a folder."
+        )
+    from condense.data.arrays import load_arrays
+
+    return load_arrays(path)

@@ -1,0 +1,81 @@
+"""From raw images to a `DataSet`: the one fixed split for sources that have none, and the joining of both parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from condense.data.images import DataSet, LabelledImages
+from condense.errors import CondenseError
+
+FIFTH = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images as read, in the order of the source: pixels uint8 (N, C, H, W); labels int64 (N,)."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __getitem__(self, chosen: Tensor) -> "Part":
+        return Part(self.pixels[chosen], self.labels[chosen])
+
+
+def every_fifth(whole: Part, where: str | Path, class_names: Sequence[str] | None = None) -> tuple[Part, Part]:
+    """(train, test): within each class, in the order of the source, every fifth image is for testing.
+
+    A class of two to four images gives its last one, so every class is tested. Nothing is drawn: the split is the same
+    on every machine. Raises `CondenseError` when a class has a single image.
+    """
+    is_test = torch.zeros(len(whole.labels), dtype=torch.bool)
+    for label in whole.labels.unique().tolist():
+        members = (whole.labels == label).nonzero().flatten()
+        if len(members) < 2:
+            name = class_names[label] if class_names is not None and label < len(class_names) else label
+            raise CondenseError(
+                f"{where}: class {name} has a single image; splitting off test images needs at least two of each class."
+            )
+        is_test[members[FIFTH - 1 :: FIFTH] if len(members) >= FIFTH else members[-1:]] = True
+    return whole[~is_test], whole[is_test]
+
+
+def last_fifth(whole: Part) -> tuple[Part, Part]:
+    """(train, test): the last fifth of the source is for testing, for sources whose neighbouring images belong together."""
+    order = torch.arange(len(whole.labels))
+    is_test = order >= len(order) - len(order) // FIFTH
+    return whole[~is_test], whole[is_test]
+
+
+def join(
+    name: str,
+    train: Part,
+    test: Part,
+    class_names: Sequence[str] | None = None,
+    *,
+    where: str | Path,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> DataSet:
+    """The `DataSet` of two parts; the test images get the classes and the normalisation of the training images.
+
+    where: what a message names as the source. Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, and
+    for train and test images of different shape.
+    """
+    learnt = LabelledImages.from_arrays(train.pixels, train.labels, class_names, name=str(where), mean=mean, std=std)
+    tested = LabelledImages.from_arrays(
+        test.pixels,
+        test.labels,
+        learnt.class_names,
+        name=f"{where} (test)",
+        mean=learnt.mean,
+        std=learnt.std,
+        need_every_class=False,
+    )
+    if learnt.shape != tested.shape:
+        raise CondenseError(
+            f"{where}: training images are {learnt.shape} (channels, height, width), but test images {tested.shape}."
+        )
+    return DataSet(name, replace(learnt, name=name), replace(tested, name=f"{name} (test)"))

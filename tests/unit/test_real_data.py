@@ -1,0 +1,82 @@
+"""The published sets themselves, where CONDENSE_DATA has them."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from condense.data.catalog import load, names
+from condense.data.images import DataSet, LabelledImages
+
+pytestmark = pytest.mark.realdata
+
+MNIST_COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
+# name: (train images, test images, shape, counts of the training classes, fingerprints of train and test)
+EXPECTED = {
+    "mnist": (60000, 10000, (1, 28, 28), MNIST_COUNTS, "a3dac35ba8e3", "a51b9adc1f72"),
+    "fashion-mnist": (60000, 10000, (1, 28, 28), (6000,) * 10, "65426613126a", "123d31845bcf"),
+    "cifar10": (50000, 10000, (3, 32, 32), (5000,) * 10, "5bbb14bee2d9", "229edadba30d"),
+}
+
+
+@cache
+def real(name: str) -> DataSet:
+    return load(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder() -> Path:
+    if "CONDENSE_DATA" not in os.environ:
+        pytest.skip("Set CONDENSE_DATA to the folder that holds the real data sets.")
+    return Path(os.environ["CONDENSE_DATA"])
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_counts_shapes_and_fingerprints(name):
+    train_images, test_images, shape, counts, train_print, test_print = EXPECTED[name]
+    data = real(name)
+    assert (data.name, len(data.train), len(data.test)) == (name, train_images, test_images)
+    assert data.train.shape == data.test.shape == shape
+    assert data.train.counts == counts
+    assert data.train.fingerprint.startswith(train_print)
+    assert data.test.fingerprint.startswith(test_print)
+    assert data.test.class_names == data.train.class_names
+    assert names()[name].endswith(f"(in {os.environ['CONDENSE_DATA']})")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_published_mean_is_the_measured_one(name):
+    train = real(name).train
+    measured = LabelledImages.from_arrays(train.pixels, train.labels)
+    assert measured.mean == pytest.approx(train.mean, abs=0.01)
+    assert real(name).test.mean == train.mean
+
+
+def test_names_of_classes():
+    assert real("mnist").train.class_names == tuple("0123456789")
+    assert real("fashion-mnist").train.class_names[9] == "Ankle boot"
+    assert real("cifar10").train.class_names[:3] == ("airplane", "automobile", "bird")
+
+
+def test_a_subset_of_mnist_is_balanced():
+    data = load("mnist", train_size=100, seed=1)
+    assert data.train.counts == (10,) * 10
+    assert data.test.fingerprint == real("mnist").test.fingerprint
+
+
+def test_part_of_svhn(folder):
+    path = folder / "svhn-part" / "train_32x32_first1083.mat"
+    if not path.exists():
+        pytest.skip(f"{path} is not there.")
+    data = load(str(path))
+    assert (data.name, len(data.train), len(data.test)) == ("train_32x32_first1083", 867, 216)
+    assert data.train.shape == (3, 32, 32)
+    # The file starts with the digits 1 9 2 3 2 5 9 3 3 1; its 66 labels 10 are the digit 0.
+    counts = tuple(a + b for a, b in zip(data.train.counts, data.test.counts, strict=True))
+    assert counts[0] == 66
+    assert sum(counts) == 1083
+    assert data.train.fingerprint.startswith("78f42339c9b1")
+    assert data.train.mean == pytest.approx((0.4377, 0.4438, 0.4728), abs=0.03)
+    assert torch.equal(data.train.labels.unique(), torch.arange(10))
