@@ -1,0 +1,239 @@
+"""One self-contained HTML page about a run: the result in a sentence, the images, table, figures, cost and provenance."""
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from condense.records import Record
+from condense.report.cells import Cell, cells, needed
+from condense.report.figures import ACCENT, INK, MARK, MUTED, RULE, accuracy_strip, loss_curve
+from condense.report.images import images_by_class, strip
+from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
+from condense.synthetic_set import SyntheticSet
+
+_THEME = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", MARK: "--mark"}
+
+
+def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticSet | None = None) -> str:
+    """The page as one HTML text that loads nothing from anywhere; equal input gives equal text.
+
+    records: those of the run (learning, evaluations, whole set); synthetic_set: the images to show. Sections without
+    content say so. Raises `CondenseError` when a record lacks a key that the page needs.
+    """
+    found, _ = cells(records)
+    environment = Environment(
+        loader=PackageLoader("condense", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja").render(
+        title=title,
+        headline=headline(found, synthetic_set),
+        comparison=_comparison(found, synthetic_set),
+        set_line=_set_line(synthetic_set) if synthetic_set else "",
+        classes=_classes(synthetic_set) if synthetic_set else [],
+        images_per_class=synthetic_set.provenance.images_per_class if synthetic_set else 0,
+        table=accuracy_table(records) if found else None,
+        strip=_inline(accuracy_strip(records, "svg"), "strip", _strip_alt(found)) if found else None,
+        losses=[_loss(record, index) for index, record in enumerate(records) if record.losses],
+        costs=[_cost(record) for record in records],
+        total=duration(sum(record.wall_seconds for record in records)),
+        remarks=[f"{_what(record)}: {note}" for record in records if record.kind == "learn" for note in record.notes],
+        configurations=_configurations(records, synthetic_set),
+        provenance=_provenance(records, synthetic_set),
+    )
+
+
+def headline(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> str:
+    """The main result in one sentence.
+
+    That is the accuracy of the network the set was learned with, under the protocol 'published' where both exist; of the
+    shown set where there is one.
+    """
+    if not found:
+        return "Nothing has been evaluated yet."
+    cell = _main(found, synthetic_set)
+    mean, std = f"{100 * cell.summary.mean:.1f}", f"{100 * cell.summary.std:.1f}"
+    images = f"the {cell.test_images:,} test images" if cell.test_images else "the test images"
+    spread = f", standard deviation {std}" if cell.summary.n > 1 else ""
+    article = "An" if cell.trained_with[:1].lower() in "aeiou" or cell.trained_with.startswith("MLP") else "A"
+    return (
+        f"{article} {cell.trained_with} trained from scratch on {_trained_on(cell, synthetic_set)} classifies "
+        f"{_unbroken(mean)} of {images} correctly ({_networks(cell)}{spread})."
+    )
+
+
+def _comparison(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> str:
+    """What the main result is to be seen against: the published number and the same network trained on all real images."""
+    if not found:
+        return ""
+    cell = _main(found, synthetic_set)
+    sentences = []
+    if cell.published and cell.difference is not None:
+        sentences.append(f"Published: {_unbroken(mean_and_std(cell.published.mean, cell.published.std))}.")
+    upper = [other for other in found if other is not cell and _is_upper_bound(other, cell)]
+    if upper:
+        sentences.append(f"Trained on all real images, the same network reaches {_unbroken(own_accuracy(upper[0]))}.")
+    return " ".join(sentences)
+
+
+def duration(seconds: float) -> str:
+    """'7.3 s', '16 min 13 s' or '2 h 05 min'."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(size: int) -> str:
+    """Bytes as '873 MiB' or '1.8 GiB'."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def _main(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> Cell:
+    """The cell the page is about."""
+
+    def rank(cell: Cell) -> tuple[bool, ...]:
+        return (
+            cell.images_per_class is None,
+            synthetic_set is not None and synthetic_set.sha256 not in cell.groups,
+            cell.protocol != "published",
+            cell.trained_with != cell.learned_with,
+        )
+
+    return min(found, key=rank)
+
+
+def _unbroken(number: str) -> str:
+    """A number with its percent sign, which no line break may tear apart."""
+    return f"{number} %".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _trained_on(cell: Cell, synthetic_set: SyntheticSet | None) -> str:
+    if cell.images_per_class is None:
+        return f"all real images of {cell.dataset}"
+    if synthetic_set is not None and synthetic_set.sha256 in cell.groups:
+        return f"{'these' if len(cell.groups) == 1 else 'sets like these'} {len(synthetic_set.images):,} images"
+    return f"{cell.images_per_class} image{'s' if cell.images_per_class > 1 else ''} per class of {cell.dataset}"
+
+
+def _networks(cell: Cell) -> str:
+    if len(cell.groups) > 1:
+        return f"{cell.summary.n} networks on {len(cell.groups)} sets"
+    return f"{cell.summary.n} networks" if cell.summary.n > 1 else "one network"
+
+
+def _is_upper_bound(other: Cell, cell: Cell) -> bool:
+    same = (other.dataset, other.trained_with) == (cell.dataset, cell.trained_with)
+    return other.images_per_class is None and same
+
+
+def _set_line(synthetic_set: SyntheticSet) -> str:
+    facts = synthetic_set.provenance
+    return (
+        f"{len(synthetic_set.images):,} images, {facts.images_per_class} for each of the {len(facts.class_names)} classes "
+        f"of {facts.dataset}, every pixel as stored (denormalised, clipped to the displayable range)."
+    )
+
+
+def _classes(synthetic_set: SyntheticSet) -> list[dict[str, str]]:
+    """Name, picture and description of every class."""
+    groups = images_by_class(synthetic_set)
+    return [
+        {
+            "name": name,
+            "source": f"data:image/png;base64,{base64.b64encode(strip(images)).decode()}",
+            "alt": f"{len(images)} synthetic image{'s' if len(images) > 1 else ''} of class {name}",
+        }
+        for name, images in groups
+        if len(images)
+    ]
+
+
+def _inline(svg: bytes, prefix: str, description: str) -> Markup:
+    """An SVG figure for the page: colours follow the page's scheme, ids are unique, screen readers get the description."""
+    text = svg.decode()
+    text = text[text.index("<svg") :]
+    for colour, name in _THEME.items():
+        text = text.replace(colour, f"var({name})")
+    for before in (' id="', 'href="#', "url(#"):
+        text = text.replace(before, f"{before}{prefix}-")
+    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
+
+
+def _strip_alt(found: Sequence[Cell]) -> str:
+    rows = [f"{cell.trained_with} ({cell.method}, {cell.protocol}) {own_accuracy(cell)}" for cell in found]
+    return f"Accuracy in percent of each network as a point. {'; '.join(rows)}."
+
+
+def _loss(record: Record, index: int) -> dict[str, Any]:
+    first, last = record.losses[0], record.losses[-1]
+    alt = f"Matching loss of {len(record.losses)} iterations, from {first:.3g} to {last:.3g}."
+    return {"caption": _what(record), "figure": _inline(loss_curve(record.losses, "svg"), f"loss{index}", alt)}
+
+
+def _what(record: Record) -> str:
+    """What a record is about, in a few words."""
+    network = needed(record, "network")
+    if record.kind == "learn":
+        of = f"{needed(record, 'dataset')}, {needed(record, 'ipc')} per class{_seed(record.config)}"
+        return f"learning with {network}: {of}"
+    if record.kind == "whole":
+        return f"training {network} on the whole set {needed(record, 'dataset')}"
+    size, dataset = needed(record, "set", "images_per_class"), needed(record, "set", "dataset")
+    of_set = f"{needed(record, 'set', 'method')} set of {dataset}, {size} per class{_seed(record.config['set'])}"
+    return f"training {network} on the {of_set}, protocol {needed(record, 'protocol')}"
+
+
+def _seed(config: dict[str, Any]) -> str:
+    return f", seed {config['seed']}" if "seed" in config else ""
+
+
+def _cost(record: Record) -> tuple[str, ...]:
+    networks = str(len(record.seeds)) if record.seeds else ""
+    time, peak = duration(record.wall_seconds), memory(record.peak_memory_bytes)
+    return (_what(record), networks, time, peak, record.device, str(record.threads))
+
+
+def _configurations(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, str]]:
+    """(summary, pretty JSON) of every configuration."""
+    named = [(_what(record), record.config) for record in records]
+    if synthetic_set is not None:
+        named.insert(0, ("stored with the synthetic set", synthetic_set.provenance.config))
+    return [(name, json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)) for name, config in named]
+
+
+def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, str]]:
+    """(name, value) of what identifies set, data and code."""
+    facts: list[tuple[str, str]] = []
+    if synthetic_set is not None:
+        p = synthetic_set.provenance
+        facts += [
+            ("set, SHA-256 of the images", synthetic_set.sha256),
+            ("data set", p.dataset),
+            ("fingerprint of the real images", p.dataset_fingerprint),
+            ("made by", f"{p.method} with {p.network}, {p.iterations:,} iterations, seed {p.seed}"),
+            ("made on", f"{p.device}, {p.precision}"),
+            ("made with", _versions(p.code_version, p.library_versions)),
+            ("normalisation", f"mean {_numbers(p.mean)}, standard deviation {_numbers(p.std)}"),
+        ]
+    codes = dict.fromkeys(_versions(record.code_version, record.library_versions) for record in records)
+    facts += [("records written with", code) for code in codes]
+    facts += [("first started", min(record.started_at for record in records))] if records else []
+    return facts
+
+
+def _versions(code: str, libraries: dict[str, str]) -> str:
+    return ", ".join([f"condense {code}", *(f"{name} {version}" for name, version in sorted(libraries.items()))])
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " / ".join(f"{value:.4g}" for value in values)

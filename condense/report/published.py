@@ -1,0 +1,86 @@
+"""Published accuracies, only those whose source has been read; every one carries that source.
+
+Where a paper's number could not be traced to a text, it is left out: an empty cell in a table is better than a number
+from memory.
+"""
+
+from dataclasses import dataclass
+
+WHOLE_SET = "whole set"
+
+_PAPER = "Zhao, Mopuri, Bilen: Dataset Condensation with Gradient Matching, ICLR 2021"
+_CONVNET_SOURCE = (
+    f"{_PAPER}; means from the authors' README, deviations as quoted by Nguyen et al. "
+    "(Dataset Distillation with Infinitely Wide Convolutional Networks, NeurIPS 2021, Table 1)"
+)
+_CROSS_SOURCE = f"{_PAPER}, Table 2, as quoted by Shi, Draganova, Sathiyakumar (COMP6248 reproduction report)"
+_BASELINE_SOURCE = f"{_PAPER}, Table 1, as quoted in the AutoPalette paper (means only)"
+_WHOLE_SOURCE = f"{_PAPER}, Table 1, as quoted in the PAD paper"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published accuracy in percent.
+
+    std is None where only the mean could be sourced; n is what the accuracy was taken over ('5 × 20' means 5 sets with
+    20 networks on each), None where the source does not say.
+    """
+
+    mean: float
+    std: float | None
+    n: str | None
+    source: str
+
+
+# ConvNet, learned and trained: {data set: {images per class: (mean, std)}}.
+_CONVNET = {
+    "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, 0.1)},
+    "fashion-mnist": {1: (70.5, 0.6), 10: (82.3, 0.4), 50: (83.6, 0.4)},
+    "svhn": {1: (31.2, 1.4), 10: (76.1, 0.6), 50: (82.3, 0.3)},
+    "cifar10": {1: (28.3, 0.5), 10: (44.9, 0.5), 50: (53.9, 0.5)},
+    "cifar100": {1: (12.8, 0.3), 10: (25.2, 0.3)},
+}
+
+# MNIST, 1 image per class: {learned with: {trained with: (mean, std)}}.
+_CROSS = {
+    "MLP": {"MLP": (70.5, 1.2), "ConvNet": (63.9, 6.5), "LeNet": (77.3, 5.8), "AlexNet": (70.9, 11.6)},
+    "ConvNet": {"MLP": (69.6, 1.6), "LeNet": (85.3, 1.8), "AlexNet": (85.1, 3.0)},
+    "LeNet": {"MLP": (71.0, 1.6), "ConvNet": (90.3, 1.2), "LeNet": (85.0, 1.7), "AlexNet": (84.7, 2.4)},
+    "AlexNet": {"MLP": (72.1, 1.7), "ConvNet": (87.5, 1.6), "LeNet": (84.0, 2.8), "AlexNet": (82.7, 2.9)},
+}
+
+# Selected real images, ConvNet trained: {method: {data set: {images per class: mean}}}.
+_BASELINES = {
+    "random": {"cifar10": {1: 14.4, 10: 26.0, 50: 43.4}},
+    "herding": {"cifar10": {1: 21.5, 10: 31.6, 50: 40.4}},
+}
+
+SELECTION_METHODS = frozenset(_BASELINES)
+"""Methods that pick real images, so that no network learns them."""
+
+
+def published_accuracy(
+    dataset: str, method: str, ipc: int | None, learn_network: str | None, train_network: str
+) -> Published | None:
+    """The published accuracy of a cell, or None where no sourced number exists.
+
+    dataset: name in the catalogue; method: 'dc', 'random', 'herding' or `WHOLE_SET`; ipc: images per class, None for the
+    whole set; learn_network: the network of stage C (selection methods and the whole set have none); train_network: the
+    network of stage T. The numbers were obtained with the protocol 'published'.
+    """
+    networks = (learn_network, train_network)
+    if method == WHOLE_SET:
+        known = dataset == "cifar10" and train_network == "ConvNet"
+        return Published(84.8, 0.1, None, _WHOLE_SOURCE) if known else None
+    if ipc is None:
+        return None
+    if method in _BASELINES:
+        mean = _BASELINES[method].get(dataset, {}).get(ipc) if train_network == "ConvNet" else None
+        return Published(mean, None, None, _BASELINE_SOURCE) if mean is not None else None
+    if method != "dc" or learn_network is None:
+        return None
+    if networks == ("ConvNet", "ConvNet"):
+        cell = _CONVNET.get(dataset, {}).get(ipc)
+        return Published(*cell, "5 × 20", _CONVNET_SOURCE) if cell else None
+    cell = _CROSS.get(learn_network, {}).get(train_network) if (dataset, ipc) == ("mnist", 1) else None
+    return Published(*cell, None, _CROSS_SOURCE) if cell else None

@@ -1,0 +1,80 @@
+"""Small records and synthetic sets for the tests of tables, figures and pages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from condense.records import Record
+from condense.synthetic_set import Provenance, SyntheticSet
+
+COST: dict[str, Any] = {
+    "wall_seconds": 12.5,
+    "peak_memory_bytes": 3 * 2**29,
+    "device": "cpu",
+    "threads": 2,
+    "code_version": "0.1.0",
+    "library_versions": {"python": "3.11.2", "torch": "2.15.0"},
+    "started_at": "2026-01-02T03:04:05+00:00",
+}
+
+
+def learned(losses: Sequence[float] = (3.0, 2.0, 1.0), **config: Any) -> Record:
+    base = {"dataset": "mnist", "network": "ConvNet", "ipc": 1, "method": "dc", "iterations": len(losses), "seed": 0}
+    return Record("learn", base | config, [], [], losses=list(losses), **COST)
+
+
+def evaluated(
+    accuracies: Sequence[float], *, network: str = "ConvNet", protocol: str = "published", sha256: str = "a", **of_set: Any
+) -> Record:
+    """An evaluation with seeds 0, 1, ...; `of_set` changes config['set']."""
+    base = {
+        "sha256": sha256,
+        "dataset": "mnist",
+        "method": "dc",
+        "network": "ConvNet",
+        "images_per_class": 1,
+        "seed": 0,
+        "iterations": 1000,
+        "init": "noise",
+        "distance": "ours",
+    }
+    config = {
+        "set": base | of_set,
+        "network": network,
+        "protocol": protocol,
+        "recipe": {"batch_size": 256},
+        "seeds": len(accuracies),
+        "test_images": 10_000,
+    }
+    return Record("evaluate", config, list(range(len(accuracies))), list(accuracies), **COST)
+
+
+def on_whole_set(accuracies: Sequence[float], network: str = "ConvNet", dataset: str = "mnist") -> Record:
+    config = {"dataset": dataset, "network": network, "protocol": "whole", "recipe": {"batch_size": 256}}
+    return Record("whole", config, list(range(len(accuracies))), list(accuracies), **COST)
+
+
+def synthetic_set(pixels: torch.Tensor, class_names: Sequence[str], labels: torch.Tensor | None = None) -> SyntheticSet:
+    """A set whose `pixels()` are the given uint8 (N, C, H, W), class-major unless labels are given."""
+    channels, each = pixels.shape[1], len(pixels) // len(class_names)
+    provenance = Provenance(
+        dataset="mnist",
+        dataset_fingerprint="f" * 64,
+        class_names=list(class_names),
+        mean=[0.25] * channels,
+        std=[0.5] * channels,
+        images_per_class=each,
+        method="dc",
+        network="ConvNet",
+        seed=0,
+        iterations=3,
+        config={"dataset": "mnist", "ipc": each},
+        code_version="0.1.0",
+        library_versions={"torch": "2.15.0"},
+        device="cpu",
+        precision="float32",
+    )
+    images = (pixels.float() / 255 - 0.25) / 0.5
+    labels = torch.arange(len(class_names)).repeat_interleave(each) if labels is None else labels
+    return SyntheticSet(images, labels, provenance)

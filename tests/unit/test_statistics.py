@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from condense.errors import CondenseError
+from condense.stage_t.statistics import Summary, summarise, summarise_sets
+
+VALUES = [0.91, 0.92, 0.915, 0.93, 0.905]
+
+
+def test_agrees_with_numpy_and_scipy():
+    summary = summarise(VALUES)
+    low, high = stats.t.interval(0.95, len(VALUES) - 1, loc=np.mean(VALUES), scale=stats.sem(VALUES))
+    assert summary.n == 5
+    assert summary.mean == pytest.approx(np.mean(VALUES), rel=1e-14)
+    assert summary.std == pytest.approx(np.std(VALUES), rel=1e-12)
+    assert (summary.minimum, summary.maximum) == (0.905, 0.93)
+    assert (summary.low, summary.high) == (pytest.approx(low, rel=1e-12), pytest.approx(high, rel=1e-12))
+
+
+def test_closed_form_of_two_values():
+    # With one degree of freedom the quantile is tan(pi * 0.475), and the standard error is half the distance.
+    summary = summarise([0.4, 0.6])
+    assert (summary.mean, summary.std) == (pytest.approx(0.5), pytest.approx(0.1))
+    assert summary.high == pytest.approx(0.5 + 0.1 * math.tan(math.pi * 0.475))
+
+
+def test_one_value_has_no_interval():
+    assert summarise([0.5]) == Summary(n=1, mean=0.5, std=0.0, minimum=0.5, maximum=0.5, low=None, high=None)
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    summary = summarise([0.5, 0.5, 0.5])
+    assert (summary.std, summary.low, summary.high) == (0.0, 0.5, 0.5)
+
+
+def test_with_several_sets_of_equal_size_the_interval_is_that_of_the_set_means():
+    groups = [[0.90, 0.91, 0.92], [0.95, 0.94, 0.96], [0.93, 0.93, 0.90]]
+    summary, means = summarise_sets(groups), summarise([float(np.mean(group)) for group in groups])
+    assert (summary.n, summary.std) == (9, pytest.approx(np.std(groups)))
+    assert (summary.low, summary.high) == (pytest.approx(means.low), pytest.approx(means.high))
+
+
+def test_with_sets_of_unequal_size_the_interval_follows_the_cluster_robust_variance():
+    groups = [[0.9, 0.8], [0.6], [0.7, 0.7, 0.4]]
+    mean = 4.1 / 6
+    variance = 3 / 2 * sum((len(g) * (np.mean(g) - mean)) ** 2 for g in groups) / 36
+    summary = summarise_sets(groups)
+    assert summary.mean == pytest.approx(mean)
+    assert summary.high == pytest.approx(mean + stats.t.ppf(0.975, 2) * math.sqrt(variance))
+
+
+def test_one_set_is_summarised_by_its_networks():
+    assert summarise_sets([VALUES]) == summarise(VALUES)
+    assert summarise_sets([VALUES, []]) == summarise(VALUES)
+
+
+def test_nothing_to_summarise():
+    with pytest.raises(CondenseError, match="no accuracies"):
+        summarise([])
+
+
+@pytest.mark.parametrize("wrong", [91.7, -0.1, math.nan])
+def test_what_is_not_a_fraction_is_refused(wrong: float):
+    with pytest.raises(CondenseError, match="fractions"):
+        summarise([0.5, wrong])
