@@ -1,1 +1,41 @@
 """Dataset condensation: learn a handful of images per class that train a network nearly as well as the whole set."""
+
+from condense.config import EvaluateConfig, LearnConfig
+from condense.data.catalog import load
+from condense.data.images import DataSet, LabelledImages
+from condense.errors import CondenseError
+from condense.pipeline import learn_and_save, run
+from condense.records import Record, append_record, read_records
+from condense.report.figures import image_grid
+from condense.report.page import render_page
+from condense.report.tables import accuracy_table, render
+from condense.stage_c.learn import Learned, learn
+from condense.stage_t.evaluate import evaluate, evaluate_whole
+from condense.stage_t.statistics import summarise
+from condense.synthetic_set import SyntheticSet
+from condense.versions import CODE_VERSION as __version__
+
+__all__ = [
+    "CondenseError",
+    "DataSet",
+    "EvaluateConfig",
+    "LabelledImages",
+    "LearnConfig",
+    "Learned",
+    "Record",
+    "SyntheticSet",
+    "__version__",
+    "accuracy_table",
+    "append_record",
+    "evaluate",
+    "evaluate_whole",
+    "image_grid",
+    "learn",
+    "learn_and_save",
+    "load",
+    "read_records",
+    "render",
+    "render_page",
+    "run",
+    "summarise",
+]

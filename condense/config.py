@@ -1,14 +1,16 @@
 """Configurations: typed, frozen, checked all at once, and stored with every result."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from condense.data import catalog
 from condense.errors import CondenseError, unknown_name
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.loops import loops_for
+from condense.stage_t.protocols import PROTOCOLS
 
 METHODS = {
     "dc": "gradient matching (Zhao et al., ICLR 2021)",
@@ -34,16 +36,26 @@ def _network(name: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _dataset(name: str) -> str:
+    try:
+        return catalog.check_name(name)
+    except CondenseError as error:
+        raise ValueError(str(error)) from error
+
+
 NetworkName = Annotated[str, AfterValidator(_network)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
+Seeds = Annotated[int, Field(ge=1)]
+DatasetName = Annotated[str, AfterValidator(_dataset)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LearnConfig:
     """Stage C: which images to learn, and how."""
 
-    dataset: str = "digits"
+    dataset: DatasetName = "digits"
     """Name or path of the real images."""
     network: NetworkName = "ConvNet"
     """Network whose gradients are matched."""
@@ -87,15 +99,15 @@ class LearnConfig:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """Stage T: which networks to train on a set, and how."""
 
     network: tuple[NetworkName, ...] = ()
     """Networks to train; by default the one the set was learned with."""
-    protocol: Literal["published", "report"] = "published"
+    protocol: Protocol = "published"
     """Recipe of training: published (the authors' code) or report (plain SGD, 300 epochs)."""
-    seeds: AtLeastOne = 20
+    seeds: Seeds = 20
     """Number of networks, seeds 0, 1, ..."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")

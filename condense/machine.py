@@ -1,6 +1,8 @@
 """The machine: devices, threads, memory, the compiler."""
 
+import ctypes
 import os
+import platform
 import resource
 import shutil
 import sys
@@ -72,3 +74,12 @@ class Surroundings:
     def of(device: torch.device) -> "Surroundings":
         """As they are now."""
         return Surroundings(describe(device), torch.get_num_threads(), now())
+
+
+def keep_freed_memory() -> None:
+    """Keeps freed activations in the process (glibc only): without it every large tensor is mapped and zeroed anew."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        trim_threshold, mmap_threshold, largest = -1, -3, 2**31 - 1
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(mmap_threshold, 2**25 - 1)
+        libc.mallopt(trim_threshold, largest)

@@ -158,7 +158,7 @@ def _check(candidate: SyntheticSet, name: str) -> None:
         raise CondenseError(
             f"{name} holds {len(images)} images, but {classes} classes x {facts.images_per_class} were stated."
         )
-    if hard and not (0 <= int(labels.min()) and int(labels.max()) < classes):
+    if hard and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise CondenseError(f"{name} holds labels outside 0 to {classes - 1}.")
     if soft and not torch.isfinite(labels).all():
         raise CondenseError(f"{name} holds soft labels that are not finite.")

@@ -33,6 +33,17 @@ def names(data_root: Path | None = None) -> dict[str, str]:
     return lines
 
 
+def check_name(name: str) -> str:
+    """The name itself, when it is one of `names` or looks like a path; otherwise raises `CondenseError`, nearest match included."""
+    from condense.data.torchvision_sets import PUBLISHED_SETS
+
+    path = Path(name).expanduser()
+    looks_like_path = name and (path.exists() or os.sep in name or path.suffix.lower() in FILE_SUFFIXES)
+    if name == _DIGITS or name in PUBLISHED_SETS or looks_like_path:
+        return name
+    raise unknown_name("data set", name, [_DIGITS, *PUBLISHED_SETS])
+
+
 def _load(name: str, data_root: Path | None) -> DataSet:
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     from condense.data.torchvision_sets import PUBLISHED_SETS, load_published
@@ -43,10 +54,7 @@ def _load(name: str, data_root: Path | None) -> DataSet:
         return load_digits()
     if name in PUBLISHED_SETS:
         return load_published(name, data_root)
-    path = Path(name).expanduser()
-    if name and (path.exists() or os.sep in name or path.suffix.lower() in FILE_SUFFIXES):
-        return _load_path(path)
-    raise unknown_name("data set", name, [_DIGITS, *PUBLISHED_SETS])
+    return _load_path(Path(check_name(name)).expanduser())
 
 
 def _load_path(path: Path) -> DataSet:

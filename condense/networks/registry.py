@@ -36,7 +36,7 @@ def names() -> dict[str, str]:
 
 def check_name(name: str) -> str:
     """The name itself; raises `CondenseError` with the nearest match when no network has it."""
-    if name in _FIXED or (options := parse_name(name)) is not None and _divisible(name, options.norm, options.width):
+    if name in _FIXED or ((options := parse_name(name)) is not None and _divisible(name, options.norm, options.width)):
         return name
     raise unknown_name("network", name, names())
 

@@ -14,7 +14,7 @@ class SeededDropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, features), half of it zeroed and the rest doubled when in training mode."""
+        """X (N, features), half of it zeroed and the rest doubled when in training mode."""
         if not self.training:
             return x
         return x * (torch.rand(x.shape, generator=self.generator, dtype=x.dtype) < 0.5) * 2
@@ -37,7 +37,7 @@ class BasicBlock(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, planes, 1, step, bias=False), pool, _norm(norm, planes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, C, H, W)."""
+        """X (N, C, H, W)."""
         inner = self.pool(torch.relu(self.bn1(self.conv1(x))))
         return torch.relu(self.bn2(self.conv2(inner)) + self.shortcut(x))
 

@@ -1,0 +1,128 @@
+"""The options of every command, as one dataclass each: command-line flags and TOML keys are its fields."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict
+from tyro.conf import Positional, arg
+
+from condense.config import AtLeastOne, EvaluateConfig, LearnConfig, Protocol, Seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options of every command that computes."""
+
+    data_root: Path | None = None
+    """Folder of the data sets; by default $CONDENSE_DATA, else the user's cache."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:<index>."""
+    threads: AtLeastOne | None = None
+    """CPU threads; by default as many as there are cores."""
+    config: Path | None = None
+    """TOML file with any of these options; flags override it."""
+    quiet: bool = False
+    """No progress bar and no tables, only errors."""
+    force: bool = False
+    """Replace results that are there already."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learn(LearnConfig, Common):
+    """Learn a synthetic set from real images (stage C) and save it."""
+
+    out: Path | None = None
+    """File to save the set in (.h5); its record goes beside it (.jsonl)."""
+    resume: bool = False
+    """Continue an interrupted run from its checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(LearnConfig, Common):
+    """Learn a synthetic set, train fresh networks on it, and make a page of the results."""
+
+    protocol: Protocol = "published"
+    """How networks are trained on the set: published (the authors' code) or report (plain SGD, 300 epochs)."""
+    seeds: Seeds = 20
+    """Networks to train on the set, with seeds 0, 1, ..."""
+    out: Path | None = None
+    """Folder for the results; by default runs/<dataset>-<network>-ipc<ipc>-<method>-seed<seed>."""
+    resume: bool = False
+    """Continue an interrupted run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(EvaluateConfig, Common):
+    """Train fresh networks on a synthetic set (stage T) and record their accuracy on the real test images."""
+
+    set: Positional[Path | None] = None
+    """The synthetic set (.h5); none with --whole."""
+    whole: bool = False
+    """Train on all real training images instead: the upper bound."""
+    dataset: str | None = None
+    """Data set of --whole, or where a set's images lie now if elsewhere than when it was learned."""
+    out: Path | None = None
+    """File the records are appended to (.jsonl)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Print the accuracies of records as a table, with published numbers beside them."""
+
+    records: Positional[tuple[Path, ...]] = ()
+    """Files of records (.jsonl)."""
+    format: Literal["text", "markdown", "latex", "csv"] = "text"
+    """Format of the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draw the images of a synthetic set."""
+
+    set: Positional[Path]
+    """The synthetic set (.h5)."""
+    out: Path
+    """The picture to write (.png)."""
+    force: bool = False
+    """Replace a picture that is there already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """Check a synthetic set and print its provenance and statistics."""
+
+    set: Positional[Path]
+    """The synthetic set (.h5)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datasets:
+    """List the data sets known by name, and which are on this machine."""
+
+    data_root: Annotated[Path | None, arg(help="Folder of the data sets.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """List the networks, with their parameter counts on 28x28 grey and 32x32 colour images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods:
+    """List the methods, distances and protocols."""
+
+
+COMMANDS: dict[str, type] = {
+    "run": Run,
+    "learn": Learn,
+    "evaluate": Evaluate,
+    "table": Table,
+    "show": Show,
+    "info": Info,
+    "datasets": Datasets,
+    "networks": Networks,
+    "methods": Methods,
+}

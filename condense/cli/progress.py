@@ -1,0 +1,29 @@
+"""Progress bars of long work: what is done, the loss, and the time left."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class Bar:
+    """A bar that learns its total with the first update; silent when quiet."""
+
+    def __init__(self, label: str, unit: str, *, quiet: bool) -> None:
+        self.label, self.unit, self.quiet = label, unit, quiet
+        self.bar: tqdm | None = None
+
+    def update(self, done: int, total: int, **values: float) -> None:
+        """Moves to `done` of `total`, showing values such as the loss."""
+        if self.bar is None:
+            # A file is not watched: one line every ten seconds is enough there.
+            interval = 0.2 if sys.stderr.isatty() else 10.0
+            self.bar = tqdm(total=total, desc=self.label, unit=self.unit, disable=self.quiet, mininterval=interval)
+            self.bar.initial = self.bar.n = done - 1 if total > 1 and done > 1 else 0
+        if values:
+            self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self.bar is not None:
+            self.bar.close()

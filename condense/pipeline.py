@@ -1,0 +1,129 @@
+"""The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from condense.config import EvaluateConfig, LearnConfig, as_dict
+from condense.data.images import DataSet
+from condense.errors import CondenseError
+from condense.files import refuse_overwrite, write_atomically
+from condense.records import Record, append_record, read_records
+from condense.report.figures import image_grid
+from condense.report.page import render_page
+from condense.stage_c import learn as stage_c
+from condense.stage_c.checkpoint import checkpoint_path
+from condense.stage_t import evaluate as stage_t
+from condense.synthetic_set import SyntheticSet
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of one run."""
+
+    folder: Path
+
+    @property
+    def set(self) -> Path:
+        """The synthetic set."""
+        return self.folder / "set.h5"
+
+    @property
+    def records(self) -> Path:
+        """The records of learning and evaluation."""
+        return self.folder / "records.jsonl"
+
+    @property
+    def picture(self) -> Path:
+        """The images."""
+        return self.folder / "images.png"
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.folder / "page.html"
+
+
+def default_folder(config: LearnConfig) -> Path:
+    """Where the results of a run go when nothing else is said."""
+    dataset = Path(config.dataset).stem
+    return Path("runs") / f"{dataset}-{config.network}-ipc{config.ipc}-{config.method}-seed{config.seed}"
+
+
+def learn_and_save(
+    config: LearnConfig,
+    data: DataSet,
+    out: Path,
+    records: Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    progress: stage_c.Progress = lambda done, total, loss: None,
+) -> SyntheticSet:
+    """Stage C with its checkpoint beside `out`; saves the set there and its record as the first line of a new `records`.
+
+    What was there before is replaced only once the new set is complete.
+    Raises `CondenseError` when a set (without `force`) or an unfinished run (without `resume` or `force`) is there already.
+    """
+    refuse_overwrite(out, force)
+    checkpoint = checkpoint_path(out)
+    if checkpoint.exists() and not resume:
+        if not force:
+            raise CondenseError(f"{checkpoint} keeps an unfinished run: --resume continues it, --force starts anew.")
+        checkpoint.unlink()
+    learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, progress=progress)
+    write_atomically(records, learned.record.to_json() + "\n")
+    learned.set.save(out, force=True)
+    checkpoint.unlink(missing_ok=True)
+    return learned.set
+
+
+def append_records(path: Path, found: Iterable[Record]) -> list[Record]:
+    """Appends records as they come, so that an interruption loses at most the one being made."""
+    kept = []
+    for record in found:
+        append_record(path, record)
+        kept.append(record)
+    return kept
+
+
+def run(
+    config: LearnConfig,
+    evaluation: EvaluateConfig,
+    data: DataSet,
+    folder: Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    learn_progress: stage_c.Progress = lambda done, total, loss: None,
+    evaluate_progress: stage_t.Progress = lambda name, done, total: None,
+) -> Outputs:
+    """Learns, evaluates and reports into `folder`; returns where the files are.
+
+    With `resume` a run that was stopped goes on where it was; with `force` results that are there are replaced.
+    """
+    outputs = Outputs(folder)
+    if resume and outputs.set.exists():
+        learned = _finished_set(outputs.set, config)
+    else:
+        learned = learn_and_save(
+            config, data, outputs.set, outputs.records, resume=resume, force=force, progress=learn_progress
+        )
+    if not any(record.kind == "evaluate" for record in read_records(outputs.records)):
+        append_records(outputs.records, stage_t.evaluate(evaluation, learned, data, progress=evaluate_progress))
+    write_report(outputs, learned)
+    return outputs
+
+
+def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
+    """The picture and the page, from the set and its records."""
+    write_atomically(outputs.picture, image_grid(learned))
+    title = f"{learned.provenance.dataset}, {learned.provenance.images_per_class} images per class"
+    write_atomically(outputs.page, render_page(title, read_records(outputs.records), learned))
+
+
+def _finished_set(path: Path, config: LearnConfig) -> SyntheticSet:
+    found = SyntheticSet.load(path)
+    if found.provenance.config != as_dict(config.resolved()):
+        raise CondenseError(f"{path} was learned with another configuration; choose another --out, or pass --force.")
+    return found

@@ -1,0 +1,143 @@
+"""Stage T: fresh networks, trained on a set from scratch, tested on the real test images."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, Literal
+
+import torch
+
+from condense.config import EvaluateConfig
+from condense.data.images import DataSet
+from condense.errors import CondenseError, Interrupted
+from condense.machine import Surroundings, peak_memory_bytes
+from condense.networks.network import Network
+from condense.networks.registry import build
+from condense.records import Record
+from condense.stage_t.protocols import recipe, whole_recipe
+from condense.synthetic_set import SyntheticSet
+from condense.training.accuracy import accuracies
+from condense.training.engine import MemberDraws, Members, fresh_members, train
+from condense.training.recipe import Recipe
+from condense.training.sources import Source, TensorSource
+from condense.training.stacking import members_at_once
+from condense.versions import CODE_VERSION, library_versions
+
+Progress = Callable[[str, int, int], None]
+"""Told (network, epochs done over all seeds, all epochs)."""
+
+
+def evaluate(
+    config: EvaluateConfig, synthetic: SyntheticSet, data: DataSet, *, progress: Progress = lambda name, done, total: None
+) -> Iterator[Record]:
+    """Trains `config.seeds` networks of each architecture on a synthetic set; one record an architecture, as it finishes.
+
+    Seed s gives the same initial network, batch order and augmentation in every protocol and for every set, so that
+    comparisons can be paired. Raises `CondenseError` when `data` is not what the set was learned from.
+    """
+    facts = synthetic.provenance
+    check_same_data(synthetic, data)
+    device = data.test.device
+    source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
+    names = config.network or (facts.network,)
+    networks = [build(name, data.test.shape, data.test.classes) for name in names]
+    for network in networks:
+        chosen = recipe(config.protocol, facts.dataset, network.name)
+        described = {"set": describe_set(synthetic), "protocol": config.protocol}
+        yield _cell("evaluate", network, source, chosen, data, described, config.seeds, progress)
+
+
+def evaluate_whole(
+    config: EvaluateConfig, data: DataSet, *, progress: Progress = lambda name, done, total: None
+) -> Iterator[Record]:
+    """The same on all real training images: the upper bound."""
+    for name in config.network or ("ConvNet",):
+        network = build(name, data.train.shape, data.train.classes)
+        described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "protocol": "whole"}
+        yield _cell("whole", network, data.train, whole_recipe(), data, described, config.seeds, progress)
+
+
+def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
+    """What identifies a synthetic set in the records of its evaluations."""
+    facts = synthetic.provenance
+    names = ("dataset", "method", "network", "images_per_class", "seed", "iterations")
+    own = {name: getattr(facts, name) for name in names}
+    return {"sha256": synthetic.sha256, **own, **{name: facts.config.get(name) for name in ("init", "distance")}}
+
+
+def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
+    """Raises `CondenseError` unless the set was learned from the training images of `data`."""
+    facts = synthetic.provenance
+    if facts.dataset_fingerprint != data.train.fingerprint:
+        raise CondenseError(
+            f"The set was learned from other images: its {facts.dataset} has fingerprint {facts.dataset_fingerprint[:12]}, "
+            f"the {data.name} found here {data.train.fingerprint[:12]}."
+        )
+
+
+def _cell(
+    kind: Literal["evaluate", "whole"],
+    network: Network,
+    source: Source,
+    chosen: Recipe,
+    data: DataSet,
+    described: dict[str, Any],
+    seeds: int,
+    progress: Progress,
+) -> Record:
+    surroundings, began = Surroundings.of(data.test.device), time.perf_counter()
+    results: list[float] = []
+    notes: list[str] = []
+    group = members_at_once(network, seeds, data.test.device)
+    try:
+        for first in range(0, seeds, group):
+            members = list(range(first, min(first + group, seeds)))
+            trained = _train(
+                network, source, chosen, members, data, lambda done: progress(network.name, done, seeds * chosen.epochs)
+            )
+            notes += [f"seed {seed}: training diverged" for seed in _diverged(trained, members)]
+            results += accuracies(network, trained, data.test)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"Stopped while training {network.name}; records of networks finished before are kept.") from error
+    if sum(results) / seeds < 1.5 / data.test.classes:
+        notes.append(f"accuracy stays at chance ({100 / data.test.classes:.1f} %)")
+    return Record(
+        kind=kind,
+        config={
+            **described,
+            "network": network.name,
+            "recipe": _plain(asdict(chosen)),
+            "test_images": len(data.test),
+            "test_fingerprint": data.test.fingerprint,
+        },
+        seeds=list(range(seeds)),
+        accuracies=results,
+        wall_seconds=time.perf_counter() - began,
+        peak_memory_bytes=peak_memory_bytes(data.test.device),
+        code_version=CODE_VERSION,
+        library_versions=library_versions(),
+        notes=notes,
+        **asdict(surroundings),
+    )
+
+
+def _train(
+    network: Network, source: Source, chosen: Recipe, seeds: list[int], data: DataSet, progress: Callable[[int], None]
+) -> Members:
+    device = data.test.device
+    members = fresh_members(network, seeds, "stage T network", device)
+    draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
+    done = seeds[0] * chosen.epochs
+    return train(network, members, source, chosen, draws, after_epoch=lambda epoch: progress(done + epoch * len(seeds)))
+
+
+def _diverged(members: Members, seeds: list[int]) -> list[int]:
+    finite = torch.isfinite(members.vector).all(dim=1).tolist()
+    return [seed for seed, fine in zip(seeds, finite, strict=True) if not fine]
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that a configuration equals itself read back from JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
