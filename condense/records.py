@@ -18,8 +18,8 @@ from condense.files import cannot_write
 class Record:
     """What was done, with which configuration, what came out, what it cost.
 
-    kind: 'learn' (stage C; `losses` filled), 'evaluate' (stage T on a synthetic set) or 'whole' (stage T on all real images).
-    config: the resolved configuration. Evaluations name the set they belong to under config['set'] (its provenance and sha256).
+    kind: 'learn' (stage C; `losses` filled), 'evaluate' (stage T on a synthetic set) or 'whole' (stage T on all real
+    images). config: the resolved configuration; evaluations name the set they belong to under config['set'].
     seeds, accuracies: equal length; accuracies are fractions of the test images classified correctly.
     losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
     wall_seconds: time of the work itself; peak_memory_bytes: of the process (CPU) or the device (GPU).

@@ -29,6 +29,7 @@ def parse(arguments: list[str]) -> Any:
     kind = COMMANDS[name]
     path = _config_path(rest) if any(f.name == "config" for f in fields(kind)) else None
     default = checked(kind, _read_toml(path), str(path)) if path else None
+    _check_flags(kind, name, rest)
     parsed = _flags(kind, name, rest, default)
     return checked(kind, asdict(parsed))
 
@@ -47,6 +48,15 @@ def overview() -> str:
             "Try it:  condense run --dataset digits --iterations 50",
         ]
     )
+
+
+def _check_flags(kind: type, name: str, arguments: list[str]) -> None:
+    """Raises `CondenseError` for flags the command does not have, all at once, each with its nearest match."""
+    known = [f"--{field.name.replace('_', '-')}" for field in fields(kind)]
+    given = [argument.partition("=")[0] for argument in arguments if argument.startswith("--") and argument != "--help"]
+    wrong = [flag for flag in given if flag.replace("_", "-") not in known]
+    if wrong:
+        raise CondenseError("\n".join(str(unknown_name(f"option of condense {name}", flag, known)) for flag in wrong))
 
 
 def _flags(kind: type, name: str, arguments: list[str], default: Any) -> Any:

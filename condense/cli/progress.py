@@ -22,6 +22,8 @@ class Bar:
         if values:
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
         self.bar.update(done - self.bar.n)
+        if done == total:
+            self.close()
 
     def close(self) -> None:
         """Leaves the bar as it is."""

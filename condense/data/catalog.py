@@ -34,7 +34,7 @@ def names(data_root: Path | None = None) -> dict[str, str]:
 
 
 def check_name(name: str) -> str:
-    """The name itself, when it is one of `names` or looks like a path; otherwise raises `CondenseError`, nearest match included."""
+    """The name itself, when it is one of `names` or looks like a path; otherwise raises `CondenseError` with the nearest."""
     from condense.data.torchvision_sets import PUBLISHED_SETS
 
     path = Path(name).expanduser()

@@ -31,8 +31,8 @@ BATCH_NORM_IMAGES = 16
 class State:
     """Where a run stands: all that the next outer step depends on, beside the configuration and the real images.
 
-    images, velocity: (N, C, H, W); iteration, outer: the step to do next; vector (P,), statistics: the network in mid-iteration
-    (unused at outer 0); losses: of finished iterations; pending: the sum of distances so far in this iteration.
+    images, velocity: (N, C, H, W); iteration, outer: the step to do next; vector (P,), statistics: the network in
+    mid-iteration (unused at outer 0); losses: of finished iterations; pending: the sum of distances so far in this iteration.
     """
 
     images: Tensor
@@ -150,6 +150,6 @@ class GradientMatching:
 def _check_finite(loss: float, images: Tensor, state: State) -> None:
     if not (torch.isfinite(torch.tensor(loss)) and torch.isfinite(images).all()):
         raise RunFailed(
-            f"Stage C stopped at iteration {state.iteration + 1}, outer step {state.outer + 1}: the matching loss or the images "
-            "are no longer finite. Try a smaller image learning rate."
+            f"Stage C stopped at iteration {state.iteration + 1}, outer step {state.outer + 1}: the matching loss or the "
+            "images are no longer finite. Try a smaller image learning rate."
         )

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -23,8 +24,13 @@ from condense.training.sources import Source, TensorSource
 from condense.training.stacking import members_at_once
 from condense.versions import CODE_VERSION, library_versions
 
-Progress = Callable[[str, int, int], None]
-"""Told (network, epochs done over all seeds, all epochs)."""
+
+class Progress(Protocol):
+    """Told the network's name, the epochs done over all seeds, and all epochs."""
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        """One more epoch is done."""
+        ...
 
 
 def evaluate(
@@ -60,7 +66,7 @@ def evaluate_whole(
 def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
     """What identifies a synthetic set in the records of its evaluations."""
     facts = synthetic.provenance
-    names = ("dataset", "method", "network", "images_per_class", "seed", "iterations")
+    names = ("dataset", "dataset_fingerprint", "method", "network", "images_per_class", "seed", "iterations")
     own = {name: getattr(facts, name) for name in names}
     return {"sha256": synthetic.sha256, **own, **{name: facts.config.get(name) for name in ("init", "distance")}}
 
@@ -89,12 +95,11 @@ def _cell(
     results: list[float] = []
     notes: list[str] = []
     group = members_at_once(network, seeds, data.test.device)
+    tell = partial(progress, network.name, total=seeds * chosen.epochs)
     try:
         for first in range(0, seeds, group):
             members = list(range(first, min(first + group, seeds)))
-            trained = _train(
-                network, source, chosen, members, data, lambda done: progress(network.name, done, seeds * chosen.epochs)
-            )
+            trained = _train(network, source, chosen, members, data, tell)
             notes += [f"seed {seed}: training diverged" for seed in _diverged(trained, members)]
             results += accuracies(network, trained, data.test)
     except KeyboardInterrupt as error:

@@ -3,7 +3,7 @@
 from condense.training.recipe import Recipe, Stage
 
 PROTOCOLS = {
-    "published": "the authors' code: SGD .01, momentum .9, weight decay .0005, learning rate / 10 half way, on MNIST augmented",
+    "published": "the authors' code: SGD .01, momentum .9, weight decay .0005, rate / 10 half way, MNIST augmented",
     "report": "the reproduction report's reading of the paper: plain SGD .01, 300 epochs",
 }
 WHOLE_EPOCHS = 30

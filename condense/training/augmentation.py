@@ -50,15 +50,8 @@ def draw(shape: torch.Size, operations: Sequence[str], random: torch.Generator) 
 
     noise = torch.randn(shape if "noise" in operations else (0,), generator=random, device=random.device)
     offsets = 0, 2 * CROP_PADDING
-    return Draw(
-        whole(0, len(operations)),
-        whole(*offsets),
-        whole(*offsets),
-        size(height),
-        size(width),
-        whole(ANGLES.start, ANGLES.stop),
-        noise,
-    )
+    operation, row, column = whole(0, len(operations)), whole(*offsets), whole(*offsets)
+    return Draw(operation, row, column, size(height), size(width), whole(ANGLES.start, ANGLES.stop), noise)
 
 
 def augment(x: Tensor, operations: Sequence[str], random: Sequence[torch.Generator]) -> Tensor:
