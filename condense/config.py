@@ -90,13 +90,17 @@ class LearnConfig:
 
     def resolved(self) -> "LearnConfig":
         """The same with every default that depends on another value filled in."""
+        outer, inner = self.loops()
+        return replace(self, outer_loop=outer, inner_loop=inner, image_learning_rate=self.image_rate())
+
+    def loops(self) -> tuple[int, int]:
+        """(outer loop, inner loop), the published ones unless given."""
         outer, inner = loops_for(self.ipc)
-        return replace(
-            self,
-            outer_loop=self.outer_loop or outer,
-            inner_loop=inner if self.inner_loop is None else self.inner_loop,
-            image_learning_rate=self.image_learning_rate or (0.01 if self.network == "MLP" else 0.1),
-        )
+        return self.outer_loop or outer, inner if self.inner_loop is None else self.inner_loop
+
+    def image_rate(self) -> float:
+        """The learning rate of the images: as published 0.1, and 0.01 with the MLP, unless given."""
+        return self.image_learning_rate or (0.01 if self.network == "MLP" else 0.1)
 
 
 @dataclass(frozen=True, kw_only=True)

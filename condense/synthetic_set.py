@@ -118,7 +118,7 @@ def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
         raise CondenseError(f"{path} is not a synthetic set of condense: it has no {', '.join(missing)}.")
     values = {name: file.attrs[name] for name in names}
     plain = {name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value for name, value in values.items()}
-    return {name: json.loads(value) if name in _JSON_ATTRIBUTES else value for name, value in plain.items()}
+    return {name: json.loads(str(value)) if name in _JSON_ATTRIBUTES else value for name, value in plain.items()}
 
 
 def _assemble(images: Tensor, labels: Tensor, attributes: dict[str, Any], path: Path) -> SyntheticSet:

@@ -105,9 +105,8 @@ def info(chosen: options.Info) -> None:
         "classes": f"{len(facts.class_names)}: {', '.join(facts.class_names)}",
         "sha256": found.sha256,
     }
-    stated = {
-        field.name: getattr(facts, field.name) for field in fields(facts) if field.name not in ("class_names", "config")
-    }
+    names = [field.name for field in fields(facts) if field.name not in ("class_names", "config")]
+    stated = {name: getattr(facts, name) for name in names}
     for name, value in (lines | stated | {f"config.{key}": value for key, value in facts.config.items()}).items():
         print(f"{name:<26} {value}")
 
@@ -175,7 +174,7 @@ def _learn_bar(quiet: bool) -> Iterator[Callable[[int, int, float], None]]:
 
 
 @contextmanager
-def _train_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def _train_bar(quiet: bool) -> Iterator[stage_t.Progress]:
     """One bar for each network, named after it."""
     bars: dict[str, Bar] = {}
 

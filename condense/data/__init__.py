@@ -1,0 +1,1 @@
+"""Real images: where they come from, and how they lie in memory."""

@@ -66,17 +66,16 @@ class PlainGradientMatching:
         """(sum of class distances, images after the update, network after its training) of every outer step."""
         config = self.config
         images = self._initial().requires_grad_()
-        assert config.image_learning_rate and config.outer_loop
-        optimiser = torch.optim.SGD([images], lr=config.image_learning_rate, momentum=config.image_momentum)
+        optimiser = torch.optim.SGD([images], lr=config.image_rate(), momentum=config.image_momentum)
         for iteration in range(config.iterations):
             net = self._network(iteration)
-            for outer in range(config.outer_loop):
+            for outer in range(config.loops()[0]):
                 self._set_batch_norm(net, iteration, outer)
                 loss = self._loss(net, images, iteration, outer)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                if outer < config.outer_loop - 1:
+                if outer < config.loops()[0] - 1:
                     self._train(net, images.detach(), iteration, outer)
                 yield float(loss.detach()), images.detach().clone(), net
 
@@ -118,7 +117,7 @@ class PlainGradientMatching:
         net.train()
         optimiser = torch.optim.SGD(net.parameters(), lr=config.network_learning_rate)
         order = generator(config.seed, "inner loop order", iteration, outer)
-        for _ in range(config.inner_loop or 0):
+        for _ in range(config.loops()[1]):
             for indices in torch.randperm(len(images), generator=order).split(256):
                 optimiser.zero_grad()
                 F.cross_entropy(net(images[indices]), self.labels[indices]).backward()

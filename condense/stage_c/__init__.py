@@ -1,0 +1,1 @@
+"""Stage C: how a synthetic set is learned."""

@@ -32,7 +32,7 @@ class State:
     """Where a run stands: all that the next outer step depends on, beside the configuration and the real images.
 
     images, velocity: (N, C, H, W); iteration, outer: the step to do next; vector (P,), statistics: the network in
-    mid-iteration (unused at outer 0); losses: of finished iterations; pending: the sum of distances so far in this iteration.
+    mid-iteration (unused at outer 0); losses: of finished iterations; pending: sum of distances in this iteration so far.
     """
 
     images: Tensor
@@ -46,7 +46,7 @@ class State:
 
 
 class GradientMatching:
-    """Stage C for one resolved configuration, one set of real images and one network."""
+    """Stage C for one configuration, one set of real images and one network."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class GradientMatching:
         self.layout = Layout.of(network)
         self.matcher = GradientMatcher(network, config.distance, data.device, compiled=compiled)
         self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)
-        assert config.inner_loop is not None and config.image_learning_rate is not None  # resolved
-        self.inner_recipe = Recipe((Stage(config.inner_loop, config.network_learning_rate),), batch_size=256)
+        self.outer_loop, inner_loop = config.loops()
+        self.inner_recipe = Recipe((Stage(inner_loop, config.network_learning_rate),), batch_size=256)
         self._random: Callable[..., torch.Generator] = partial(generator, config.seed, device=data.device)
 
     def start(self) -> State:
@@ -85,10 +85,10 @@ class GradientMatching:
             statistics = self.refreshed_statistics(vector, statistics, step)
         distance, gradient = self.image_gradient(vector, statistics, state.images, step)
         velocity = self.config.image_momentum * state.velocity + gradient
-        images = state.images - (self.config.image_learning_rate or 0) * velocity
+        images = state.images - self.config.image_rate() * velocity
         pending = state.pending + distance
-        if state.outer + 1 == self.config.outer_loop:
-            loss = pending / (self.data.classes * self.config.outer_loop)
+        if state.outer + 1 == self.outer_loop:
+            loss = pending / (self.data.classes * self.outer_loop)
             _check_finite(loss, images, state)
             return State(images, velocity, vector[:0], iteration=state.iteration + 1, losses=(*state.losses, loss))
         _check_finite(pending, images, state)

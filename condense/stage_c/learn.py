@@ -73,7 +73,7 @@ def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -
     Depends on the configuration and the data alone, so that a resumed run takes the same path.
     """
     images = sum(min(count, config.real_batch) for count in data.counts)
-    work = network.multiply_adds * 3 * images * config.iterations * (config.outer_loop or 1)
+    work = network.multiply_adds * 3 * images * config.iterations * config.loops()[0]
     return work >= COMPILE_FROM and not network.has_dropout and (data.device.type == "cuda" or has_compiler())
 
 
@@ -97,7 +97,7 @@ class _Run:
 
     def finish(self, resume: bool, progress: Progress) -> State:
         state = self._restored() if resume else self.matching.start()
-        outer_loop = self.config.outer_loop or 1
+        outer_loop = self.matching.outer_loop
         total = self.config.iterations * outer_loop
         saved = mark = time.perf_counter()
         try:

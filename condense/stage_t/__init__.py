@@ -1,0 +1,1 @@
+"""Stage T: how a synthetic set is evaluated."""
