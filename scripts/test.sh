@@ -9,4 +9,4 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS=1 # no remark about newer versions
 .venv/bin/python -m ruff check
 .venv/bin/python -m ruff format --check
 .venv/bin/python -m pyright
-.venv/bin/python -m pytest "$@"
+.venv/bin/python -m pytest -n 2 "$@"

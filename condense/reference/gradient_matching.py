@@ -101,11 +101,10 @@ class PlainGradientMatching:
     def _loss(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> Tensor:
         config = self.config
         drawn = self.data.draw_class_batches(config.real_batch, generator(config.seed, "real batch", iteration, outer))
+        dropout = generator(config.seed, "dropout", iteration, outer)
         for layer in net.modules():
             if isinstance(layer, SeededDropout):
-                layer.generator = (
-                    generator(config.seed, "dropout", iteration, outer) if layer.generator is None else layer.generator
-                )
+                layer.generator = dropout
         loss = images.new_zeros(())
         for label, indices in enumerate(drawn.indices.split(drawn.counts)):
             synthetic = images[label * config.ipc : (label + 1) * config.ipc]

@@ -1,0 +1,55 @@
+"""Stage T as published: one network at a time, `torch.optim.SGD`, images augmented one by one."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from condense.reference.augmentation import crop, rotated, scale
+from condense.training.augmentation import NOISE_STD, Draw, draw
+from condense.training.engine import MemberDraws
+from condense.training.recipe import Recipe
+
+
+def augment(batch: Tensor, operations: tuple[str, ...], drawn: Draw) -> Tensor:
+    """A batch (B, C, H, W), each image after its own operation."""
+    means = batch.mean((0, 2, 3))
+    images = []
+    for index, image in enumerate(batch):
+        name = operations[int(drawn.operation[index])]
+        if name == "crop":
+            images.append(crop(image, int(drawn.row[index]), int(drawn.column[index]), means))
+        elif name == "scale":
+            images.append(scale(image, int(drawn.height[index]), int(drawn.width[index])))
+        elif name == "rotate":
+            images.append(rotated(image, int(drawn.angle[index]), means))
+        else:
+            images.append(image + NOISE_STD * drawn.noise[index].to(image.dtype))
+    return torch.stack(images)
+
+
+def train(net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, draws: MemberDraws) -> nn.Module:
+    """Trains one network in place on images (N, C, H, W) and returns it."""
+    net.train()
+    for stage in recipe.stages:
+        optimiser = torch.optim.SGD(
+            net.parameters(), lr=stage.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        for _ in range(stage.epochs):
+            for indices in torch.randperm(len(labels), generator=draws.order).split(recipe.batch_size):
+                batch = images[indices]
+                if recipe.augmentation:
+                    batch = augment(batch, recipe.augmentation, draw(batch.shape, recipe.augmentation, draws.augmentation))
+                optimiser.zero_grad()
+                F.cross_entropy(net(batch), labels[indices]).backward()
+                optimiser.step()
+    return net
+
+
+@torch.no_grad()
+def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Fraction of images (N, C, H, W) classified correctly, in batches of 256."""
+    net.eval()
+    correct = 0
+    for batch, truth in zip(images.split(256), labels.split(256), strict=True):
+        correct += int((net(batch).argmax(1) == truth).sum())
+    return correct / len(labels)

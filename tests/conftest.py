@@ -1,0 +1,34 @@
+"""Shared fixtures: small real-looking data, the real data sets where they are, and quiet threads."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from condense.data.images import LabelledImages
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def small_images() -> Callable[..., LabelledImages]:
+    """Makes uint8 images of random pixels: small_images(shape=(C, H, W), counts=(images of each class, ...), seed)."""
+
+    def make(shape: tuple[int, int, int] = (1, 28, 28), counts: tuple[int, ...] = (6, 6), seed: int = 0) -> LabelledImages:
+        random = torch.Generator().manual_seed(seed)
+        pixels = torch.randint(0, 256, (sum(counts), *shape), dtype=torch.uint8, generator=random)
+        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        return LabelledImages.from_arrays(pixels, labels, name="noise")
+
+    return make
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the real data sets; skips, saying so, where CONDENSE_DATA does not name one."""
+    root = os.environ.get("CONDENSE_DATA")
+    if not root:
+        pytest.skip("CONDENSE_DATA is not set: tests on the real data sets are skipped")
+    return Path(root)

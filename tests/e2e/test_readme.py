@@ -1,0 +1,66 @@
+"""The README is true: its commands and Python run, its table is what the released records give, its files are there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from condense.records import read_records
+from condense.report.tables import accuracy_table, render
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    """Code blocks of a language; those that call scripts/ are run by continuous integration, not here."""
+    return [code for found, code in BLOCK.findall(README) if found == language and "scripts/" not in code]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with what the README's examples speak of: one's own images, and the released artifacts."""
+    path = tmp_path_factory.mktemp("readme")
+    random = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (path / "my-images" / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(path / "my-images" / name / f"{index}.png")
+    (path / "artifacts").symlink_to(ROOT / "artifacts")
+    return path
+
+
+def run(arguments: list[str], folder: Path) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_commands_run(folder: Path) -> None:
+    found = blocks("bash")
+    assert len(found) >= 3
+    for code in found:
+        run(["bash", "-euo", "pipefail", "-c", code], folder)
+    assert (folder / "digits.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_python_runs(folder: Path) -> None:
+    found = blocks("python")
+    assert len(found) >= 2
+    for code in found:
+        run([sys.executable, "-c", code], folder)
+
+
+def test_the_table_is_made_from_the_released_records() -> None:
+    files = sorted(ROOT.glob("artifacts/*/records.jsonl"))
+    assert files
+    table = render(accuracy_table([record for path in files for record in read_records(path)]), "markdown")
+    assert table.strip() in README

@@ -1,0 +1,121 @@
+"""Stage C as a whole: same bytes for the same seed, resumed or not; baselines; failures that keep what was done."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from condense.config import LearnConfig
+from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.stage_c import learn as module
+from condense.stage_c.learn import learn
+from condense.stage_c.loops import PUBLISHED, loops_for
+
+QUICK = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=2, real_batch=5, seed=1)
+
+
+def test_same_seed_same_bytes(small_images, tmp_path: Path) -> None:
+    for name in ("first.h5", "second.h5"):
+        learn(QUICK, small_images()).set.save(tmp_path / name)
+    assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
+
+
+def test_another_seed_gives_other_images(small_images) -> None:
+    other = LearnConfig(**{**vars(QUICK), "seed": 2})
+    assert learn(QUICK, small_images()).set.sha256 != learn(other, small_images()).set.sha256
+
+
+@pytest.mark.parametrize("stop_after", range(1, 6))
+def test_interrupted_at_any_step_and_resumed_gives_the_same_bytes(small_images, tmp_path: Path, stop_after: int) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+
+    def stop(done: int, total: int, loss: float) -> None:
+        assert total == 6
+        if done == stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="--resume continues"):
+        learn(QUICK, small_images(), checkpoint=checkpoint, progress=stop)
+    seen = []
+    resumed = learn(QUICK, small_images(), checkpoint=checkpoint, resume=True, progress=lambda *step: seen.append(step))
+    whole = learn(QUICK, small_images())
+    assert len(seen) == 6 - stop_after
+    assert resumed.set.sha256 == whole.set.sha256
+    assert resumed.record.losses == whole.record.losses
+
+
+def test_a_checkpoint_of_another_run_is_refused(small_images, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    with pytest.raises(Interrupted):
+        learn(QUICK, small_images(), checkpoint=checkpoint, progress=raise_interrupt)
+    other = LearnConfig(**{**vars(QUICK), "real_batch": 4})
+    with pytest.raises(CondenseError, match=r"another run .*real_batch: 5 there, 4 now"):
+        learn(other, small_images(), checkpoint=checkpoint, resume=True)
+    with pytest.raises(CondenseError, match="dataset_fingerprint"):
+        learn(QUICK, small_images(seed=9), checkpoint=checkpoint, resume=True)
+
+
+def raise_interrupt(done: int, total: int, loss: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(small_images, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    wild = LearnConfig(**{**vars(QUICK), "image_learning_rate": 1e30, "iterations": 50})
+    with pytest.raises(RunFailed, match="no longer finite"):
+        learn(wild, small_images(), checkpoint=checkpoint)
+    kept = torch.load(checkpoint, weights_only=True)["state"]
+    assert torch.isfinite(kept["images"]).all()
+
+
+def test_zero_iterations_save_the_start(small_images) -> None:
+    config = LearnConfig(network="MLP", iterations=0, init="real", ipc=3)
+    data = small_images()
+    result = learn(config, data).set
+    assert result.provenance.iterations == 0
+    real = data.inputs(torch.arange(len(data)))
+    for image, label in zip(result.images, result.labels, strict=True):
+        match = (real == image).flatten(1).all(1).nonzero().flatten()
+        assert len(match) == 1 and data.labels[match] == label
+
+
+def test_random_selection_takes_distinct_real_images_of_the_class(small_images) -> None:
+    data = small_images()
+    result = learn(LearnConfig(network="MLP", method="random", ipc=4), data)
+    real = data.inputs(torch.arange(len(data)))
+    found = [int((real == image).flatten(1).all(1).nonzero()) for image in result.set.images]
+    assert len(set(found)) == 8
+    assert data.labels[found].tolist() == result.set.labels.tolist() == [0] * 4 + [1] * 4
+    assert result.record.config["path"] == "selection" and result.record.losses == []
+
+
+def test_a_class_smaller_than_ipc_is_refused_where_real_images_are_needed(small_images) -> None:
+    data = small_images(counts=(9, 2))
+    with pytest.raises(CondenseError, match="Class 1 of noise has 2 images, fewer than the 3 images per class"):
+        learn(LearnConfig(network="MLP", method="random", ipc=3), data)
+    with pytest.raises(CondenseError, match="fewer than the 3"):
+        learn(LearnConfig(network="MLP", init="real", ipc=3, iterations=1), data)
+    assert len(learn(LearnConfig(network="MLP", ipc=3, iterations=1, inner_loop=1), data).set.images) == 6
+
+
+def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small_images(counts=(40, 40))
+    config = LearnConfig(network="ConvNetW8", ipc=2, iterations=2, outer_loop=1, real_batch=33)
+    monkeypatch.setattr("condense.stage_c.matching.images_at_once", lambda network, device: 16)
+    eager = learn(config, data)
+    monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    compiled = learn(config, data)
+    assert (eager.record.config["path"], compiled.record.config["path"]) == ("eager", "compiled")
+    torch.testing.assert_close(compiled.set.images, eager.set.images, rtol=1e-3, atol=1e-4)
+
+
+def test_without_a_compiler_the_eager_path_is_taken(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    monkeypatch.setattr(module, "has_compiler", lambda: False)
+    config = LearnConfig(network="MLP", iterations=1)
+    assert learn(config, small_images()).record.config["path"] == "eager"
+
+
+def test_published_loops_and_the_rule_between_them() -> None:
+    assert {ipc: loops_for(ipc) for ipc in PUBLISHED} == PUBLISHED
+    assert [loops_for(ipc) for ipc in (2, 5, 15, 25, 45, 100)] == [(2, 50), (5, 50), (15, 38), (25, 22), (45, 12), (50, 10)]

@@ -1,0 +1,87 @@
+"""Gradient matching against its plain twin in float64: every network, distance and number of channels."""
+
+import pytest
+import torch
+
+from condense.config import LearnConfig
+from condense.networks.registry import build, names
+from condense.reference import gradient_matching as plain
+from condense.reference.networks import load, module
+from condense.stage_c.distance import DISTANCES, gradient_distance
+from condense.stage_c.gradient_matching import GradientMatching
+from condense.stage_c.matching import GradientMatcher
+
+SMALL = ["ConvNetW8", "ConvNetW8LN", "ConvNetW8GN", "ConvNetW8NNASMP", "ConvNetW8ASwishBN", "MLP", "LeNet", "lenet-classic"]
+LARGE = [name for name in names() if name not in ("ConvNet", "MLP", "LeNet", "lenet-classic", "alexnet-classic")]
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(
+    ("name", "shape"), [(n, s) for n in SMALL for s in ((1, 28, 28), (3, 32, 32))] + [(n, (1, 28, 28)) for n in LARGE]
+)
+def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], distance: str) -> None:
+    network = build(name, shape, 4)
+    random = torch.Generator().manual_seed(7)
+    parameters = network.initial(random, torch.float64)
+    real, synthetic = (torch.randn(n, *shape, generator=random, dtype=torch.float64) for n in (5, 2))
+    # In stage C, BatchNorm works on running statistics: mean 0 and variance 1 here, as in a new module.
+    statistics = network.initial_statistics(dtype=torch.float64)
+    twin = load(module(name, shape, 4), parameters).eval()
+
+    matcher = GradientMatcher(network, distance, CPU)
+    matcher.chunk = 2  # so that chunks of real images, the last one smaller, are part of the test
+    real_gradient = matcher.real_gradient(parameters, statistics, real, 3)
+    value, gradient = matcher.match(parameters, statistics, synthetic, 3, real_gradient)
+
+    images = synthetic.clone().requires_grad_()
+    expected = plain.class_distance(twin, distance, real, images, 3)
+    (expected_gradient,) = torch.autograd.grad(expected, images)
+    assert float((gradient - expected_gradient).norm() / expected_gradient.norm()) < 1e-10
+    assert float(value) == pytest.approx(float(expected.detach()), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["ConvNetW8", "ConvNetW8BN", "MLP", "LeNet"])
+@pytest.mark.parametrize("init", ["noise", "real"])
+def test_whole_iterations_equal_the_twin_step_by_step(name: str, init: str, small_images) -> None:
+    data = small_images(counts=(20, 7, 12))
+    settings = LearnConfig(network=name, ipc=2, init=init, iterations=2, outer_loop=3, inner_loop=4, real_batch=9, seed=3)
+    network = build(name, data.shape, data.classes)
+    fast = GradientMatching(settings, data, network, dtype=torch.float64)
+    state, steps, total = fast.start(), 0, 0.0
+    for loss, images, net in plain.PlainGradientMatching(settings, data, network).steps():
+        state = fast.advance(state)
+        steps, total = steps + 1, total + loss
+        torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
+        if state.outer:
+            trained = fast.layout.views(state.vector)
+            for own, theirs in zip(trained.values(), net.parameters(), strict=True):
+                torch.testing.assert_close(own, theirs.detach(), rtol=1e-9, atol=1e-12)
+        else:
+            assert state.losses[-1] == pytest.approx(total / (3 * data.classes), rel=1e-10)
+            total = 0.0
+    assert steps == 6 and len(state.losses) == 2
+
+
+def test_dropout_in_stage_c_equals_the_twin(small_images) -> None:
+    data = small_images(counts=(3, 3))
+    settings = LearnConfig(network="alexnet-classic", iterations=1, real_batch=3)
+    network = build("alexnet-classic", data.shape, data.classes)
+    ((_, images, _),) = plain.PlainGradientMatching(settings, data, network, torch.float32).steps()
+    fast = GradientMatching(settings, data, network)
+    start = fast.start()
+    moved = fast.advance(start).images - start.images
+    # In float32 (float64 would take gigabytes) some ReLUs and maxima flip: a few percent.
+    # Other masks would give more than 1.
+    assert float((moved - (images - start.images)).norm() / moved.norm()) < 0.1
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_distance_equals_the_published_one(distance: str) -> None:
+    random = torch.Generator().manual_seed(0)
+    shapes = {"conv": (4, 3, 3, 3), "norm": (3, 2, 2), "linear": (5, 6), "bias": (5,)}
+    a, b = ({n: torch.randn(s, generator=random, dtype=torch.float64) for n, s in shapes.items()} for _ in range(2))
+    expected = plain.gradient_distance(distance, list(a.values()), list(b.values()))
+    matched = [name for name in shapes if distance != "ours" or len(shapes[name]) > 1]
+    own = gradient_distance(distance, {name: a[name] for name in matched}, b)
+    assert float(own) == pytest.approx(float(expected), rel=1e-12)

@@ -1,0 +1,115 @@
+"""Networks: parameter counts, equality with plain torch.nn twins, names, initialisation."""
+
+import pytest
+import torch
+from torch import nn
+
+from condense.errors import CondenseError
+from condense.networks.registry import build, names
+from condense.reference.networks import load, module
+
+GREY, COLOUR = (1, 28, 28), (3, 32, 32)
+COUNTS = {
+    "MLP": (118_282, 411_146),
+    "ConvNet": (317_706, 320_010),
+    "LeNet": (61_706, 62_006),
+    "AlexNet": (1_865_802, 1_872_202),
+    "VGG11": (9_229_962, 9_231_114),
+    "ResNet18": (11_172_810, 11_173_962),
+    "ResNet18BN_AP": (11_213_770, 11_250_762),
+}
+VARIANTS = ["ConvNetW8D2", "ConvNetW8LNMP", "ConvNetW8GNNP", "ConvNetW8BNASwish", "ConvNetW8NNAS", "ConvNetW8AL"]
+
+
+@pytest.mark.parametrize(("name", "counts"), COUNTS.items())
+def test_parameter_counts_are_the_published_ones(name: str, counts: tuple[int, int]) -> None:
+    assert (build(name, GREY, 10).parameter_count, build(name, COLOUR, 10).parameter_count) == counts
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
+@pytest.mark.parametrize("name", [name for name in names() if name != "alexnet-classic"] + VARIANTS)
+def test_equals_plain_modules(name: str, shape: tuple[int, int, int]) -> None:
+    network = build(name, shape, 7)
+    parameters = network.initial(torch.Generator().manual_seed(1), torch.float64)
+    twin = load(module(name, shape, 7), parameters)
+    x = torch.randn(3, *shape, dtype=torch.float64)
+    statistics = network.initial_statistics(dtype=torch.float64)
+
+    logits, statistics = network.train_logits(parameters, x, statistics)
+    torch.testing.assert_close(logits, twin.train()(x), rtol=1e-10, atol=1e-12)
+    # The second pass is in evaluation mode, on the running statistics that the first one left.
+    torch.testing.assert_close(network.logits(parameters, x, statistics), twin.eval()(x), rtol=1e-10, atol=1e-12)
+    own = [value for value in statistics.values()]
+    theirs = [v for m in twin.modules() if isinstance(m, nn.BatchNorm2d) for v in (m.running_mean, m.running_var)]
+    torch.testing.assert_close(own, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_alexnet_classic_equals_its_module_with_the_same_dropout() -> None:
+    network = build("alexnet-classic", GREY, 10)
+    parameters = network.initial(torch.Generator().manual_seed(1))
+    twin = load(module("alexnet-classic", GREY, 10), parameters).train()
+    masks = torch.Generator().manual_seed(3)
+    for layer in twin.modules():
+        if hasattr(layer, "generator"):
+            layer.generator = masks  # type: ignore[assignment]
+    x = torch.randn(2, *GREY)
+    logits, _ = network.train_logits(parameters, x, {}, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(logits, twin(x))
+    torch.testing.assert_close(network.logits(parameters, x), twin.eval()(x))
+    assert not torch.allclose(logits, network.logits(parameters, x))
+
+
+@pytest.mark.parametrize("name", ["ConvNet", "MLP"])
+def test_initialisation_is_uniform_within_pytorchs_bounds(name: str) -> None:
+    parameters = build(name, GREY, 10).initial(torch.Generator().manual_seed(0))
+    twin = dict(zip(parameters, module(name, GREY, 10).parameters(), strict=True))
+    checked = 0
+    for key, value in parameters.items():
+        if value.numel() >= 1000:
+            checked += 1
+            assert value.abs().max() <= twin[key].abs().max() * 1.05
+            assert value.std() == pytest.approx(twin[key].std().item(), rel=0.1)
+            assert abs(value.mean()) < 4 * value.std() / value.numel() ** 0.5
+    assert checked >= 3
+
+
+def test_a_seed_is_one_network_in_every_precision() -> None:
+    network = build("LeNet", GREY, 10)
+    single, double = (network.initial(torch.Generator().manual_seed(5), dtype) for dtype in (torch.float32, torch.float64))
+    assert all(torch.equal(single[name].double(), double[name]) for name in single)
+
+
+def test_convnet_suffixes_come_in_any_order() -> None:
+    first, second = build("ConvNetW16D2BNMP", GREY, 10), build("ConvNet-MP-BN-D2-W16", GREY, 10)
+    assert first.layers == second.layers
+    assert build("ConvNetW128D3INARAP", GREY, 10).layers == build("ConvNet", GREY, 10).layers
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ConvNett", "Unknown network 'ConvNett'. Did you mean 'ConvNet'?"),
+        ("resnet18", "Did you mean 'ResNet18'?"),
+        ("ConvNetW0", "Unknown network"),
+        ("ConvNetBNLN", "Unknown network"),
+        ("ConvNetW6GN", "multiple of 4, not 6"),
+    ],
+)
+def test_wrong_names(name: str, message: str) -> None:
+    with pytest.raises(CondenseError, match="(?i)" + message.replace("(", r"\(").replace("?", r"\?")):
+        build(name, GREY, 10)
+
+
+def test_images_too_small_for_a_network() -> None:
+    with pytest.raises(CondenseError, match="VGG11 cannot take images of 8x8 pixels"):
+        build("VGG11", (1, 8, 8), 10)
+
+
+def test_wrong_number_of_channels() -> None:
+    with pytest.raises(CondenseError, match="1 or 3 channels, not 2"):
+        build("ConvNet", (2, 28, 28), 10)
+
+
+def test_multiply_adds_of_the_convnet() -> None:
+    expected = 128 * 9 * 32 * 32 + 128 * 128 * 9 * (16 * 16 + 8 * 8) + 2048 * 10
+    assert build("ConvNet", GREY, 10).multiply_adds == expected

@@ -1,0 +1,113 @@
+"""The training engine against a plain loop with torch.optim.SGD, one network at a time."""
+
+import pytest
+import torch
+
+from condense.networks.registry import build
+from condense.reference import training as plain
+from condense.reference.networks import load, module
+from condense.training.accuracy import accuracies, predictions
+from condense.training.engine import MemberDraws, Members, fresh_members, train
+from condense.training.layout import Layout
+from condense.training.recipe import Recipe, Stage
+from condense.training.sources import TensorSource
+from condense.training.stacking import images_at_once, members_at_once, widest_activation
+
+GREY = (1, 28, 28)
+RECIPE = Recipe((Stage(3, 0.05), Stage(2, 0.005)), batch_size=4, momentum=0.9, weight_decay=5e-4)
+AUGMENTED = Recipe((Stage(4, 0.05),), batch_size=5, momentum=0.9, augmentation=("crop", "scale", "rotate"))
+
+
+def source(count: int = 10, seed: int = 0) -> TensorSource:
+    random = torch.Generator().manual_seed(seed)
+    return TensorSource(torch.randn(count, *GREY, generator=random, dtype=torch.float64), torch.arange(count) % 3)
+
+
+def trained(name: str, recipe: Recipe, seeds: list[int], data: TensorSource, together: bool) -> Members:
+    network = build(name, GREY, 3)
+    groups = [seeds] if together else [[seed] for seed in seeds]
+    parts = []
+    for group in groups:
+        members = fresh_members(network, group, "test network", dtype=torch.float64)
+        parts.append(train(network, members, data, recipe, [MemberDraws.of(seed, "test") for seed in group]))
+    return Members.join(parts)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, AUGMENTED], ids=["stages", "augmented"])
+@pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
+@pytest.mark.parametrize("name", ["MLP", "LeNet", "ConvNetW8", "ConvNetW8BN"])
+def test_members_equal_the_plain_loop(name: str, together: bool, recipe: Recipe) -> None:
+    data, seeds = source(), [3, 5]
+    members = trained(name, recipe, seeds, data, together)
+    network = build(name, GREY, 3)
+    test = source(count=40, seed=9)
+    for index, seed in enumerate(seeds):
+        start = fresh_members(network, [seed], "test network", dtype=torch.float64)
+        parameters = Layout.of(network).views(start.vector[0])
+        twin = plain.train(
+            load(module(name, GREY, 3), parameters), data.images, data.labels, recipe, MemberDraws.of(seed, "test")
+        )
+        expected = torch.cat([p.detach().reshape(-1) for p in twin.parameters()])
+        own = torch.cat([v.reshape(-1) for v in Layout.of(network).views(members.vector[index]).values()])
+        assert float((own - expected).norm() / expected.norm()) < 1e-10
+        assert accuracies(network, members, test)[index] == plain.accuracy(twin, test.images, test.labels)
+
+
+@pytest.mark.parametrize("name", ["MLP", "ConvNetW8BN"])
+def test_a_members_numbers_do_not_depend_on_its_company(name: str) -> None:
+    data = source()
+    alone = trained(name, RECIPE, [5], data, together=True)
+    accompanied = trained(name, RECIPE, [2, 5, 8], data, together=True)
+    torch.testing.assert_close(accompanied.vector[1], alone.vector[0], rtol=1e-10, atol=1e-13)
+
+
+def test_training_leaves_its_input_alone() -> None:
+    network, data = build("ConvNetW8BN", GREY, 3), source()
+    members = fresh_members(network, [0], "test", dtype=torch.float64)
+    before = members.vector.clone(), {name: value.clone() for name, value in members.statistics.items()}
+    train(network, members, data, RECIPE, [MemberDraws.of(0, "test")])
+    assert torch.equal(members.vector, before[0])
+    assert all(torch.equal(members.statistics[name], value) for name, value in before[1].items())
+
+
+def test_soft_labels_equal_hard_ones_when_one_hot() -> None:
+    hard = source()
+    soft = TensorSource(hard.images, torch.nn.functional.one_hot(hard.labels, 3).double())
+    vectors = [trained("MLP", RECIPE, [0], data, together=False).vector for data in (hard, soft)]
+    torch.testing.assert_close(*vectors, rtol=1e-10, atol=1e-13)
+
+
+def test_layout_round_trip_and_channels_last() -> None:
+    network = build("ConvNetW8", (3, 32, 32), 10)
+    layout = Layout.of(network)
+    parameters = network.initial(torch.Generator().manual_seed(0))
+    vector = layout.flatten(parameters)
+    assert vector.shape == (network.parameter_count,)
+    views = layout.views(torch.stack([vector, 2 * vector]))
+    for name, value in parameters.items():
+        assert torch.equal(views[name][0], value) and torch.equal(views[name][1], 2 * value)
+    weight = layout.views(vector)["conv2.weight"]
+    assert weight.is_contiguous(memory_format=torch.channels_last) and weight.data_ptr() != vector.data_ptr()
+
+
+def test_predictions_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, data = build("ConvNetW8", GREY, 3), source(count=23)
+    members = fresh_members(network, [0, 1], "test", dtype=torch.float64)
+    whole = predictions(network, members, data)
+    monkeypatch.setattr("condense.training.accuracy.images_at_once", lambda network, device: 4)
+    assert torch.equal(predictions(network, members, data), whole)
+
+
+def test_stacking_rule() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert members_at_once(build("MLP", GREY, 10), 20, cpu) == 20
+    assert members_at_once(build("ConvNet", GREY, 10), 20, cpu) == 1
+    assert members_at_once(build("ConvNet", GREY, 10), 20, gpu) == 20
+    assert members_at_once(build("alexnet-classic", GREY, 10), 20, gpu) == 1
+
+
+def test_chunk_rule_keeps_the_widest_activation_in_the_cache() -> None:
+    network = build("ConvNet", GREY, 10)
+    assert widest_activation(network) == 128 * 32 * 32
+    assert images_at_once(network, torch.device("cpu")) == 32
+    assert images_at_once(build("MLP", GREY, 10), torch.device("cpu")) == 1024
