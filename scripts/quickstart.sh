@@ -5,4 +5,4 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bash "$root/scripts/setup.sh"
 cd "$root"
-.venv/bin/condense run --dataset digits --network ConvNetW32 --iterations 100 --seeds 20 --out runs/quickstart --force "$@"
+.venv/bin/condense run --dataset digits --network ConvNetW32 --iterations 100 --image-learning-rate 0.5 --seeds 20 --out runs/quickstart --force "$@"
