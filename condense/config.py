@@ -1,5 +1,7 @@
 """Configurations: typed, frozen, checked all at once, and stored with every result."""
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, TypeVar
 
@@ -44,10 +46,12 @@ def _dataset(name: str) -> str:
 
 
 NetworkName = Annotated[str, AfterValidator(_network)]
-AtLeastOne = Annotated[int, Field(ge=1)]
+LARGEST_COUNT = 10**9
+AtLeastOne = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
-Seeds = Annotated[int, Field(ge=1)]
+Seeds = AtLeastOne
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 
 
@@ -67,11 +71,11 @@ class LearnConfig:
     """Start from noise or from real images."""
     distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
     """Distance between gradients: ours, mse or cos."""
-    iterations: Annotated[int, Field(ge=0)] = 1000
+    iterations: Count = 1000
     """Iterations, each with a new network."""
     outer_loop: AtLeastOne | None = None
     """Image updates an iteration; by default what is published for --ipc."""
-    inner_loop: Annotated[int, Field(ge=0)] | None = None
+    inner_loop: Count | None = None
     """Passes of network training between image updates; by default what is published for --ipc."""
     image_learning_rate: Positive | None = None
     """Learning rate of the images; by default 0.1, and 0.01 with the MLP."""
@@ -83,7 +87,7 @@ class LearnConfig:
     """Real images a class and step."""
     train_size: AtLeastOne | None = None
     """Use a class-balanced subset of this many real images."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of every random draw."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -120,21 +124,34 @@ class EvaluateConfig:
 Config = TypeVar("Config")
 
 
-def checked(kind: type[Config], values: dict[str, Any], where: str = "") -> Config:
-    """A configuration from plain values; raises `CondenseError` with all that is wrong, each with its path and value."""
+def checked(
+    kind: type[Config], values: dict[str, Any], *, called: Callable[[str], str] = str, strict: bool = False
+) -> Config:
+    """A configuration from plain values; raises `CondenseError` with a line for each mistake: place, value, what is right.
+
+    called: the name of a field's value for the user, such as its flag; strict: no conversions, such as of '1' to 1.
+    """
+    adapter = TypeAdapter(kind)
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return (
+            adapter.validate_json(json.dumps(values, default=str), strict=True)
+            if strict
+            else adapter.validate_python(values)
+        )
     except ValidationError as error:
-        raise CondenseError("\n".join(_sentence(detail, where, kind) for detail in error.errors())) from error
+        raise CondenseError("\n".join(_sentence(detail, called, kind) for detail in error.errors())) from error
 
 
-def _sentence(detail: Any, where: str, kind: type) -> str:
-    """One error of pydantic's as a sentence with path, value and what is allowed."""
-    path = ".".join([*([where] if where else []), *(str(part) for part in detail["loc"])])
+def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
+    """One error of pydantic's as a sentence with the place, the value and what is allowed."""
+    name, *inner = map(str, detail["loc"])
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{path}: {unknown_name('setting', str(detail['loc'][-1]), [f.name for f in fields(kind)])}"
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{path}: {message}" if "nknown" in message else f"{path} = {detail['input']!r}: {message}."
+        return f"{called(name)}: {unknown_name('setting', name, [f.name for f in fields(kind)])}"
+    place = ".".join([called(name), *inner])
+    if detail["type"] == "value_error":  # a check of ours, which names the value
+        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
+    allowed = detail["msg"].partition(", unable to parse")[0]
+    return f"{place} = {detail['input']!r}: {allowed}."
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Writing files so that a kill, a crash or a full disk never damages what was there before."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -13,26 +14,69 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises `CondenseError` when the folder cannot be made or written to, or the disk is full; `path` is then as before.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:  # on Ctrl-C too; after the renaming there is nothing left to remove
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends a line in a single write, so that concurrent writers do not mix lines.
+
+    Raises `CondenseError` when it cannot be written whole, or the last line there is incomplete; the file is then as before.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                raise CondenseError(f"{path}: the last line is incomplete, so nothing is appended; delete or complete it.")
+            data = f"{line}\n".encode()
+            written = file.write(data)
+            if written != len(data):  # the disk is full; what came through goes, unless others wrote after it
+                if file.seek(0, os.SEEK_END) == end + written:
+                    file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """Raises `CondenseError` when a file cannot be written at `path`: found before hours of work, not after."""
+    temporary = _temporary(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
         raise cannot_write(path, error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> CondenseError:
     """The error for a file that could not be written."""
-    return CondenseError(f"Cannot write {path}: {error.strerror or error}. Nothing that was there has been changed.")
+    in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = f"{error.filename} is not a folder" if in_the_way else error.strerror or error
+    return CondenseError(f"Cannot write {path}: {reason}. Nothing that was there has been changed.")
 
 
 def refuse_overwrite(path: Path, force: bool) -> None:
-    """Raises `CondenseError` when `path` exists and `force` is not set."""
-    if path.exists() and not force:
+    """Raises `CondenseError` when `path` is a folder, or exists and `force` is not set."""
+    if os.path.isdir(path):
+        raise CondenseError(f"{path} is a folder; the name of a file is needed.")
+    if os.path.lexists(path) and not force:
         raise CondenseError(f"{path} exists already. Choose another --out, or pass --force to replace it.")
+
+
+def _temporary(path: Path) -> Path:
+    return path.parent / f".{path.name}.{os.getpid()}.tmp"

@@ -1,13 +1,13 @@
 """The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict
 from condense.data.images import DataSet
 from condense.errors import CondenseError
-from condense.files import refuse_overwrite, write_atomically
+from condense.files import check_writable, refuse_overwrite, write_atomically
 from condense.records import Record, append_record, read_records
 from condense.report.figures import image_grid
 from condense.report.page import render_page
@@ -50,6 +50,21 @@ def default_folder(config: LearnConfig) -> Path:
     return Path("runs") / f"{dataset}-{config.network}-ipc{config.ipc}-{config.method}-seed{config.seed}"
 
 
+def check_outputs(out: Path, records: Path, *, resume: bool, force: bool) -> None:
+    """Raises `CondenseError` when a set could not be saved at `out`, or would replace what it must not.
+
+    Without `force` nothing that is there is replaced: no set, no unfinished run, no records. `resume` takes up a run: its
+    checkpoint, its finished set, or its record, which is written just before the set.
+    """
+    check_writable(out)
+    checkpoint = checkpoint_path(out)
+    if not (resume or force) and checkpoint.exists():
+        raise CondenseError(f"{checkpoint} keeps an unfinished run: --resume continues it, --force starts anew.")
+    refuse_overwrite(out, force or resume)
+    taken_up = resume and (checkpoint.exists() or out.exists() or _only_learned(records))
+    refuse_overwrite(records, force or taken_up)
+
+
 def learn_and_save(
     config: LearnConfig,
     data: DataSet,
@@ -62,15 +77,16 @@ def learn_and_save(
 ) -> SyntheticSet:
     """Stage C with its checkpoint beside `out`; saves the set there and its record as the first line of a new `records`.
 
-    What was there before is replaced only once the new set is complete.
-    Raises `CondenseError` when a set (without `force`) or an unfinished run (without `resume` or `force`) is there already.
+    What was there before is replaced only once the new set is complete. With `resume` an unfinished run is continued, and a
+    set that is finished is returned as it is. Raises `CondenseError` as `check_outputs` does, and when the finished set was
+    learned with another configuration or from other images.
     """
-    refuse_overwrite(out, force)
+    check_outputs(out, records, resume=resume, force=force)
     checkpoint = checkpoint_path(out)
-    if checkpoint.exists() and not resume:
-        if not force:
-            raise CondenseError(f"{checkpoint} keeps an unfinished run: --resume continues it, --force starts anew.")
-        checkpoint.unlink()
+    if resume and out.exists() and not checkpoint.exists():
+        return _finished_set(out, records, config, data)
+    if force and not resume:
+        checkpoint.unlink(missing_ok=True)
     learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, progress=progress)
     write_atomically(records, learned.record.to_json() + "\n")
     learned.set.save(out, force=True)
@@ -103,14 +119,11 @@ def run(
     With `resume` a run that was stopped goes on where it was; with `force` results that are there are replaced.
     """
     outputs = Outputs(folder)
-    if resume and outputs.set.exists():
-        learned = _finished_set(outputs.set, config)
-    else:
-        learned = learn_and_save(
-            config, data, outputs.set, outputs.records, resume=resume, force=force, progress=learn_progress
-        )
-    if not any(record.kind == "evaluate" for record in read_records(outputs.records)):
-        append_records(outputs.records, stage_t.evaluate(evaluation, learned, data, progress=evaluate_progress))
+    learned = learn_and_save(config, data, outputs.set, outputs.records, resume=resume, force=force, progress=learn_progress)
+    missing = _not_evaluated(evaluation, learned, read_records(outputs.records))
+    if missing:
+        rest = replace(evaluation, network=missing)
+        append_records(outputs.records, stage_t.evaluate(rest, learned, data, progress=evaluate_progress))
     write_report(outputs, learned)
     return outputs
 
@@ -118,12 +131,33 @@ def run(
 def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
     """The picture and the page, from the set and its records."""
     write_atomically(outputs.picture, image_grid(learned))
-    title = f"{learned.provenance.dataset}, {learned.provenance.images_per_class} images per class"
+    facts = learned.provenance
+    plural = "" if facts.images_per_class == 1 else "s"
+    title = f"{facts.dataset}, {facts.images_per_class} image{plural} per class"
     write_atomically(outputs.page, render_page(title, read_records(outputs.records), learned))
 
 
-def _finished_set(path: Path, config: LearnConfig) -> SyntheticSet:
+def _finished_set(path: Path, records: Path, config: LearnConfig, data: DataSet) -> SyntheticSet:
     found = SyntheticSet.load(path)
     if found.provenance.config != as_dict(config.resolved()):
         raise CondenseError(f"{path} was learned with another configuration; choose another --out, or pass --force.")
+    stage_t.check_same_data(found, data)
+    read_records(records)
     return found
+
+
+def _only_learned(records: Path) -> bool:
+    return records.is_file() and all(record.kind == "learn" for record in read_records(records))
+
+
+def _not_evaluated(evaluation: EvaluateConfig, learned: SyntheticSet, records: list[Record]) -> tuple[str, ...]:
+    """The networks whose evaluation, as it is asked for, is not among the records."""
+    found = [
+        record.config["network"]
+        for record in records
+        if record.kind == "evaluate"
+        and record.config["set"]["sha256"] == learned.sha256
+        and record.config["protocol"] == evaluation.protocol
+        and len(record.seeds) == evaluation.seeds
+    ]
+    return tuple(name for name in evaluation.network or (learned.provenance.network,) if name not in found)

@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
-from condense.files import cannot_write
+from condense.files import append_line, check_writable
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Record:
     losses: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     @property
     def config_hash(self) -> str:
         """SHA-256 of the canonical JSON of the configuration."""
@@ -57,13 +58,16 @@ def config_hash(config: dict[str, Any]) -> str:
 
 def append_record(path: Path, record: Record) -> None:
     """Appends one line to `path` in a single write, so that concurrent writers do not mix lines."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            file.write((record.to_json() + "\n").encode())
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    append_line(path, record.to_json())
+
+
+def check_appendable(path: Path) -> None:
+    """Raises `CondenseError` unless records can be appended to `path`: a new or empty file, or one of undamaged records."""
+    if os.path.isdir(path):
+        raise CondenseError(f"{path} is a folder; the name of a file of records is needed.")
+    check_writable(path)
+    if path.exists() and path.stat().st_size:
+        read_records(path)
 
 
 def read_records(path: Path) -> list[Record]:
@@ -73,7 +77,7 @@ def read_records(path: Path) -> list[Record]:
     different length, an accuracy outside [0, 1], or a configuration that does not match its hash.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise CondenseError(f"Cannot read records from {path}: {getattr(error, 'strerror', None) or error}.") from error
     records = [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
@@ -86,20 +90,32 @@ _ADAPTER = TypeAdapter(Record)
 
 
 def _parse(line: str, where: str) -> Record:
+    content = _json_object(line, where)
+    stored_hash = content.pop("config_hash", None)
     try:
-        content = json.loads(line)
-        stored_hash = content.pop("config_hash")
-        record = _ADAPTER.validate_python(content)
+        record = _ADAPTER.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field_name = ".".join(map(str, first["loc"]))
         raise CondenseError(f"{where}: damaged record ({field_name}: {first['msg']}).") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CondenseError(f"{where}: not a record of condense ({error!r}).") from error
     if stored_hash != record.config_hash:
         raise CondenseError(f"{where}: the configuration does not match its hash; the record was changed.")
     if len(record.seeds) != len(record.accuracies):
         raise CondenseError(f"{where}: {len(record.seeds)} seeds but {len(record.accuracies)} accuracies.")
-    if not all(math.isfinite(a) and 0 <= a <= 1 for a in record.accuracies):
+    if not all(0 <= accuracy <= 1 for accuracy in record.accuracies):
         raise CondenseError(f"{where}: an accuracy is not a fraction between 0 and 1.")
     return record
+
+
+def _json_object(line: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise CondenseError(f"{where}: not a complete line of JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise CondenseError(f"{where}: not a record of condense, which is a JSON object.")
+    return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import math
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -82,12 +84,15 @@ class SyntheticSet:
 
     def _to_bytes(self) -> bytes:
         buffer = io.BytesIO()
-        with h5py.File(buffer, "w", track_order=True) as file:
+        # From version 1.10 on HDF5 keeps a checksum of every part of the file but text of variable length, so all text has
+        # a fixed length: a flipped byte anywhere is then found, or lies where nothing is stored.
+        with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
             for name, tensor in (("images", self.images), ("labels", self.labels)):
                 file.create_dataset(name, data=tensor.numpy(), fletcher32=True, track_times=False)
             attributes = {"format_version": FORMAT_VERSION, "sha256": self.sha256, **asdict(self.provenance)}
             for name, value in attributes.items():
-                file.attrs[name] = json.dumps(value, sort_keys=True) if name in _JSON_ATTRIBUTES else value
+                plain = json.dumps(value, sort_keys=True) if name in _JSON_ATTRIBUTES else value
+                file.attrs[name] = _fixed_length(plain) if isinstance(plain, str) else plain
         return buffer.getvalue()
 
     @staticmethod
@@ -97,34 +102,56 @@ class SyntheticSet:
         Raises `CondenseError` for a file that is missing, truncated, damaged, not ours, or of a newer format.
         """
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise CondenseError(f"There is no synthetic set at {path}.")
         if not h5py.is_hdf5(path):
             raise CondenseError(f"{path} is not an HDF5 file, so it is no synthetic set of condense.")
         try:
             with h5py.File(path, "r") as file:
                 attributes = _attributes(file, path)
-                images, labels = (torch.from_numpy(np.asarray(file[name])) for name in ("images", "labels"))
+                images, labels = (_array(file, name, path) for name in ("images", "labels"))
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CondenseError(f"{path} is damaged or not a synthetic set of condense: {_first_line(error)}.") from error
         return _assemble(images, labels, attributes, path)
 
 
+def _fixed_length(text: str) -> np.ndarray:
+    data = text.encode()
+    return np.array(data, h5py.string_dtype("utf-8", max(len(data), 1)))
+
+
+def _array(file: h5py.File, name: str, path: Path) -> Tensor:
+    found = file[name]
+    if not isinstance(found, h5py.Dataset):
+        raise TypeError(f"{name} is no array")
+    if found.nbytes > path.stat().st_size:  # asked before memory for so many is taken
+        raise ValueError(f"{name} is stated to be larger than the file")
+    return torch.from_numpy(np.asarray(found))
+
+
 def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
     """Every attribute of the format, as plain Python values."""
-    names = ["format_version", "sha256", *(f.name for f in fields(Provenance))]
+    if "format_version" not in file.attrs:
+        raise CondenseError(f"{path} is not a synthetic set of condense: it has no format_version.")
+    version = _plain(file.attrs["format_version"])
+    if version != FORMAT_VERSION:
+        raise CondenseError(f"{path} has format version {version}; this condense reads version {FORMAT_VERSION}.")
+    names = ["sha256", *(f.name for f in fields(Provenance))]
     missing = [name for name in names if name not in file.attrs]
     if missing:
-        raise CondenseError(f"{path} is not a synthetic set of condense: it has no {', '.join(missing)}.")
-    values = {name: file.attrs[name] for name in names}
-    plain = {name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value for name, value in values.items()}
-    return {name: json.loads(str(value)) if name in _JSON_ATTRIBUTES else value for name, value in plain.items()}
+        raise CondenseError(f"{path} is damaged: it has no {', '.join(missing)}.")
+    values = {name: _plain(file.attrs[name]) for name in names}
+    return {name: json.loads(value) if name in _JSON_ATTRIBUTES else value for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as Python has it; text, of fixed or variable length, as `str`."""
+    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return plain.decode() if isinstance(plain, bytes) else plain
 
 
 def _assemble(images: Tensor, labels: Tensor, attributes: dict[str, Any], path: Path) -> SyntheticSet:
-    version, digest = attributes.pop("format_version"), attributes.pop("sha256")
-    if version != FORMAT_VERSION:
-        raise CondenseError(f"{path} has format version {version}; this condense reads version {FORMAT_VERSION}.")
+    digest = attributes.pop("sha256")
     try:
         provenance = _PROVENANCE.validate_python(attributes)
     except ValidationError as error:
@@ -140,28 +167,45 @@ def _assemble(images: Tensor, labels: Tensor, attributes: dict[str, Any], path: 
 
 
 def _check(candidate: SyntheticSet, name: str) -> None:
-    images, labels, facts = candidate.images, candidate.labels, candidate.provenance
+    _check_images(candidate.images, candidate.provenance, name)
+    _check_labels(candidate.images, candidate.labels, len(candidate.provenance.class_names), name)
+    for key, value in asdict(candidate.provenance).items():
+        if isinstance(value, str) and not _storable(value):
+            raise CondenseError(f"{name} cannot hold the {key} {value!r}: texts are UTF-8 without zero bytes.")
+
+
+def _check_images(images: Tensor, facts: Provenance, name: str) -> None:
     classes, channels = len(facts.class_names), len(facts.mean)
-    if images.dtype != torch.float32 or images.dim() != 4 or images.shape[1] != channels or len(facts.std) != channels:
+    right_shape = images.dim() == 4 and images.shape[1] == channels == len(facts.std) and images.numel() > 0
+    if images.dtype != torch.float32 or not right_shape:
         raise CondenseError(
             f"{name} must hold float32 images (N, {channels}, H, W), not {images.dtype} {tuple(images.shape)}."
         )
+    if len(images) != classes * facts.images_per_class:
+        raise CondenseError(
+            f"{name} holds {len(images)} images, but {classes} classes x {facts.images_per_class} were stated."
+        )
     if not torch.isfinite(images).all():
         raise CondenseError(f"{name} holds pixels that are not finite.")
+    if not (all(map(math.isfinite, facts.mean)) and all(0 < value < math.inf for value in facts.std)):
+        raise CondenseError(f"{name} states a normalisation that cannot be: mean {facts.mean}, std {facts.std}.")
+
+
+def _check_labels(images: Tensor, labels: Tensor, classes: int, name: str) -> None:
     hard = labels.dtype == torch.int64 and labels.shape == images.shape[:1]
     soft = labels.dtype == torch.float32 and labels.shape == (len(images), classes)
     if not (hard or soft):
         raise CondenseError(
             f"{name} must hold labels int64 (N,) or float32 (N, {classes}), not {labels.dtype} {tuple(labels.shape)}."
         )
-    if len(images) == 0 or len(images) != classes * facts.images_per_class:
-        raise CondenseError(
-            f"{name} holds {len(images)} images, but {classes} classes x {facts.images_per_class} were stated."
-        )
     if hard and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise CondenseError(f"{name} holds labels outside 0 to {classes - 1}.")
     if soft and not torch.isfinite(labels).all():
         raise CondenseError(f"{name} holds soft labels that are not finite.")
+
+
+def _storable(text: str) -> bool:
+    return "\0" not in text and text == text.encode(errors="ignore").decode()
 
 
 def _bytes_of(images: Tensor) -> bytes:

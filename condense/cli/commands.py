@@ -1,5 +1,6 @@
 """What each command does: call the library, print the result."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -11,17 +12,18 @@ import torch
 from condense import pipeline
 from condense.cli import options
 from condense.cli.progress import Bar
-from condense.config import METHODS, EvaluateConfig, LearnConfig
+from condense.config import METHODS, EvaluateConfig, LearnConfig, checked
 from condense.data import catalog
 from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import refuse_overwrite, write_atomically
 from condense.machine import choose_device, keep_freed_memory, set_threads
 from condense.networks import registry
-from condense.records import Record, read_records
+from condense.records import Record, check_appendable, read_records
 from condense.report.figures import image_grid
 from condense.report.tables import accuracy_table, render
 from condense.stage_c.distance import DISTANCES
+from condense.stage_c.learn import small_classes
 from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
@@ -32,11 +34,12 @@ Config = TypeVar("Config", LearnConfig, EvaluateConfig)
 def run(chosen: options.Run) -> None:
     """Condense run"""
     config, evaluation = _part(LearnConfig, chosen), EvaluateConfig(protocol=chosen.protocol, seeds=chosen.seeds)
-    folder = chosen.out or pipeline.default_folder(config)
-    data = _load(config.dataset, chosen, config.train_size, config.seed)
+    outputs = pipeline.Outputs(chosen.out or pipeline.default_folder(config))
+    pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume, force=chosen.force)
+    data = _load_to_learn(config, chosen)
     with _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
-        outputs = pipeline.run(
-            *(config, evaluation, data, folder),
+        pipeline.run(
+            *(config, evaluation, data, outputs.folder),
             resume=chosen.resume,
             force=chosen.force,
             learn_progress=learning,
@@ -48,31 +51,30 @@ def run(chosen: options.Run) -> None:
 
 def learn(chosen: options.Learn) -> None:
     """Condense learn"""
-    out = _required(chosen.out, "--out SET.h5")
-    config = _part(LearnConfig, chosen)
-    refuse_overwrite(out, chosen.force)
-    data = _load(config.dataset, chosen, config.train_size, config.seed)
+    (out,) = _required((chosen.out, "--out SET.h5"))
+    _check_suffix(out, ".h5")
+    config, records = _part(LearnConfig, chosen), out.with_suffix(".jsonl")
+    pipeline.check_outputs(out, records, resume=chosen.resume, force=chosen.force)
+    data = _load_to_learn(config, chosen)
     with _learn_bar(chosen.quiet) as progress:
-        records = out.with_suffix(".jsonl")
         pipeline.learn_and_save(config, data, out, records, resume=chosen.resume, force=chosen.force, progress=progress)
     print(f"Set:    {out}\nRecord: {records}")
 
 
 def evaluate(chosen: options.Evaluate) -> None:
     """Condense evaluate"""
-    out, config = _required(chosen.out, "--out RECORDS.jsonl"), _part(EvaluateConfig, chosen)
+    config = _part(EvaluateConfig, chosen)
+    if chosen.whole and chosen.set is not None:
+        raise CondenseError("--whole trains on all real images, so it takes no synthetic set; leave one of them out.")
+    wanted = [(chosen.out, "--out RECORDS.jsonl"), *([] if chosen.whole else [(chosen.set, "SET.h5")])]
+    out, *sets = _required(*wanted)
+    check_appendable(out)
     with _train_bar(chosen.quiet) as progress:
         if chosen.whole:
-            if chosen.set is not None:
-                raise CondenseError(
-                    "--whole trains on all real images, so it takes no synthetic set; leave one of them out."
-                )
             found = stage_t.evaluate_whole(config, _load(chosen.dataset or "digits", chosen), progress=progress)
         else:
-            learned = SyntheticSet.load(_required(chosen.set, "the synthetic set (SET.h5)"))
-            made_with = LearnConfig(**learned.provenance.config)
-            data = _load(chosen.dataset or made_with.dataset, chosen, made_with.train_size, made_with.seed)
-            found = stage_t.evaluate(config, learned, data, progress=progress)
+            learned = SyntheticSet.load(sets[0])
+            found = stage_t.evaluate(config, learned, _load_as_learned(learned, chosen), progress=progress)
         records = pipeline.append_records(out, found)
     _print_table(records, chosen.quiet)
     print(f"Records: {out}")
@@ -88,17 +90,20 @@ def table(chosen: options.Table) -> None:
 
 def show(chosen: options.Show) -> None:
     """Condense show"""
-    refuse_overwrite(chosen.out, chosen.force)
-    write_atomically(chosen.out, image_grid(SyntheticSet.load(chosen.set)))
-    print(f"Picture: {chosen.out}")
+    path, picture = _required((chosen.set, "SET.h5"), (chosen.out, "--out PICTURE.png"))
+    _check_suffix(picture, ".png")
+    refuse_overwrite(picture, chosen.force)
+    write_atomically(picture, image_grid(SyntheticSet.load(path)))
+    print(f"Picture: {picture}")
 
 
 def info(chosen: options.Info) -> None:
     """Condense info"""
-    found = SyntheticSet.load(chosen.set)
+    (path,) = _required((chosen.set, "SET.h5"))
+    found = SyntheticSet.load(path)
     facts = found.provenance
     lines: dict[str, Any] = {
-        "file": f"{chosen.set}, intact",
+        "file": f"{path}, intact",
         "images": f"{tuple(found.images.shape)} float32, normalised",
         "pixel values": f"{found.images.min():.3f} to {found.images.max():.3f}, mean {found.images.mean():.3f}, "
         f"standard deviation {found.images.std(correction=0):.3f} (normalised)",
@@ -158,10 +163,32 @@ def _load(dataset: str, chosen: options.Common, train_size: int | None = None, s
     return catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed).to(device)
 
 
-def _required(path: Path | None, what: str) -> Path:
-    if path is None:
-        raise CondenseError(f"Missing: {what}.")
-    return path
+def _load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
+    """The data set of stage C; says on the way when some of its classes are small."""
+    data = _load(config.dataset, chosen, config.train_size, config.seed)
+    remark = small_classes(config, data.train)
+    if remark and not chosen.quiet:
+        print(f"condense: {remark}", file=sys.stderr)
+    return data
+
+
+def _load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
+    """The data set a synthetic set was learned from, here under the name it has now if it was given one."""
+    stored = learned.provenance.config | ({"dataset": chosen.dataset} if chosen.dataset else {})
+    config = checked(LearnConfig, stored, called=lambda name: f"{chosen.set}: config.{name}")
+    return _load(config.dataset, chosen, config.train_size, config.seed)
+
+
+def _required(*wanted: tuple[Path | None, str]) -> list[Path]:
+    missing = [name for path, name in wanted if path is None]
+    if missing:
+        raise CondenseError(f"Missing: {', '.join(missing)}.")
+    return [path for path, _ in wanted if path is not None]
+
+
+def _check_suffix(path: Path, suffix: str) -> None:
+    if path.suffix.lower() != suffix:
+        raise CondenseError(f"--out {path}: the name of the file must end in {suffix}.")
 
 
 @contextmanager

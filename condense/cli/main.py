@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
+from typing import NoReturn
 
-from condense.errors import CondenseError, Interrupted
+from condense.errors import CondenseError, Interrupted, RunFailed
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -17,15 +18,33 @@ def main(arguments: list[str] | None = None) -> None:
 
         chosen = parse(sys.argv[1:] if arguments is None else arguments)
         COMMANDS[type(chosen)](chosen)
+        sys.stdout.flush()
     except CondenseError as error:
-        print(f"condense: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+        _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("condense: Stopped.", file=sys.stderr)
-        raise SystemExit(Interrupted.exit_code) from None
+        _stop("Stopped.", Interrupted.exit_code)
     except BrokenPipeError:
-        # The reader of a table has seen enough (head, a closed pager): nothing to report.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # the reader has seen enough (head, a closed pager): nothing to report
+    except OSError as error:
+        _forget_output()
+        _stop(f"{error.filename or 'The output'}: {error.strerror or error}.", RunFailed.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        from condense.machine import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        _stop("Out of memory. Fewer images (--ipc, --real-batch) or a smaller network need less.", RunFailed.exit_code)
+
+
+def _stop(message: str, exit_code: int) -> NoReturn:
+    for line in message.splitlines():
+        print(f"condense: {line}", file=sys.stderr)
+    raise SystemExit(exit_code) from None
+
+
+def _forget_output() -> None:
+    """What Python still holds for standard output goes nowhere: writing it on exit would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: object) -> None:

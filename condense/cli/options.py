@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
-from condense.config import AtLeastOne, EvaluateConfig, LearnConfig, Protocol, Seeds
+from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, Protocol, Seeds
+
+Threads = Annotated[AtLeastOne, Field(le=1024)]
+SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +21,12 @@ class Common:
     """Folder of the data sets; by default $CONDENSE_DATA, else the user's cache."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:<index>."""
-    threads: AtLeastOne | None = None
+    threads: Threads | None = None
     """CPU threads; by default as many as there are cores."""
     config: Path | None = None
     """TOML file with any of these options; flags override it."""
     quiet: bool = False
-    """No progress bar and no tables, only errors."""
-    force: bool = False
-    """Replace results that are there already."""
+    """No progress bars, remarks or tables, only results and errors."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -38,6 +39,8 @@ class Learn(LearnConfig, Common):
     """File to save the set in (.h5); its record goes beside it (.jsonl)."""
     resume: bool = False
     """Continue an interrupted run from its checkpoint."""
+    force: bool = False
+    """Replace results that are there already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +55,19 @@ class Run(LearnConfig, Common):
     """Folder for the results; by default runs/<dataset>-<network>-ipc<ipc>-<method>-seed<seed>."""
     resume: bool = False
     """Continue an interrupted run."""
+    force: bool = False
+    """Replace results that are there already."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(EvaluateConfig, Common):
     """Train fresh networks on a synthetic set (stage T) and record their accuracy on the real test images."""
 
-    set: Positional[Path | None] = None
+    set: SetPath = None
     """The synthetic set (.h5); none with --whole."""
     whole: bool = False
     """Train on all real training images instead: the upper bound."""
-    dataset: str | None = None
+    dataset: DatasetName | None = None
     """Data set of --whole, or where a set's images lie now if elsewhere than when it was learned."""
     out: Path | None = None
     """File the records are appended to (.jsonl)."""
@@ -72,7 +77,7 @@ class Evaluate(EvaluateConfig, Common):
 class Table:
     """Print the accuracies of records as a table, with published numbers beside them."""
 
-    records: Positional[tuple[Path, ...]] = ()
+    records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl")]] = ()
     """Files of records (.jsonl)."""
     format: Literal["text", "markdown", "latex", "csv"] = "text"
     """Format of the table."""
@@ -82,9 +87,9 @@ class Table:
 class Show:
     """Draw the images of a synthetic set."""
 
-    set: Positional[Path]
+    set: SetPath = None
     """The synthetic set (.h5)."""
-    out: Path
+    out: Path | None = None
     """The picture to write (.png)."""
     force: bool = False
     """Replace a picture that is there already."""
@@ -94,7 +99,7 @@ class Show:
 class Info:
     """Check a synthetic set and print its provenance and statistics."""
 
-    set: Positional[Path]
+    set: SetPath = None
     """The synthetic set (.h5)."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from condense.config import LearnConfig, as_dict
+from condense.config import LearnConfig, as_dict, checked
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.machine import Surroundings, has_compiler, peak_memory_bytes
@@ -49,9 +49,12 @@ def learn(
     checkpoint: where to keep the run's state (written every minute, and on Ctrl-C, SIGTERM or a loss that is not finite);
     resume: continue from it if it is there; the result has the same bytes as a run that was never stopped.
     progress is told (outer steps done, all outer steps, latest loss).
-    Raises `CondenseError` for a class with fewer images than `ipc` or a network that cannot take the images,
+    Raises `CondenseError` for a wrong configuration, a class with fewer images than `ipc`, a network that cannot take the
+    images,
     `RunFailed` when the loss is not finite, `Interrupted` on Ctrl-C or SIGTERM.
     """
+    # The images are given, so whatever they are called will do.
+    checked(LearnConfig, {name: value for name, value in as_dict(config).items() if name != "dataset"})
     config = config.resolved()
     network = build(config.network, data.shape, data.classes)
     _check_classes(config, data)
@@ -75,6 +78,18 @@ def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -
     images = sum(min(count, config.real_batch) for count in data.counts)
     work = network.multiply_adds * 3 * images * config.iterations * config.loops()[0]
     return work >= COMPILE_FROM and not network.has_dropout and (data.device.type == "cuda" or has_compiler())
+
+
+def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:
+    """A sentence on classes with fewer images than the real batch, which are used whole; None where there are none."""
+    small = sum(count < config.real_batch for count in data.counts)
+    if config.method == "random" or not small:
+        return None
+    fewest = data.counts.index(min(data.counts))
+    return (
+        f"{small} of the {data.classes} classes of {data.name} have fewer than {config.real_batch} images "
+        f"({data.class_names[fewest]}: {min(data.counts)}), so each step takes all there are."
+    )
 
 
 def _check_classes(config: LearnConfig, data: LabelledImages) -> None:
@@ -110,11 +125,10 @@ class _Run:
                     self._save(state)
                     saved = now
         except KeyboardInterrupt as error:
-            raise Interrupted(
-                f"Stopped at iteration {state.iteration} of {self.config.iterations}{self._kept(state)}"
-            ) from error
+            done = f"Stopped after {state.iteration} of {self.config.iterations} iterations"
+            raise Interrupted(f"{done}{self._kept(state)}") from error
         except RunFailed as error:
-            raise RunFailed(f"{error}{self._kept(state)}") from error
+            raise RunFailed(f"{error}{self._kept_before_failure(state)}") from error
         return state
 
     def _restored(self) -> State:
@@ -133,6 +147,12 @@ class _Run:
             return "."
         self._save(state)
         return f"; {self.path} keeps it, and the same command with --resume continues."
+
+    def _kept_before_failure(self, state: State) -> str:
+        if self.path is None:
+            return ""
+        self._save(state)
+        return f" {self.path} keeps the state before that step; --force starts anew."
 
     def _latest_loss(self, state: State) -> float:
         if state.outer:
@@ -178,6 +198,7 @@ def _result(
         code_version=CODE_VERSION,
         library_versions=library_versions(),
         losses=list(losses),
+        notes=[note] if (note := small_classes(config, data)) else [],
         **asdict(surroundings),
     )
     return Learned(result, record)

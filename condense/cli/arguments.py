@@ -1,0 +1,93 @@
+"""What is typed after a command's name: each option's text, and all that cannot be understood."""
+
+import re
+from collections import deque
+from dataclasses import fields
+from typing import Any, get_args, get_origin, get_type_hints
+
+from tyro.conf import Positional
+
+from condense.errors import unknown_name
+
+_POSITIONAL = get_args(Positional[Any])[1]
+
+
+def read(kind: type, command: str, words: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """(Values by field, mistakes): the values texts, lists of texts where an option takes several, True for switches.
+
+    Types are not looked at: values are checked later, together with those of the configuration file, so that all that is
+    wrong is said at once.
+    """
+    reader = _Reader(kind, command, words)
+    while reader.rest:
+        word = reader.rest.popleft()
+        if _is_flag(word):
+            reader.flag(word)
+        else:
+            reader.loose.append(word)
+    reader.place_loose_words()
+    return reader.values, reader.mistakes
+
+
+def flag_of(field: str) -> str:
+    """The flag of an option's field."""
+    return f"--{field.replace('_', '-')}"
+
+
+class _Reader:
+    """The words that are left, and what has been read of them."""
+
+    def __init__(self, kind: type, command: str, words: list[str]) -> None:
+        hints = get_type_hints(kind, include_extras=True)
+        self.command, self.rest = command, deque(words)
+        self.types = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
+        self.positional = next((name for name, hint in hints.items() if _POSITIONAL in get_args(hint)[1:]), None)
+        self.flags = {flag_of(name): name for name in self.types if name != self.positional}
+        self.values: dict[str, Any] = {}
+        self.mistakes: list[str] = []
+        self.loose: list[str] = []
+
+    def flag(self, word: str) -> None:
+        """Reads a flag with its values, given as --flag=value or as the words after it."""
+        flag, equals, value = word.partition("=")
+        name = self.flags.get(flag.replace("_", "-"))
+        if name is None:
+            self._take()
+            self.mistakes.append(self._unknown(flag))
+        elif self.types[name] is bool:
+            self.values[name] = True
+            if equals:
+                self.mistakes.append(f"{flag} is a switch: it takes no value, but got '{value}'.")
+        else:
+            several = get_origin(self.types[name]) is tuple
+            taken = [value] if equals else self._take(most=None if several else 1)
+            if taken:
+                self.values[name] = taken if several else taken[0]
+            else:
+                self.mistakes.append(f"{flag} needs a value.")
+
+    def place_loose_words(self) -> None:
+        """Gives the words that belong to no flag to the option that needs none."""
+        if self.positional and get_origin(self.types[self.positional]) is tuple:
+            self.values |= {self.positional: self.loose} if self.loose else {}
+            return
+        if self.positional and self.loose:
+            self.values[self.positional] = self.loose.pop(0)
+        self.mistakes += [f"condense {self.command} does not know what to do with '{word}'." for word in self.loose]
+
+    def _take(self, most: int | None = None) -> list[str]:
+        """Up to `most` words from the front, as far as they are values."""
+        taken: list[str] = []
+        while self.rest and len(taken) != most and not _is_flag(self.rest[0]):
+            taken.append(self.rest.popleft())
+        return taken
+
+    def _unknown(self, flag: str) -> str:
+        if not self.flags:
+            return f"condense {self.command} takes no options, but got '{flag}'."
+        sentence, _, _ = str(unknown_name(f"option of condense {self.command}", flag, self.flags)).partition(" Known:")
+        return f"{sentence} (condense {self.command} --help lists all options)"
+
+
+def _is_flag(word: str) -> bool:
+    return re.match(r"-[^0-9.]", word) is not None
