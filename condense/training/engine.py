@@ -19,6 +19,7 @@ from condense.training.augmentation import augment
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe
 from condense.training.sources import Source
+from condense.training.stacking import images_at_once
 
 
 @dataclass
@@ -134,8 +135,19 @@ class _Step:
         if len(vector) > 1:
             gradients, (_, after) = self.stacked(vector, statistics, x, y)
             return gradients, after
-        single = vector[0].detach().requires_grad_()
         x = x[0].contiguous(memory_format=torch.channels_last)
-        loss, after = self._loss(single, {n: v[0] for n, v in statistics.items()}, x, y[0], draws[0].dropout)
-        (gradient,) = torch.autograd.grad(loss, single)
+        gradient, after = self._single(vector[0], {n: v[0] for n, v in statistics.items()}, x, y[0], draws[0].dropout)
         return gradient[None], {name: value[None] for name, value in after.items()}
+
+    def _single(
+        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
+    ) -> tuple[Tensor, Tensors]:
+        """One member's gradient (P,): the sum over chunks that fit the caches, each weighted by its share of the batch."""
+        vector = vector.detach().requires_grad_()
+        # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.
+        chunk = len(x) if self.network.has_batch_norm else images_at_once(self.network, x.device)
+        total, after = torch.zeros_like(vector), {}
+        for part, labels in zip(x.split(chunk), y.split(chunk), strict=True):
+            loss, after = self._loss(vector, statistics, part, labels, dropout)
+            total.add_(torch.autograd.grad(loss, vector)[0], alpha=len(part) / len(x))
+        return total, after

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Seconds of one outer step of stage C: what `condense learn` runs against the plain twin, as published, in float32.
+
+    python scripts/benchmark_stage_c.py [--quick] [--threads 2] [--out stage_c.jsonl]
+
+The images are random pixels of the data set's shape, 256 a class, ten classes: arithmetic does not depend on what they show.
+"Fast" is the path of a long run, compiled where there is a compiler; its first call, compiling included, is
+`warm_up_seconds`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from benchmarking import compare, options, report
+
+from condense.config import LearnConfig
+from condense.data.images import LabelledImages
+from condense.machine import has_compiler
+from condense.networks.registry import build
+from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.gradient_matching import GradientMatching
+
+SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
+QUICK = [("ConvNet", "MNIST", 1), ("ConvNet", "CIFAR-10", 1)]
+FULL = [("ConvNet", name, ipc) for name in SHAPES for ipc in (1, 10)] + [
+    (name, "MNIST", 1) for name in ("MLP", "LeNet", "AlexNet", "VGG11", "ResNet18")
+]
+
+
+def measure(network_name: str, dataset: str, ipc: int, repeats: int) -> dict[str, Any]:
+    """One case: an outer step without the training of the network after it."""
+    config = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1)
+    pixels = torch.randint(0, 256, (2560, *SHAPES[dataset]), dtype=torch.uint8)
+    data = LabelledImages.from_arrays(pixels, torch.arange(2560) % 10)
+    network = build(network_name, data.shape, data.classes)
+    steps = PlainGradientMatching(config, data, network, torch.float32).steps()
+    matching = GradientMatching(config, data, network, compiled=has_compiler())
+    start = matching.start()
+    case = f"outer step, {network_name}, {dataset}, {ipc} a class"
+    return compare(case, lambda: next(steps), lambda: matching.advance(start), repeats)
+
+
+def cases(quick: bool) -> Iterator[dict[str, Any]]:
+    """All cases, in order."""
+    for network, dataset, ipc in QUICK if quick else FULL:
+        yield measure(network, dataset, ipc, repeats=3 if quick else 5)
+
+
+if __name__ == "__main__":
+    chosen = options(__doc__ or "")
+    report(cases(chosen.quick), chosen.out)
