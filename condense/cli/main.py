@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         chosen = parse(sys.argv[1:] if arguments is None else arguments)
         COMMANDS[type(chosen)](chosen)
-        sys.stdout.flush()
+        print(end="", flush=True)
     except CondenseError as error:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         _forget_output()  # the reader has seen enough (head, a closed pager): nothing to report
     except OSError as error:
         _forget_output()
-        _stop(f"{error.filename or 'The output'}: {error.strerror or error}.", RunFailed.exit_code)
+        _stop(f"{error.filename or 'Cannot write the output'}: {error.strerror or error}.", RunFailed.exit_code)
     except (MemoryError, RuntimeError) as error:
         from condense.machine import is_out_of_memory
 

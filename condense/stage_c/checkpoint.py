@@ -1,9 +1,8 @@
 """Checkpoints of stage C: where a run stands, written so that a kill at any moment leaves a complete one."""
 
+import hashlib
 import io
 import json
-import pickle
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from condense.files import write_atomically
 from condense.randomness import Device
 from condense.stage_c.gradient_matching import State
 
-FORMAT = "condense checkpoint 1"
+FORMAT = "condense checkpoint 2"
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,15 @@ def checkpoint_path(out: Path) -> Path:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes atomically; raises `CondenseError` when the disk is full, the checkpoint before it then still being there."""
     buffer = io.BytesIO()
-    torch.save(
-        {
-            "format": FORMAT,
-            "state": asdict(checkpoint.state),
-            "seconds": checkpoint.seconds,
-            "identity": json.dumps(checkpoint.identity, sort_keys=True),
-        },
-        buffer,
-    )
-    write_atomically(path, buffer.getvalue())
+    content = {
+        "state": asdict(checkpoint.state),
+        "seconds": checkpoint.seconds,
+        "identity": json.dumps(checkpoint.identity, sort_keys=True),
+    }
+    torch.save(content, buffer)
+    data = buffer.getvalue()
+    # torch.load does not notice a flipped byte in a tensor, so a first line holds the digest of what follows it.
+    write_atomically(path, f"{FORMAT} {hashlib.sha256(data).hexdigest()}\n".encode() + data)
 
 
 def load_checkpoint(path: Path, identity: dict[str, Any], device: Device) -> Checkpoint:
@@ -52,25 +50,24 @@ def load_checkpoint(path: Path, identity: dict[str, Any], device: Device) -> Che
 
     Raises `CondenseError` when it is damaged, or belongs to another run (naming the settings that differ).
     """
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise CondenseError(f"{path} is not a checkpoint of this version of condense.")
-        stored = json.loads(content["identity"])
-        checkpoint = Checkpoint(State(**content["state"]), content["seconds"], stored)
-    except (
-        OSError,
-        RuntimeError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise CondenseError(f"The checkpoint {path} is damaged and cannot be resumed; delete it to start anew.") from error
+    content = torch.load(io.BytesIO(_intact(path)), map_location=device, weights_only=True)
+    stored = json.loads(content["identity"])
     differing = sorted(key for key in stored.keys() | identity.keys() if stored.get(key) != identity.get(key))
     if differing:
         changes = "; ".join(f"{key}: {stored.get(key)!r} there, {identity.get(key)!r} now" for key in differing)
         raise CondenseError(f"The checkpoint {path} belongs to another run ({changes}). Use those settings, or delete it.")
-    return checkpoint
+    return Checkpoint(State(**content["state"]), content["seconds"], stored)
+
+
+def _intact(path: Path) -> bytes:
+    """What follows the first line, once it agrees with the digest there."""
+    try:
+        header, _, data = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise CondenseError(f"Cannot read the checkpoint {path}: {error.strerror or error}.") from error
+    name, _, digest = header.decode(errors="replace").rpartition(" ")
+    if name != FORMAT:
+        raise CondenseError(f"{path} is not a checkpoint of this version of condense; delete it to start anew.")
+    if digest != hashlib.sha256(data).hexdigest():
+        raise CondenseError(f"The checkpoint {path} is damaged and cannot be resumed; delete it to start anew.")
+    return data
