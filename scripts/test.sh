@@ -5,8 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bash "$root/scripts/setup.sh"
 cd "$root"
-export PYRIGHT_PYTHON_IGNORE_WARNINGS=1 # no remark about newer versions
 .venv/bin/python -m ruff check
 .venv/bin/python -m ruff format --check
-.venv/bin/python -m pyright
+.venv/bin/python -m basedpyright
 .venv/bin/python -m pytest -n 2 "$@"

@@ -45,7 +45,7 @@ def load_arrays(path: Path) -> DataSet:
         parts = as_parts([_pair(content, train, where), _pair(content, test, where)], where)
     else:
         parts = every_fifth(as_parts([_pair(content, train, where)], where)[0], where, class_names)
-    return join(path.stem, parts[0], parts[1], class_names, where=where)
+    return join(path.name, parts[0], parts[1], class_names, where=where)
 
 
 def _training_names(content: Mapping[str, np.ndarray], where: str) -> tuple[str, str]:

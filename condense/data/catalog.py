@@ -16,6 +16,7 @@ def load(name_or_path: str, *, data_root: Path | None = None, train_size: int | 
 
     data_root: where published sets are looked for first, and downloaded to (else $CONDENSE_DATA, else the user's cache).
     train_size: keep a class-balanced subset of so many training images, drawn with `seed`.
+    Its name is the published one, or that of the file ('mnist.npz') or folder ('mnist/'), so that the two never meet.
     Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
     """
     data = _load(str(name_or_path), data_root)

@@ -25,7 +25,7 @@ def load_folder(root: Path) -> DataSet:
     Raises `CondenseError`, naming the file, for a broken image, another size, transparency, a file that is no image, a
     class without images, and a test class that training lacks.
     """
-    name = root.resolve().name
+    name = f"{root.resolve().name}/"
     if not _is_split(root):
         classes = _folders(root)
         train, test = every_fifth(_read_parts([_listed(root, classes)])[0], root, classes)

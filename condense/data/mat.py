@@ -55,7 +55,7 @@ def load_mat(path: Path) -> DataSet:
             part.labels.sub_(1)
     if len(parts) == 1:
         parts = last_fifth(parts[0]) if train.is_svhn else every_fifth(parts[0], where)
-    return join(path.stem, parts[0], parts[1], where=where)
+    return join(path.name, parts[0], parts[1], where=where)
 
 
 def _test_file(path: Path) -> Path | None:

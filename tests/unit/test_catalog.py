@@ -330,7 +330,7 @@ def test_a_folder_is_split_at_every_fifth_image_of_a_class(tmp_path):
     (tmp_path / "toys.v1" / ".hidden").mkdir()
     (tmp_path / "toys.v1" / "cat" / ".DS_Store").write_text("x")
     data = load(str(tmp_path / "toys.v1"))
-    assert (data.name, data.train.class_names, data.train.shape) == ("toys.v1", ("ant", "cat"), (1, 5, 6))
+    assert (data.name, data.train.class_names, data.train.shape) == ("toys.v1/", ("ant", "cat"), (1, 5, 6))
     assert data.train.pixels[:, 0, 0, 0].tolist() == [0, 1, 0, 1, 2, 3, 5, 6, 7, 8, 10, 11]
     assert data.test.pixels[:, 0, 0, 0].tolist() == [2, 4, 9]
     assert data.test.labels.tolist() == [0, 1, 1]
@@ -439,8 +439,9 @@ def write(request, tmp_path):
 
 def test_arrays_with_a_split_and_class_names(write):
     content = {"train_images": COLOUR, "train_labels": LABELS, "test_images": COLOUR[:4], "test_labels": LABELS[:4]}
-    data = load(str(write({**content, "class_names": ["ant", "bee", "çat"]})))
-    assert (data.name, data.train.shape, data.train.class_names) == ("some", (3, 6, 7), ("ant", "bee", "çat"))
+    path = write({**content, "class_names": ["ant", "bee", "çat"]})
+    data = load(str(path))
+    assert (data.name, data.train.shape, data.train.class_names) == (path.name, (3, 6, 7), ("ant", "bee", "çat"))
     assert torch.equal(data.train.pixels[:10], torch.from_numpy(COLOUR[::3]).permute(0, 3, 1, 2))
     assert data.test.counts == (2, 1, 1)
     assert data.test.mean == data.train.mean
@@ -587,7 +588,12 @@ def test_a_synthetic_set_is_no_data_set(tmp_path):
 
 def test_svhn_layout_is_split_in_file_order(tmp_path):
     data = load(str(write_svhn(tmp_path / "some.mat", DIGITS_OF_SVHN * 5)))
-    assert (data.name, data.train.shape, data.train.counts, data.test.counts) == ("some", (3, 32, 32), (4,) * 10, (1,) * 10)
+    assert (data.name, data.train.shape, data.train.counts, data.test.counts) == (
+        "some.mat",
+        (3, 32, 32),
+        (4,) * 10,
+        (1,) * 10,
+    )
     assert sorted(data.train.pixels[:, 0, 0, 0].tolist()) == list(range(40))
     assert data.train.pixels[data.train.labels == 0, 1].unique().tolist() == [10]
     assert data.train.pixels[data.train.labels == 7, 1].unique().tolist() == [7]
@@ -633,7 +639,7 @@ def test_simplenn_layout(tmp_path, channels, side, first, sparse):
     assert np.array_equal(data.test.pixels[:2].numpy(), images[[12, 27]])
     scipy.io.savemat(tmp_path / "demo.t.mat", {"Z": rows[:4] / 255 * 255, "y": LABELS[:4] + first})
     data = load(str(tmp_path / "demo.mat"))
-    assert (data.name, data.train.counts, data.test.labels.tolist()) == ("demo", (10, 10, 10), [0, 0, 1, 2])
+    assert (data.name, data.train.counts, data.test.labels.tolist()) == ("demo.mat", (10, 10, 10), [0, 0, 1, 2])
     assert np.array_equal(data.test.pixels.numpy(), images[[0, 3, 1, 2]])
 
 
