@@ -33,15 +33,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def append_line(path: Path, line: str) -> None:
     """Appends a line in a single write, so that concurrent writers do not mix lines.
 
-    Raises `CondenseError` when it cannot be written whole, or the last line there is incomplete; the file is then as before.
+    Raises `CondenseError` when it cannot be written whole; the file is then as before.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b", buffering=0) as file:
+        data = f"{line}\n".encode()
+        with path.open("ab", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
-            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
-                raise CondenseError(f"{path}: the last line is incomplete, so nothing is appended; delete or complete it.")
-            data = f"{line}\n".encode()
             written = file.write(data)
             if written != len(data):  # the disk is full; what came through goes, unless others wrote after it
                 if file.seek(0, os.SEEK_END) == end + written:

@@ -8,7 +8,7 @@ from condense.config import EvaluateConfig, LearnConfig, as_dict
 from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import check_writable, refuse_overwrite, write_atomically
-from condense.records import Record, append_record, read_records
+from condense.records import Record, append_record, check_appendable, read_records
 from condense.report.figures import image_grid
 from condense.report.page import render_page
 from condense.stage_c import learn as stage_c
@@ -96,6 +96,7 @@ def learn_and_save(
 
 def append_records(path: Path, found: Iterable[Record]) -> list[Record]:
     """Appends records as they come, so that an interruption loses at most the one being made."""
+    check_appendable(path)
     kept = []
     for record in found:
         append_record(path, record)

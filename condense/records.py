@@ -62,12 +62,15 @@ def append_record(path: Path, record: Record) -> None:
 
 
 def check_appendable(path: Path) -> None:
-    """Raises `CondenseError` unless records can be appended to `path`: a new or empty file, or one of undamaged records."""
+    """Raises `CondenseError` unless records can be appended to `path`: a new or empty file, or one of complete records."""
     if os.path.isdir(path):
         raise CondenseError(f"{path} is a folder; the name of a file of records is needed.")
     check_writable(path)
-    if path.exists() and path.stat().st_size:
-        read_records(path)
+    if not path.exists() or not path.stat().st_size:
+        return
+    read_records(path)
+    if not path.read_bytes().endswith(b"\n"):
+        raise CondenseError(f"{path}: the last line lacks its line break, so nothing can be appended.")
 
 
 def read_records(path: Path) -> list[Record]:

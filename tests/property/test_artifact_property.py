@@ -1,0 +1,181 @@
+"""The artifact and the records, for any content; and no flipped byte of a file goes unnoticed."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from condense.errors import CondenseError
+from condense.records import Record, append_record, config_hash, read_records
+from condense.synthetic_set import Provenance, SyntheticSet
+
+QUICK = settings(max_examples=50, deadline=None)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+WIDTH_32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
+COUNTS = st.integers(0, 2**63 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | NUMBERS | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+CONFIGS = st.dictionaries(ANY_TEXT, JSON, max_size=4)
+
+
+@st.composite
+def synthetic_sets(draw: st.DrawFn) -> SyntheticSet:
+    classes, each = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    shape = (classes * each, draw(st.sampled_from([1, 3])), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    values = draw(st.lists(WIDTH_32, min_size=1, max_size=20))
+    images = torch.tensor(np.resize(np.array(values, np.float32), shape))
+    if draw(st.booleans()):
+        labels = torch.tensor(np.resize(np.array(values, np.float32), (shape[0], classes)))
+    else:
+        labels = torch.tensor(draw(st.lists(st.integers(0, classes - 1), min_size=shape[0], max_size=shape[0])))
+    texts = {field.name: draw(TEXT) for field in fields(Provenance) if field.type in (str, "str")}
+    provenance = Provenance(
+        **texts,
+        class_names=draw(st.lists(ANY_TEXT, min_size=classes, max_size=classes)),
+        mean=draw(st.lists(NUMBERS, min_size=shape[1], max_size=shape[1])),
+        std=draw(st.lists(st.floats(1e-300, 1e300), min_size=shape[1], max_size=shape[1])),
+        images_per_class=each,
+        seed=draw(COUNTS),
+        iterations=draw(COUNTS),
+        config=draw(CONFIGS),
+        library_versions=draw(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=3)),
+    )
+    return SyntheticSet(images, labels, provenance)
+
+
+def content(one: SyntheticSet) -> tuple[Any, ...]:
+    """All of a set as values that are equal exactly when the sets are, zeros of either sign told apart."""
+    arrays = [(tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes()) for tensor in (one.images, one.labels)]
+    return (*arrays, one.provenance)
+
+
+@QUICK
+@given(synthetic_sets())
+def test_a_set_survives_the_file_and_its_bytes_are_its_content(one: SyntheticSet) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        first, second, third = (Path(folder, name) for name in ("a.h5", "b.h5", "c.h5"))
+        one.save(first)
+        one.save(second)
+        loaded = SyntheticSet.load(first)
+        loaded.save(third)
+        assert content(loaded) == content(one)
+        assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(synthetic_sets(), st.lists(st.tuples(st.integers(0, 2**31), st.integers(1, 255)), min_size=8, max_size=8))
+def test_any_changed_byte_is_noticed_or_does_no_harm(one: SyntheticSet, changes: list[tuple[int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.h5")
+        one.save(path)
+        whole = path.read_bytes()
+        for place, change in changes:
+            flipped = bytearray(whole)
+            flipped[place % len(whole)] ^= change
+            path.write_bytes(flipped)
+            assert noticed_or_harmless(path, one)
+
+
+@settings(max_examples=100, deadline=None)
+@given(synthetic_sets(), st.floats(0, 1, exclude_max=True))
+def test_a_truncated_set_is_refused(one: SyntheticSet, share: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.h5")
+        one.save(path)
+        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+        with pytest.raises(CondenseError):
+            SyntheticSet.load(path)
+
+
+def noticed_or_harmless(path: Path, one: SyntheticSet) -> bool:
+    try:
+        return content(SyntheticSet.load(path)) == content(one)
+    except CondenseError as error:
+        return "\n" not in str(error)
+
+
+@pytest.fixture(scope="module")
+def real_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set with what a real one has in its attributes."""
+    random = torch.Generator().manual_seed(0)
+    config = {"dataset": "digits", "network": "ConvNet", "ipc": 1, "image_learning_rate": 0.1, "train_size": None}
+    names = [str(number) for number in range(10)]
+    versions = {"python": "3.11.7", "torch": "2.6.0"}
+    facts = ("digits", "f" * 64, names, [0.3], [0.3], 1, "dc", "ConvNet", 0, 10, config, "0.1.0", versions, "cpu", "fp32")
+    path = tmp_path_factory.mktemp("set") / "set.h5"
+    SyntheticSet(torch.randn(10, 1, 8, 8, generator=random), torch.arange(10), Provenance(*facts)).save(path)
+    return path
+
+
+def every_seventh(path: Path) -> Iterator[tuple[int, bytearray]]:
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        yield place, flipped
+
+
+def test_flipped_bits_all_through_a_real_file(real_file: Path, tmp_path: Path) -> None:
+    one, path = SyntheticSet.load(real_file), tmp_path / "flipped.h5"
+    for place, flipped in every_seventh(real_file):
+        path.write_bytes(flipped)
+        assert noticed_or_harmless(path, one), f"the byte at {place}"
+
+
+# Records
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    seeds = draw(st.lists(COUNTS, max_size=4))
+    return Record(
+        kind=draw(st.sampled_from(["learn", "evaluate", "whole"])),
+        config=draw(CONFIGS),
+        seeds=seeds,
+        accuracies=draw(st.lists(st.floats(0, 1), min_size=len(seeds), max_size=len(seeds))),
+        wall_seconds=draw(NUMBERS),
+        peak_memory_bytes=draw(COUNTS),
+        device=draw(ANY_TEXT),
+        threads=draw(COUNTS),
+        code_version=draw(ANY_TEXT),
+        library_versions=draw(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=2)),
+        started_at=draw(ANY_TEXT),
+        losses=draw(st.lists(NUMBERS, max_size=3)),
+        notes=draw(st.lists(ANY_TEXT, max_size=2)),
+    )
+
+
+@QUICK
+@given(st.lists(records(), min_size=1, max_size=4))
+def test_records_survive_the_file(some: list[Record]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "records.jsonl")
+        for record in some:
+            append_record(path, record)
+        assert read_records(path) == some
+        assert len(path.read_text().splitlines()) == len(some)
+
+
+@QUICK
+@given(CONFIGS, CONFIGS)
+def test_configurations_have_the_same_hash_exactly_when_they_are_equal(one: dict, other: dict) -> None:
+    assert (config_hash(one) == config_hash(other)) == (repr(sorted_deeply(one)) == repr(sorted_deeply(other)))
+    assert config_hash(dict(reversed(one.items()))) == config_hash(one)
+
+
+def sorted_deeply(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [(key, sorted_deeply(value[key])) for key in sorted(value)]
+    return [sorted_deeply(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,65 @@
+"""Devices by name, threads, memory."""
+
+import re
+
+import pytest
+import torch
+
+from condense.errors import CondenseError
+from condense.machine import Surroundings, choose_device, is_out_of_memory, now, peak_memory_bytes, set_threads
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+
+
+def test_devices_without_a_gpu(no_gpu: None) -> None:
+    assert choose_device("auto") == choose_device("cpu") == CPU
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(CondenseError, match=f"Device '{name}' is not there: PyTorch sees no CUDA devices"):
+            choose_device(name)
+
+
+def test_devices_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda")
+    assert choose_device("cuda:0") == torch.device("cuda:0")
+    with pytest.raises(CondenseError, match=r"Device 'cuda:1' is not there: PyTorch sees 1 CUDA device\."):
+        choose_device("cuda:1")
+
+
+@pytest.mark.parametrize("name", ["", "foo", "CPU", "cpu:0", "cpu:", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "cuda:0:1", "mps"])
+def test_unknown_devices(name: str) -> None:
+    with pytest.raises(CondenseError, match=r"Unknown device '.*'\. Known: auto, cpu, cuda, cuda:0"):
+        choose_device(name)
+
+
+def test_threads() -> None:
+    before = torch.get_num_threads()
+    try:
+        assert set_threads(2) == torch.get_num_threads() == 2
+        assert set_threads(None) == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_running_out_of_memory_is_told_from_other_errors() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+    assert not is_out_of_memory(ValueError("can't allocate memory"))
+
+
+def test_what_is_recorded_about_the_machine() -> None:
+    assert peak_memory_bytes(CPU) > 10_000_000
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", now())
+    found = Surroundings.of(CPU)
+    assert (found.device, found.threads) == ("cpu", torch.get_num_threads())

@@ -1,0 +1,177 @@
+"""Records survive the file, and a changed, damaged or foreign line is named."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_samples import evaluated, learned
+
+from condense.errors import CondenseError
+from condense.records import Record, append_record, check_appendable, config_hash, read_records
+
+RECORDS = [learned(notes=["ünïcode"]), evaluated([0.5, 0.25]), evaluated([1.0, 0.0], network="MLP")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "folder" / "records.jsonl"
+    for record in RECORDS:
+        append_record(path, record)
+    return path
+
+
+def message_of(path: Path) -> str:
+    with pytest.raises(CondenseError) as caught:
+        read_records(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def rewritten(path: Path, number: int, **changes: Any) -> Path:
+    """The file with fields of one line changed as a text editor would, the stored hash left as it is."""
+    lines = path.read_text().splitlines()
+    lines[number - 1] = json.dumps(json.loads(lines[number - 1]) | changes)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_records_are_read_as_they_were_appended(path: Path) -> None:
+    assert read_records(path) == RECORDS
+    content = path.read_text()
+    append_record(path, RECORDS[0])
+    assert path.read_text().startswith(content)
+    assert read_records(path) == [*RECORDS, RECORDS[0]]
+
+
+def test_a_line_is_json_with_the_hash_of_its_configuration(path: Path) -> None:
+    for line, record in zip(path.read_text().splitlines(), RECORDS, strict=True):
+        content = json.loads(line)
+        assert content["config_hash"] == record.config_hash == config_hash(content["config"])
+        assert line.isascii() and list(content) == sorted(content)
+
+
+def test_the_hash_ignores_the_order_of_settings_and_no_value() -> None:
+    assert config_hash({"a": 1, "b": [2, 3]}) == config_hash({"b": [2, 3], "a": 1})
+    assert len({config_hash(config) for config in ({"a": 1}, {"a": 2}, {"a": "1"}, {"a": [1]}, {"b": 1})}) == 5
+
+
+def test_empty_lines_and_other_line_breaks_do_no_harm(path: Path) -> None:
+    path.write_bytes(b"\n" + path.read_bytes().replace(b"\n", b"\r\n\n"))
+    assert read_records(path) == RECORDS
+
+
+def test_a_number_that_is_not_finite_is_never_written(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(ValueError):
+        append_record(path, replace(RECORDS[0], losses=[float("nan")]))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"accuracies": [0.5, 1.5]}, "an accuracy is not a fraction between 0 and 1"),
+        ({"accuracies": [0.5, -0.1]}, "an accuracy is not a fraction between 0 and 1"),
+        ({"accuracies": [0.5]}, "2 seeds but 1 accuracies"),
+        ({"seeds": []}, "0 seeds but 2 accuracies"),
+        ({"accuracies": [0.5, float("nan")]}, "not a complete line of JSON (NaN is no JSON number)"),
+        ({"wall_seconds": float("inf")}, "not a complete line of JSON (Infinity is no JSON number)"),
+        ({"config": {}}, "the configuration does not match its hash; the record was changed"),
+        ({"config_hash": "0" * 64}, "the configuration does not match its hash; the record was changed"),
+        ({"config_hash": None}, "the configuration does not match its hash; the record was changed"),
+        ({"kind": "guess"}, "damaged record (kind: Input should be 'learn', 'evaluate' or 'whole')"),
+        ({"seeds": ["0", 1]}, "damaged record (seeds.0: Input should be a valid integer)"),
+        ({"accuracies": [True, 0.5]}, "damaged record (accuracies.0: Input should be a valid number)"),
+        ({"threads": 1.5}, "damaged record (threads: Input should be a valid integer"),
+        ({"config": [1]}, "damaged record (config: Input should be an object)"),
+        ({"colour": "red"}, "damaged record (colour: Unexpected keyword argument)"),
+    ],
+)
+def test_changed_records(path: Path, changes: dict, message: str) -> None:
+    said = message_of(rewritten(path, 2, **changes))
+    assert said.startswith(f"{path}, line 2: ") and message in said
+
+
+def test_an_edited_setting_is_found(path: Path) -> None:
+    path.write_text(path.read_text().replace('"iterations": 1000', '"iterations": 2000', 1))
+    assert f"{path}, line 2: the configuration does not match its hash" in message_of(path)
+
+
+@pytest.mark.parametrize("name", sorted(json.loads(RECORDS[1].to_json())))
+def test_every_field_is_needed(path: Path, name: str) -> None:
+    lines = path.read_text().splitlines()
+    content = json.loads(lines[0])
+    del content[name]
+    path.write_text(json.dumps(content))
+    if name in ("losses", "notes"):  # may be left out: empty
+        assert len(read_records(path)) == 1
+    else:
+        assert f"{path}, line 1: " in message_of(path)
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '"text"', "null"])
+def test_json_that_is_no_record(path: Path, line: str) -> None:
+    path.write_text(line)
+    assert message_of(path) == f"{path}, line 1: not a record of condense, which is a JSON object."
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_no_records(path: Path, content: str) -> None:
+    path.write_text(content)
+    assert message_of(path) == f"{path} holds no records."
+
+
+def test_a_truncated_line(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines)[:-20])
+    assert f"{path}, line 3: not a complete line of JSON" in message_of(path)
+    before = path.read_bytes()
+    with pytest.raises(CondenseError, match="line 3: not a complete line of JSON"):
+        check_appendable(path)
+    assert path.read_bytes() == before
+
+
+def test_a_line_without_its_line_break_is_read_but_not_appended_to(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read_records(path) == RECORDS
+    with pytest.raises(CondenseError, match="the last line lacks its line break, so nothing can be appended"):
+        check_appendable(path)
+
+
+def test_foreign_files(path: Path) -> None:
+    path.write_bytes(os.urandom(1000) + b"\xff")
+    assert message_of(path).startswith(f"Cannot read records from {path}: 'utf-8' codec")
+    path.write_text("[" * 100_000)
+    assert "line 1: not a complete line of JSON" in message_of(path)
+    assert message_of(path.parent) == f"Cannot read records from {path.parent}: Is a directory."
+    assert message_of(path / "more") == f"Cannot read records from {path / 'more'}: Not a directory."
+    assert message_of(path.with_name("other")).endswith("other: No such file or directory.")
+
+
+def test_where_records_can_be_appended(path: Path, tmp_path: Path) -> None:
+    check_appendable(path)
+    check_appendable(tmp_path / "new" / "records.jsonl")
+    (tmp_path / "empty").touch()
+    check_appendable(tmp_path / "empty")
+    (tmp_path / "set.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    for wrong in (tmp_path, tmp_path / "set.h5", path / "below"):
+        with pytest.raises(CondenseError):
+            check_appendable(wrong)
+
+
+def test_lines_of_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    records = [evaluated([0.5] * 50, sha256=f"{writer}") for writer in range(8)]
+
+    def write(record: Record) -> None:
+        for _ in range(20):
+            append_record(path, record)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, records))
+    found = read_records(path)
+    assert all(found.count(record) == 20 for record in records) and len(found) == 160
