@@ -46,7 +46,7 @@ class Outputs:
 
 def default_folder(config: LearnConfig) -> Path:
     """Where the results of a run go when nothing else is said."""
-    dataset = Path(config.dataset).stem
+    dataset = Path(config.dataset).name
     return Path("runs") / f"{dataset}-{config.network}-ipc{config.ipc}-{config.method}-seed{config.seed}"
 
 
@@ -84,7 +84,13 @@ def learn_and_save(
     check_outputs(out, records, resume=resume, force=force)
     checkpoint = checkpoint_path(out)
     if resume and out.exists() and not checkpoint.exists():
-        return _finished_set(out, records, config, data)
+        finished = SyntheticSet.load(out)
+        if finished.provenance.config == as_dict(config.resolved()):
+            stage_t.check_same_data(finished, data)
+            read_records(records)
+            return finished
+        if not force:
+            raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
     if force and not resume:
         checkpoint.unlink(missing_ok=True)
     learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, progress=progress)
@@ -136,15 +142,6 @@ def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
     plural = "" if facts.images_per_class == 1 else "s"
     title = f"{facts.dataset}, {facts.images_per_class} image{plural} per class"
     write_atomically(outputs.page, render_page(title, read_records(outputs.records), learned))
-
-
-def _finished_set(path: Path, records: Path, config: LearnConfig, data: DataSet) -> SyntheticSet:
-    found = SyntheticSet.load(path)
-    if found.provenance.config != as_dict(config.resolved()):
-        raise CondenseError(f"{path} was learned with another configuration; choose another --out, or pass --force.")
-    stage_t.check_same_data(found, data)
-    read_records(records)
-    return found
 
 
 def _only_learned(records: Path) -> bool:

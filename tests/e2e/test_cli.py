@@ -100,7 +100,7 @@ def test_learn_writes_a_set_and_its_record(images: Path, tmp_path: Path, capsys:
     assert condense("learn", "--dataset", images, *LEARN, "--ipc", "2", "--out", out) == 0
     assert capsys.readouterr().out == f"Set:    {out}\nRecord: {out.with_suffix('.jsonl')}\n"
     facts = SyntheticSet.load(out).provenance
-    assert (facts.dataset, facts.images_per_class, facts.network, facts.iterations) == ("noise", 2, "MLP", 2)
+    assert (facts.dataset, facts.images_per_class, facts.network, facts.iterations) == ("noise.npz", 2, "MLP", 2)
     (record,) = read_records(out.with_suffix(".jsonl"))
     assert record.kind == "learn" and len(record.losses) == 2
     assert record.config == {**facts.config, "set": SyntheticSet.load(out).sha256, "path": "eager", "precision": "fp32"}
@@ -138,7 +138,7 @@ def test_small_classes_are_said_once_and_used_whole(tmp_path: Path, capsys: pyte
     data = write_images(tmp_path / "few.npz", counts=(20, 400))
     words = ("learn", "--dataset", data, "--network", "MLP", "--ipc", 20, "--iterations", 1, "--inner-loop", 0)
     assert condense(*words, "--outer-loop", 3, "--out", tmp_path / "a.h5") == 0
-    sentence = "1 of the 2 classes of few have fewer than 256 images (0: 16), so each step takes all there are."
+    sentence = "1 of the 2 classes of few.npz have fewer than 256 images (0: 16), so each step takes all there are."
     err = capsys.readouterr().err
     assert err.startswith(f"condense: {sentence}\n") and err.count("fewer than") == 1
     assert read_records(tmp_path / "a.jsonl")[0].notes == [sentence]
@@ -172,7 +172,7 @@ def test_evaluate_on_the_whole_data_set(images: Path, tmp_path: Path) -> None:
     words = ("--whole", "--dataset", images, "--network", "MLP", "--seeds", 1, "--quiet", "--out", out)
     assert condense("evaluate", *words) == 0
     (record,) = read_records(out)
-    assert (record.kind, record.config["dataset"], record.config["network"]) == ("whole", "noise", "MLP")
+    assert (record.kind, record.config["dataset"], record.config["network"]) == ("whole", "noise.npz", "MLP")
 
 
 def test_evaluate_finds_images_that_were_moved(images: Path, learned: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_info_states_the_provenance(learned: Path, capsys: pytest.CaptureFixture
     assert condense("info", learned) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     one = SyntheticSet.load(learned)
-    assert (lines["sha256"], lines["dataset"], lines["method"]) == (one.sha256, "noise", "dc")
+    assert (lines["sha256"], lines["dataset"], lines["method"]) == (one.sha256, "noise.npz", "dc")
     assert lines["file"] == f"{learned}, intact"
     assert lines["config.iterations"] == lines["iterations"] == "2"
 

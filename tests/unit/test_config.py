@@ -16,7 +16,9 @@ def mistakes(kind: type, values: dict, **how) -> list[str]:
 
 
 def test_all_mistakes_are_said_at_once() -> None:
-    found = mistakes(LearnConfig, {"network": "ConvNt", "ipc": 0, "method": "dcc", "seed": "x", "itterations": 3, "dataset": 3})
+    found = mistakes(
+        LearnConfig, {"network": "ConvNt", "ipc": 0, "method": "dcc", "seed": "x", "itterations": 3, "dataset": 3}
+    )
     assert len(found) == 6
     assert found[0] == "dataset = 3: Input should be a valid string."
     assert found[1].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")

@@ -56,7 +56,9 @@ def test_an_interruption_leaves_what_was_there_and_nothing_else(
     assert (old.read_text(), names(old.parent)) == ("old", ["file"])
 
 
-@pytest.mark.parametrize("write", [lambda path: write_atomically(path, ""), lambda path: append_line(path, ""), check_writable])
+@pytest.mark.parametrize(
+    "write", [lambda path: write_atomically(path, ""), lambda path: append_line(path, ""), check_writable]
+)
 def test_a_file_in_the_place_of_a_folder_is_named(old: Path, write) -> None:
     for path in (old / "new", old / "sub" / "new"):
         with pytest.raises(CondenseError, match=rf"Cannot write {path}: {path.parent} is not a folder\."):
@@ -90,7 +92,7 @@ def test_a_line_of_which_only_a_part_finds_room_is_taken_back(tmp_path: Path) ->
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # the kernel then writes 6 of the bytes and says so
     try:
-        with pytest.raises(CondenseError, match="Cannot write .*: No space left on device"):
+        with pytest.raises(CondenseError, match=r"Cannot write .*: No space left on device"):
             append_line(path, "another line")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

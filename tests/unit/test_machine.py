@@ -33,7 +33,9 @@ def test_devices_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_device("cuda:1")
 
 
-@pytest.mark.parametrize("name", ["", "foo", "CPU", "cpu:0", "cpu:", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "cuda:0:1", "mps"])
+@pytest.mark.parametrize(
+    "name", ["", "foo", "CPU", "cpu:0", "cpu:", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "cuda:0:1", "mps"]
+)
 def test_unknown_devices(name: str) -> None:
     with pytest.raises(CondenseError, match=r"Unknown device '.*'\. Known: auto, cpu, cuda, cuda:0"):
         choose_device(name)

@@ -82,9 +82,11 @@ def test_the_file_is_what_the_format_says(path: Path) -> None:
     with h5py.File(path) as file:
         assert sorted(file) == ["images", "labels"]
         assert sorted(file.attrs) == sorted([*ATTRIBUTES, "format_version"])
-        assert (file["images"].dtype, file["labels"].dtype) == (np.float32, np.int64)
-        assert json.loads(file.attrs["class_names"]) == ["Katze", "çà 犬"]
-        assert file.attrs["dataset"].decode() == "mnist" and file.attrs["format_version"] == 1
+        arrays: dict[str, Any] = dict(file)
+        attributes: dict[str, Any] = dict(file.attrs)
+        assert (arrays["images"].dtype, arrays["labels"].dtype) == (np.float32, np.int64)
+        assert json.loads(attributes["class_names"]) == ["Katze", "çà 犬"]
+        assert attributes["dataset"].decode() == "mnist" and attributes["format_version"] == 1
 
 
 def test_text_of_variable_length_is_read_too(path: Path) -> None:
@@ -243,7 +245,7 @@ def test_where_there_is_no_file(path: Path, name: str) -> None:
 @pytest.mark.parametrize("text", ["a\0b", "\0", "\udcff"])
 def test_text_that_cannot_be_stored(text: str) -> None:
     some = sample()
-    with pytest.raises(CondenseError, match="cannot hold the dataset .*: texts are UTF-8 without zero bytes"):
+    with pytest.raises(CondenseError, match=r"cannot hold the dataset .*: texts are UTF-8 without zero bytes"):
         replace(some, provenance=replace(some.provenance, dataset=text))
 
 
