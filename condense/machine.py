@@ -5,8 +5,8 @@ import os
 import platform
 import re
 import resource
-import shutil
 import sys
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -59,9 +59,28 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @cache
-def has_compiler() -> bool:
-    """Whether torch.compile finds a C++ compiler for CPU code."""
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+def can_compile(device: torch.device) -> bool:
+    """Whether torch.compile works for this device, found out by trying; where it does not, that is said once."""
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(8, device=device))
+    except Exception as error:  # whatever a compiler, its headers or its driver may raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        warnings.warn(f"torch.compile does not work here ({reason}); the slower eager path is taken.", stacklevel=2)
+        return False
+    return True
+
+
+def prepare(device: torch.device) -> None:
+    """Makes arithmetic on the device what records say it is: full float32, the same at every run.
+
+    On a GPU it also starts a new count of peak memory.
+    """
+    keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def now() -> str:

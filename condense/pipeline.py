@@ -46,7 +46,8 @@ class Outputs:
 
 def default_folder(config: LearnConfig) -> Path:
     """Where the results of a run go when nothing else is said."""
-    dataset = Path(config.dataset).name
+    path = Path(config.dataset)
+    dataset = path.name if path.is_dir() else path.stem
     return Path("runs") / f"{dataset}-{config.network}-ipc{config.ipc}-{config.method}-seed{config.seed}"
 
 
@@ -61,8 +62,8 @@ def check_outputs(out: Path, records: Path, *, resume: bool, force: bool) -> Non
     if not (resume or force) and checkpoint.exists():
         raise CondenseError(f"{checkpoint} keeps an unfinished run: --resume continues it, --force starts anew.")
     refuse_overwrite(out, force or resume)
-    taken_up = resume and (checkpoint.exists() or out.exists() or _only_learned(records))
-    refuse_overwrite(records, force or taken_up)
+    finished = resume and out.exists() and not checkpoint.exists()
+    refuse_overwrite(records, force or finished or (resume and _only_learned(records)))
 
 
 def learn_and_save(
@@ -83,14 +84,9 @@ def learn_and_save(
     """
     check_outputs(out, records, resume=resume, force=force)
     checkpoint = checkpoint_path(out)
-    if resume and out.exists() and not checkpoint.exists():
-        finished = SyntheticSet.load(out)
-        if finished.provenance.config == as_dict(config.resolved()):
-            stage_t.check_same_data(finished, data)
-            read_records(records)
-            return finished
-        if not force:
-            raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
+    finished = _finished_set(out, records, config, data, force=force) if resume else None
+    if finished is not None:
+        return finished
     if force and not resume:
         checkpoint.unlink(missing_ok=True)
     learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, progress=progress)
@@ -142,6 +138,25 @@ def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
     plural = "" if facts.images_per_class == 1 else "s"
     title = f"{facts.dataset}, {facts.images_per_class} image{plural} per class"
     write_atomically(outputs.page, render_page(title, read_records(outputs.records), learned))
+
+
+def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, *, force: bool) -> SyntheticSet | None:
+    """The set at `out` when it is what `config` asks for; None when there is something left to learn."""
+    if not out.exists() or checkpoint_path(out).exists():
+        return None
+    found = SyntheticSet.load(out)
+    if found.provenance.config != as_dict(config.resolved()):
+        if force:
+            return None
+        raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
+    stage_t.check_same_data(found, data)
+    first = read_records(records)[0]
+    if first.kind != "learn" or first.config["set"] != found.sha256:
+        raise CondenseError(
+            f"{records} does not begin with the record of {out}: 'condense evaluate' works from the set alone, and --force "
+            "without --resume learns it anew."
+        )
+    return found
 
 
 def _only_learned(records: Path) -> bool:

@@ -16,7 +16,7 @@ from benchmarking import compare, options, report
 
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
-from condense.machine import has_compiler
+from condense.machine import can_compile
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.stage_c.gradient_matching import GradientMatching
@@ -35,7 +35,7 @@ def measure(network_name: str, dataset: str, ipc: int, repeats: int) -> dict[str
     data = LabelledImages.from_arrays(pixels, torch.arange(2560) % 10)
     network = build(network_name, data.shape, data.classes)
     steps = PlainGradientMatching(config, data, network, torch.float32).steps()
-    matching = GradientMatching(config, data, network, compiled=has_compiler())
+    matching = GradientMatching(config, data, network, compiled=can_compile(data.device))
     start = matching.start()
     case = f"outer step, {network_name}, {dataset}, {ipc} a class"
     return compare(case, lambda: next(steps), lambda: matching.advance(start), repeats)

@@ -38,7 +38,7 @@ def training(name: str, ipc: int, seeds: int, epochs: int, repeats: int) -> dict
     source = TensorSource(torch.randn(10 * ipc, *SHAPE), torch.arange(10).repeat_interleave(ipc))
     recipe = Recipe((Stage(epochs, 0.01),), momentum=0.9, weight_decay=5e-4, augmentation=("crop", "scale", "rotate"))
     members = fresh_members(network, range(seeds), "benchmark")
-    group = members_at_once(network, seeds, CPU)
+    group = members_at_once(network, seeds, 10 * ipc, CPU)
 
     def fast() -> None:
         for first in range(0, seeds, group):

@@ -7,8 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from condense import pipeline
 from condense.cli import options
 from condense.cli.progress import Bar
@@ -17,7 +15,7 @@ from condense.data import catalog
 from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import refuse_overwrite, write_atomically
-from condense.machine import choose_device, keep_freed_memory, set_threads
+from condense.machine import choose_device, set_threads
 from condense.networks import registry
 from condense.records import Record, check_appendable, read_records
 from condense.report.figures import image_grid
@@ -158,8 +156,6 @@ def _load(dataset: str, chosen: options.Common, train_size: int | None = None, s
     """The data set on the chosen device, with the threads set."""
     device = choose_device(chosen.device)
     set_threads(chosen.threads)
-    keep_freed_memory()
-    torch.backends.cudnn.deterministic = True
     return catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed).to(device)
 
 

@@ -5,17 +5,16 @@ import signal
 import sys
 from typing import NoReturn
 
+from condense.cli.commands import COMMANDS
+from condense.cli.parsing import parse
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.machine import is_out_of_memory
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command. Exit code 0: done; 1: the run failed; 2: a mistake in what was asked for; 130: interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        # Imported here, so that Ctrl-C while PyTorch loads is caught too.
-        from condense.cli.commands import COMMANDS
-        from condense.cli.parsing import parse
-
         chosen = parse(sys.argv[1:] if arguments is None else arguments)
         COMMANDS[type(chosen)](chosen)
         print(end="", flush=True)
@@ -29,11 +28,12 @@ def main(arguments: list[str] | None = None) -> None:
         _forget_output()
         _stop(f"{error.filename or 'Cannot write the output'}: {error.strerror or error}.", RunFailed.exit_code)
     except (MemoryError, RuntimeError) as error:
-        from condense.machine import is_out_of_memory
-
         if not is_out_of_memory(error):
             raise
-        _stop("Out of memory. Fewer images (--ipc, --real-batch) or a smaller network need less.", RunFailed.exit_code)
+        _stop(
+            "Out of memory. Fewer images (--ipc, --real-batch), fewer --seeds or a smaller network need less.",
+            RunFailed.exit_code,
+        )
 
 
 def _stop(message: str, exit_code: int) -> NoReturn:

@@ -59,7 +59,7 @@ class GradientMatching:
     ) -> None:
         self.config, self.data, self.network, self.dtype = config, data, network, dtype
         self.layout = Layout.of(network)
-        self.matcher = GradientMatcher(network, config.distance, data.device, compiled=compiled)
+        self.matcher = GradientMatcher(network, config.distance, data.device, config.real_batch, compiled=compiled)
         self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)
         self.outer_loop, inner_loop = config.loops()
         self.inner_recipe = Recipe((Stage(inner_loop, config.network_learning_rate),), batch_size=256)
@@ -90,7 +90,7 @@ class GradientMatching:
         if state.outer + 1 == self.outer_loop:
             loss = pending / (self.data.classes * self.outer_loop)
             _check_finite(loss, images, state)
-            return State(images, velocity, vector[:0], iteration=state.iteration + 1, losses=(*state.losses, loss))
+            return State(images, velocity, vector.new_empty(0), iteration=state.iteration + 1, losses=(*state.losses, loss))
         _check_finite(pending, images, state)
         vector, statistics = self.inner_training(vector, statistics, images, step)
         return replace(

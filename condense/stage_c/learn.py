@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from condense.config import LearnConfig, as_dict, checked
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.machine import Surroundings, has_compiler, peak_memory_bytes
+from condense.machine import Surroundings, can_compile, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -47,7 +48,8 @@ def learn(
     """Learns (method 'dc') or selects ('random') a synthetic set from real images.
 
     checkpoint: where to keep the run's state (written every minute, and on Ctrl-C, SIGTERM or a loss that is not finite);
-    resume: continue from it if it is there; the result has the same bytes as a run that was never stopped.
+    resume: continue from it if it is there; the result has the same bytes as a run that was never stopped, so another
+    number of threads or another version of a library is refused.
     progress is told (outer steps done, all outer steps, latest loss).
     Raises `CondenseError` for a wrong configuration, a class with fewer images than `ipc`, a network that cannot take the
     images,
@@ -58,26 +60,34 @@ def learn(
     config = config.resolved()
     network = build(config.network, data.shape, data.classes)
     _check_classes(config, data)
+    prepare(data.device)
     surroundings = Surroundings.of(data.device)
     if config.method == "random":
         began = time.perf_counter()
         images = random_selection(data, config.ipc, config.seed)
         return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
-    compiled = uses_compiler(config, data, network)
-    run = _Run(config, data, GradientMatching(config, data, network, compiled=compiled), checkpoint)
+    path = "compiled" if uses_compiler(config, data, network) else "eager"
+    matching = GradientMatching(config, data, network, compiled=path == "compiled")
+    run = _Run(config, data, matching, checkpoint, {"path": path, **_arithmetic(surroundings)})
     state = run.finish(resume, progress)
-    images = state.images.float().cpu()
-    return _result(config, data, images, state.losses, run.seconds, surroundings, path="compiled" if compiled else "eager")
+    return _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
 
 
 def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -> bool:
-    """Whether torch.compile is used: long runs, where there is a compiler, on networks without dropout.
-
-    Depends on the configuration and the data alone, so that a resumed run takes the same path.
-    """
+    """Whether torch.compile is used: long runs, where it works, on networks without dropout."""
     images = sum(min(count, config.real_batch) for count in data.counts)
     work = network.multiply_adds * 3 * images * config.iterations * config.loops()[0]
-    return work >= COMPILE_FROM and not network.has_dropout and (data.device.type == "cuda" or has_compiler())
+    return work >= COMPILE_FROM and not network.has_dropout and can_compile(data.device)
+
+
+def _arithmetic(surroundings: Surroundings) -> dict[str, Any]:
+    """What the last bits of a result depend on, so that a run is resumed under the same or not at all."""
+    return {
+        "device": surroundings.device,
+        "threads": surroundings.threads,
+        "code_version": CODE_VERSION,
+        "library_versions": library_versions(),
+    }
 
 
 def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:
@@ -104,9 +114,16 @@ def _check_classes(config: LearnConfig, data: LabelledImages) -> None:
 class _Run:
     """The loop over outer steps, with its clock and checkpoints."""
 
-    def __init__(self, config: LearnConfig, data: LabelledImages, matching: GradientMatching, path: Path | None) -> None:
+    def __init__(
+        self,
+        config: LearnConfig,
+        data: LabelledImages,
+        matching: GradientMatching,
+        path: Path | None,
+        surroundings: dict[str, Any],
+    ) -> None:
         self.config, self.matching, self.path = config, matching, path
-        self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, "device": data.device.type}
+        self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, **surroundings}
         self.device = data.device
         self.seconds = 0.0
 

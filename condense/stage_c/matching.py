@@ -22,10 +22,12 @@ Dropout = torch.Generator | None
 class GradientMatcher:
     """The two gradients of one network and distance."""
 
-    def __init__(self, network: Network, distance: str, device: torch.device, *, compiled: bool = False) -> None:
+    def __init__(
+        self, network: Network, distance: str, device: torch.device, real_batch: int, *, compiled: bool = False
+    ) -> None:
         self.network, self.distance = network, distance
         self.names = matched_names(network, distance)
-        self.chunk = images_at_once(network, device)
+        self.chunk = min(images_at_once(network, device), real_batch)
         self._eager_real = grad(self._summed_loss)
         self._real: Callable[..., Tensors] = self._eager_real
         self._match: Callable[..., tuple[Tensor, Tensor]] = grad_and_value(self._distance)

@@ -1,5 +1,6 @@
 """Protocols of stage T: how networks are trained on a set before they are tested."""
 
+from condense.errors import unknown_name
 from condense.training.recipe import Recipe, Stage
 
 PROTOCOLS = {
@@ -14,8 +15,10 @@ def recipe(protocol: str, dataset: str, network: str) -> Recipe:
 
     'published' (evaluate_synset of the authors' code): batch 256; the epochs counted there as 0 .. E are E + 1 in all, and
     the learning rate drops, with a new optimiser, after epoch index E // 2 + 1. E is 1000 with augmentation and 300 without.
-    MNIST is augmented by one of crop, scale and rotate an image, ConvNetBN on any data set by crop or noise.
+    Raises `CondenseError` for an unknown protocol. MNIST is augmented by one of crop, scale and rotate an image, ConvNetBN on any data set by crop or noise.
     """
+    if protocol not in PROTOCOLS:
+        raise unknown_name("protocol", protocol, PROTOCOLS)
     if protocol == "report":
         return Recipe((Stage(300, 0.01),), batch_size=256)
     augmentation = ("crop", "scale", "rotate") if dataset == "mnist" else ()

@@ -1,7 +1,8 @@
 """The training engine: E networks of one architecture, each with its own seed, trained together.
 
 All parameters lie in one (E, P) tensor. Members are trained in turn, or stacked through `torch.func.vmap`, whichever is
-quicker (`stacking`); a member's numbers depend on its own seed alone, never on its company.
+quicker (`stacking`); a member's draws depend on its own seed alone,
+and its numbers differ with its company by rounding at most.
 """
 
 from collections.abc import Callable, Iterator, Sequence

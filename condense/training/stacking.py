@@ -9,14 +9,20 @@ ACTIVATION_BUDGET = 2**22
 """Elements of the widest activation of one chunk: 16 MiB in float32, about what a CPU's caches hold."""
 
 
-def members_at_once(network: Network, members: int, device: torch.device) -> int:
-    """All of them where stacking pays: fully connected networks, and any network without dropout on a GPU.
+STACK_BUDGET = 2**28
+"""Elements of the widest activation of all stacked members on a GPU: 1 GiB in float32, of which training keeps dozens."""
 
-    On a CPU stacked convolutions become grouped ones, which are slower than training in turn.
+
+def members_at_once(network: Network, members: int, batch: int, device: torch.device) -> int:
+    """How many to stack where stacking pays: fully connected networks, and any network without dropout on a GPU.
+
+    On a CPU stacked convolutions become grouped ones, which are slower than training in turn. On a GPU the number is bounded
+    by the memory that a batch of every member takes.
     """
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
-    stack = only_linear or (device.type == "cuda" and not network.has_dropout)
-    return members if stack else 1
+    if device.type == "cuda" and not network.has_dropout:
+        return max(1, min(members, STACK_BUDGET // (batch * widest_activation(network))))
+    return members if only_linear else 1
 
 
 def images_at_once(network: Network, device: torch.device) -> int:

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from condense import machine
 from condense.config import LearnConfig
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.networks.registry import build
 from condense.stage_c import learn as module
 from condense.stage_c.learn import learn
 from condense.stage_c.loops import PUBLISHED, loops_for
+from condense.stage_c.matching import GradientMatcher
 
 QUICK = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=2, real_batch=5, seed=1)
 
@@ -110,11 +113,47 @@ def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.Mo
     torch.testing.assert_close(compiled.set.images, eager.set.images, rtol=1e-3, atol=1e-4)
 
 
-def test_without_a_compiler_the_eager_path_is_taken(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_compiling_fails_the_eager_path_is_taken_and_that_is_said(
+    small_images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(function):
+        raise RuntimeError("no compiler\nand more")
+
     monkeypatch.setattr(module, "COMPILE_FROM", 0)
-    monkeypatch.setattr(module, "has_compiler", lambda: False)
-    config = LearnConfig(network="MLP", iterations=1)
-    assert learn(config, small_images()).record.config["path"] == "eager"
+    monkeypatch.setattr(torch, "compile", broken)
+    machine.can_compile.cache_clear()
+    with pytest.warns(UserWarning, match=r"torch.compile does not work here \(no compiler\)"):
+        result = learn(LearnConfig(network="MLP", iterations=1), small_images())
+    machine.can_compile.cache_clear()
+    assert result.record.config["path"] == "eager"
+
+
+def test_the_compiled_path_resumes_to_the_same_bytes_and_runs_whole_batches(
+    small_images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    config, checkpoint = LearnConfig(network="MLP", iterations=3, real_batch=5), tmp_path / "run.checkpoint"
+    whole = learn(config, small_images())
+    with pytest.raises(Interrupted):
+        learn(config, small_images(), checkpoint=checkpoint, progress=raise_interrupt)
+    resumed = learn(config, small_images(), checkpoint=checkpoint, resume=True)
+    assert whole.record.config["path"] == "compiled"
+    assert resumed.set.sha256 == whole.set.sha256
+    # A batch of the usual size is one chunk of the compiled function, not a remainder of the eager one.
+    assert GradientMatcher(build("MLP", (1, 28, 28), 2), "ours", torch.device("cpu"), 5).chunk == 5
+
+
+def test_another_number_of_threads_is_refused(small_images, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    with pytest.raises(Interrupted):
+        learn(QUICK, small_images(), checkpoint=checkpoint, progress=raise_interrupt)
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with pytest.raises(CondenseError, match=f"threads: {before} there, {before + 1} now"):
+            learn(QUICK, small_images(), checkpoint=checkpoint, resume=True)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_published_loops_and_the_rule_between_them() -> None:

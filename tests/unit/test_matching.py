@@ -29,8 +29,9 @@ def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], 
     statistics = network.initial_statistics(dtype=torch.float64)
     twin = load(module(name, shape, 4), parameters).eval()
 
-    matcher = GradientMatcher(network, distance, CPU)
-    matcher.chunk = 2  # so that chunks of real images, the last one smaller, are part of the test
+    matcher = GradientMatcher(
+        network, distance, CPU, real_batch=2
+    )  # so that chunks of real images, the last one smaller, are part of the test
     real_gradient = matcher.real_gradient(parameters, statistics, real, 3)
     value, gradient = matcher.match(parameters, statistics, synthetic, 3, real_gradient)
 

@@ -100,10 +100,11 @@ def test_predictions_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch)
 
 def test_stacking_rule() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert members_at_once(build("MLP", GREY, 10), 20, cpu) == 20
-    assert members_at_once(build("ConvNet", GREY, 10), 20, cpu) == 1
-    assert members_at_once(build("ConvNet", GREY, 10), 20, gpu) == 20
-    assert members_at_once(build("alexnet-classic", GREY, 10), 20, gpu) == 1
+    assert members_at_once(build("MLP", GREY, 10), 20, 10, cpu) == 20
+    assert members_at_once(build("ConvNet", GREY, 10), 20, 10, cpu) == 1
+    assert members_at_once(build("ConvNet", GREY, 10), 20, 10, gpu) == 20
+    assert members_at_once(build("ConvNet", GREY, 10), 20, 256, gpu) == 8
+    assert members_at_once(build("alexnet-classic", GREY, 10), 20, 10, gpu) == 1
 
 
 def test_chunk_rule_keeps_the_widest_activation_in_the_cache() -> None:

@@ -1,0 +1,67 @@
+"""On a CUDA device: the same bytes twice and after resuming, and accuracies that do not depend on stacking."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from condense.config import LearnConfig
+from condense.data.catalog import load
+from condense.errors import Interrupted
+from condense.networks.registry import build
+from condense.stage_c.gradient_matching import GradientMatching
+from condense.stage_c.learn import learn
+from condense.training.accuracy import predictions
+from condense.training.engine import MemberDraws, Members, fresh_members, train
+from condense.training.recipe import Recipe, Stage
+from condense.training.sources import TensorSource
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: tests on a GPU are skipped"),
+]
+QUICK = LearnConfig(network="ConvNetW16", ipc=2, iterations=3, outer_loop=2, inner_loop=3, real_batch=32)
+
+
+def interrupt(done: int, total: int, loss: float) -> None:
+    if done == 3:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("network", ["ConvNetW16", "LeNet", "VGG11", "ConvNetW16BN"])
+def test_same_bytes_twice_and_resumed(network: str, tmp_path: Path) -> None:
+    data, config = load("digits").to("cuda").train, LearnConfig(**{**vars(QUICK), "network": network})
+    first, second = learn(config, data), learn(config, data)
+    with pytest.raises(Interrupted):
+        learn(config, data, checkpoint=tmp_path / "c", progress=interrupt)
+    resumed = learn(config, data, checkpoint=tmp_path / "c", resume=True)
+    assert first.set.sha256 == second.set.sha256 == resumed.set.sha256
+
+
+def test_one_step_equals_the_cpus_in_float64() -> None:
+    moved = []
+    for device in ("cpu", "cuda"):
+        data = load("digits").to(device).train
+        matching = GradientMatching(QUICK, data, build("ConvNetW16", data.shape, data.classes), dtype=torch.float64)
+        vector, statistics = matching._new_network(0)
+        x = data.inputs(torch.arange(40, device=device), torch.float64)
+        parameters = matching.layout.views(vector)
+        real = matching.matcher.real_gradient(parameters, statistics, x, 1)
+        start = matching.start().images[:2]
+        moved.append(matching.matcher.match(parameters, statistics, start, 1, real)[1].cpu())
+    torch.testing.assert_close(moved[1], moved[0], rtol=1e-9, atol=1e-13)
+
+
+def test_stacked_members_equal_members_in_turn() -> None:
+    network = build("ConvNetW16", (1, 28, 28), 10)
+    images = torch.randn(10, 1, 28, 28, device="cuda", dtype=torch.float64)
+    source = TensorSource(images, torch.arange(10, device="cuda"))
+    recipe = Recipe((Stage(5, 0.01),), momentum=0.9, augmentation=("crop", "scale", "rotate"))
+
+    def trained(seeds: list[int]) -> Members:
+        members = fresh_members(network, seeds, "gpu", "cuda", torch.float64)
+        return train(network, members, source, recipe, [MemberDraws.of(s, "gpu", device="cuda") for s in seeds])
+
+    together, alone = trained([0, 1, 2]), Members.join([trained([seed]) for seed in (0, 1, 2)])
+    torch.testing.assert_close(together.vector, alone.vector, rtol=1e-9, atol=1e-12)
+    assert torch.equal(predictions(network, together, source), predictions(network, alone, source))

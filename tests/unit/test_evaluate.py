@@ -1,0 +1,82 @@
+"""Stage T as a whole: protocols as published, pairing by seed, the checks on data, notes on failed training."""
+
+from dataclasses import replace
+
+import pytest
+
+from condense.config import EvaluateConfig, LearnConfig
+from condense.data.catalog import load
+from condense.data.images import DataSet
+from condense.errors import CondenseError
+from condense.stage_c.learn import learn
+from condense.stage_t import evaluate as module
+from condense.stage_t.evaluate import evaluate, evaluate_whole
+from condense.stage_t.protocols import recipe, whole_recipe
+from condense.synthetic_set import SyntheticSet
+from condense.training.recipe import Recipe, Stage
+
+SHORT = Recipe((Stage(40, 0.05),), momentum=0.9)
+
+
+@pytest.fixture(scope="module")
+def digits() -> DataSet:
+    return load("digits")
+
+
+@pytest.fixture(scope="module")
+def chosen(digits: DataSet) -> SyntheticSet:
+    return learn(LearnConfig(method="random", network="MLP", ipc=10), digits.train).set
+
+
+def test_published_recipes() -> None:
+    plain, augmented, noisy = (
+        recipe("published", *case) for case in (("cifar10", "LeNet"), ("mnist", "MLP"), ("svhn", "ConvNetBN"))
+    )
+    assert [(s.epochs, s.learning_rate) for s in plain.stages] == [(152, 0.01), (149, 0.001)]
+    assert [(s.epochs, s.learning_rate) for s in augmented.stages] == [(502, 0.01), (499, 0.001)]
+    assert (plain.momentum, plain.weight_decay, plain.batch_size) == (0.9, 5e-4, 256)
+    assert (plain.augmentation, augmented.augmentation, noisy.augmentation) == (
+        (),
+        ("crop", "scale", "rotate"),
+        ("crop", "noise"),
+    )
+    assert recipe("report", "mnist", "ConvNet") == Recipe((Stage(300, 0.01),), batch_size=256)
+    assert whole_recipe().epochs == 30
+    with pytest.raises(CondenseError, match="Unknown protocol 'publishd'. Did you mean 'published'"):
+        recipe("publishd", "mnist", "MLP")
+
+
+def test_records_of_an_evaluation(digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "recipe", lambda *case: SHORT)
+    heard = []
+    progress = lambda name, done, total: heard.append((name, done, total))  # noqa: E731
+    first, second = evaluate(EvaluateConfig(network=("MLP", "LeNet"), seeds=3), chosen, digits, progress=progress)
+    assert [record.config["network"] for record in (first, second)] == ["MLP", "LeNet"]
+    assert first.seeds == [0, 1, 2] and len(set(first.accuracies)) > 1 and min(first.accuracies) > 0.5
+    assert first.config["set"]["sha256"] == chosen.sha256 and first.config["recipe"]["stages"][0]["epochs"] == 40
+    assert heard[39] == ("MLP", 120, 120) and heard[-1] == ("LeNet", 120, 120)
+    (alone,) = evaluate(EvaluateConfig(network=("MLP",), seeds=1), chosen, digits)
+    assert alone.accuracies[0] == pytest.approx(first.accuracies[0], abs=0.01)
+
+
+def test_training_that_diverges_is_noted(digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "recipe", lambda *case: Recipe((Stage(40, 1e6),), momentum=0.9))
+    (record,) = evaluate(EvaluateConfig(seeds=2), chosen, digits)
+    assert record.notes == ["seed 0: training diverged", "seed 1: training diverged", "accuracy stays at chance"]
+
+
+def test_another_normalisation_is_refused(digits: DataSet, chosen: SyntheticSet) -> None:
+    other = replace(digits, train=replace(digits.train, mean=(0.2,)))
+    with pytest.raises(CondenseError, match=r"normalised by mean .* but the digits given here has mean \[0.2\]"):
+        next(evaluate(EvaluateConfig(seeds=1), chosen, other))
+
+
+def test_other_images_are_refused(digits: DataSet, chosen: SyntheticSet) -> None:
+    other = replace(digits, train=digits.train.subset(100, 0))
+    with pytest.raises(CondenseError, match="learned from other images"):
+        next(evaluate(EvaluateConfig(seeds=1), chosen, other))
+
+
+def test_the_whole_set_is_an_upper_bound(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    (record,) = evaluate_whole(EvaluateConfig(network=("MLP",), seeds=2), digits)
+    assert record.kind == "whole" and min(record.accuracies) > 0.9
