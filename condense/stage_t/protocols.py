@@ -15,7 +15,8 @@ def recipe(protocol: str, dataset: str, network: str) -> Recipe:
 
     'published' (evaluate_synset of the authors' code): batch 256; the epochs counted there as 0 .. E are E + 1 in all, and
     the learning rate drops, with a new optimiser, after epoch index E // 2 + 1. E is 1000 with augmentation and 300 without.
-    Raises `CondenseError` for an unknown protocol. MNIST is augmented by one of crop, scale and rotate an image, ConvNetBN on any data set by crop or noise.
+    MNIST is augmented by one of crop, scale and rotate an image, ConvNetBN on any data set by crop or noise.
+    Raises `CondenseError` for an unknown protocol.
     """
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)

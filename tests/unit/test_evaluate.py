@@ -42,7 +42,7 @@ def test_published_recipes() -> None:
     )
     assert recipe("report", "mnist", "ConvNet") == Recipe((Stage(300, 0.01),), batch_size=256)
     assert whole_recipe().epochs == 30
-    with pytest.raises(CondenseError, match="Unknown protocol 'publishd'. Did you mean 'published'"):
+    with pytest.raises(CondenseError, match=r"Unknown protocol 'publishd'\. Did you mean 'published'"):
         recipe("publishd", "mnist", "MLP")
 
 
