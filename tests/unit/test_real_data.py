@@ -71,7 +71,7 @@ def test_part_of_svhn(folder):
     if not path.exists():
         pytest.skip(f"{path} is not there.")
     data = load(str(path))
-    assert (data.name, len(data.train), len(data.test)) == ("train_32x32_first1083", 867, 216)
+    assert (data.name, len(data.train), len(data.test)) == ("train_32x32_first1083.mat", 867, 216)
     assert data.train.shape == (3, 32, 32)
     # The file starts with the digits 1 9 2 3 2 5 9 3 3 1; its 66 labels 10 are the digit 0.
     counts = tuple(a + b for a, b in zip(data.train.counts, data.test.counts, strict=True))
