@@ -1,5 +1,6 @@
 """The README is true: its commands and Python run, its table is what the released records give, its files are there."""
 
+import json
 import os
 import re
 import subprocess
@@ -64,3 +65,12 @@ def test_the_table_is_made_from_the_released_records() -> None:
     assert files
     table = render(accuracy_table([record for path in files for record in read_records(path)]), "markdown")
     assert table.strip() in README
+
+
+def test_speeds_are_the_measured_ones() -> None:
+    files = sorted((ROOT / "artifacts" / "benchmarks").glob("*_quick.jsonl"))
+    rows = [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    assert len(files) == 2 and len(rows) >= 5
+    for row in rows:
+        low, high = row["ratio_range"]
+        assert f"| {row['case']} | {row['ratio']:.2f} | {low:.2f}–{high:.2f} |" in README
