@@ -12,7 +12,7 @@ from condense.stage_c.gradient_matching import GradientMatching
 from condense.stage_c.matching import GradientMatcher
 
 SMALL = ["ConvNetW8", "ConvNetW8LN", "ConvNetW8GN", "ConvNetW8NNASMP", "ConvNetW8ASwishBN", "MLP", "LeNet", "lenet-classic"]
-LARGE = [name for name in names() if name not in ("ConvNet", "MLP", "LeNet", "lenet-classic", "alexnet-classic")]
+LARGE = [name for name in names() if name not in SMALL]
 CPU = torch.device("cpu")
 
 
