@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from condense.files import write_atomically
-from condense.machine import describe, keep_freed_memory, set_threads
+from condense.machine import describe, prepare, set_threads
 
 
 def options(description: str) -> argparse.Namespace:
@@ -23,7 +23,7 @@ def options(description: str) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="file for one JSON object a line")
     chosen = parser.parse_args()
     set_threads(chosen.threads)
-    keep_freed_memory()
+    prepare(torch.device("cpu"))
     return chosen
 
 
