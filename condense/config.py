@@ -11,7 +11,8 @@ from condense.data import catalog
 from condense.errors import CondenseError, unknown_name
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
-from condense.stage_c.loops import loops_for
+from condense.stage_c.precision import PRECISIONS
+from condense.stage_c.schedules import SCHEDULES, Schedule, schedule
 from condense.stage_t.protocols import PROTOCOLS
 
 METHODS = {
@@ -67,24 +68,28 @@ class LearnConfig:
     """Images per class."""
     method: Annotated[str, one_of("method", METHODS)] = "dc"
     """dc or random."""
-    init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] = "noise"
+    schedule: Annotated[str, one_of("schedule", SCHEDULES)] = "published"
+    """published or fast: what the settings below are unless given."""
+    init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] | None = None
     """Start from noise or from real images."""
     distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
     """Distance between gradients: ours, mse or cos."""
-    iterations: Count = 1000
-    """Iterations, each with a new network."""
+    iterations: Count | None = None
+    """Iterations, each with a new network; published: 1000."""
     outer_loop: AtLeastOne | None = None
-    """Image updates an iteration; by default what is published for --ipc."""
+    """Image updates an iteration; published: one for each image per class, up to 50."""
     inner_loop: Count | None = None
-    """Passes of network training between image updates; by default what is published for --ipc."""
+    """Passes of network training between image updates; published: 50 to 10, falling with --ipc."""
     image_learning_rate: Positive | None = None
-    """Learning rate of the images; by default 0.1, and 0.01 with the MLP."""
+    """Learning rate of the images; published: 0.1, and 0.01 with the MLP."""
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Momentum of the images."""
     network_learning_rate: Positive = 0.01
     """Learning rate of the network between image updates."""
-    real_batch: AtLeastOne = 256
-    """Real images a class and step."""
+    real_batch: AtLeastOne | None = None
+    """Real images a class and step; published: 256."""
+    precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
+    """auto, fp32 or mixed (bfloat16 convolutions on real images)."""
     train_size: AtLeastOne | None = None
     """Use a class-balanced subset of this many real images."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -94,17 +99,13 @@ class LearnConfig:
 
     def resolved(self) -> "LearnConfig":
         """The same with every default that depends on another value filled in."""
-        outer, inner = self.loops()
-        return replace(self, outer_loop=outer, inner_loop=inner, image_learning_rate=self.image_rate())
+        return replace(self, **asdict(self.plan()))
 
-    def loops(self) -> tuple[int, int]:
-        """(outer loop, inner loop), the published ones unless given."""
-        outer, inner = loops_for(self.ipc)
-        return self.outer_loop or outer, inner if self.inner_loop is None else self.inner_loop
-
-    def image_rate(self) -> float:
-        """The learning rate of the images: as published 0.1, and 0.01 with the MLP, unless given."""
-        return self.image_learning_rate or (0.01 if self.network == "MLP" else 0.1)
+    def plan(self) -> Schedule:
+        """The schedule, with what was given in place of its values."""
+        named = schedule(self.schedule, self.ipc, self.network)
+        given = {f.name: value for f in fields(named) if (value := getattr(self, f.name)) is not None}
+        return replace(named, **given)
 
 
 @dataclass(frozen=True, kw_only=True)

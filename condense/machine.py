@@ -7,11 +7,14 @@ import re
 import resource
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map
 
 from condense.errors import CondenseError
 
@@ -68,6 +71,35 @@ def can_compile(device: torch.device) -> bool:
         warnings.warn(f"torch.compile does not work here ({reason}); the slower eager path is taken.", stacklevel=2)
         return False
     return True
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 numbers faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def compiled_function(function: Callable[..., Any], device: torch.device | str) -> Callable[..., Any]:
+    """A function through torch.compile, for fixed shapes; on a GPU replayed as a CUDA graph, its results then copied.
+
+    PyTorch keeps at most eight compiled versions of the functions here, so long work begins with `forget_compiled`.
+    """
+    if torch.device(device).type != "cuda":
+        return torch.compile(function, dynamic=False)
+    replayed = torch.compile(function, dynamic=False, mode="reduce-overhead")
+
+    def call(*arguments: Any) -> Any:
+        torch.compiler.cudagraph_mark_step_begin()
+        # The next replay writes to the same memory.
+        return tree_map(lambda value: value.clone() if isinstance(value, torch.Tensor) else value, replayed(*arguments))
+
+    return call
+
+
+def forget_compiled() -> None:
+    """Drops all compiled functions."""
+    torch.compiler.reset()
 
 
 def prepare(device: torch.device) -> None:

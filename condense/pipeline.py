@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict
 from condense.data.images import DataSet
@@ -145,7 +146,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
     if not out.exists() or checkpoint_path(out).exists():
         return None
     found = SyntheticSet.load(out)
-    if found.provenance.config != as_dict(config.resolved()):
+    if not _agree(found.provenance.config, config):
         if force:
             return None
         raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
@@ -157,6 +158,12 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
             "without --resume learns it anew."
         )
     return found
+
+
+def _agree(stored: dict[str, Any], config: LearnConfig) -> bool:
+    """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
+    wanted = as_dict(config.resolved())
+    return stored == (wanted if config.precision != "auto" else {**wanted, "precision": stored.get("precision")})
 
 
 def _only_learned(records: Path) -> bool:

@@ -15,6 +15,12 @@ from torch import Tensor
 Shape = tuple[int, int, int]
 Tensors = dict[str, Tensor]
 
+IMAGE_CHANNELS = 3
+"""Channels that images may have, at most."""
+
+NORM_EPSILON = 1e-5
+"""Added to variances (PyTorch's default)."""
+
 RUNNING_MOMENTUM = 0.1
 """Weight of the newest batch in BatchNorm's running statistics (PyTorch's default)."""
 
@@ -29,6 +35,21 @@ class ParameterSpec:
     value: float = 0.0
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a forward pass computes what it computes.
+
+    explicit_norm: instance normalisation as a formula, which torch.compile fuses with what follows it, instead of a kernel
+    of its own; reduced: convolutions but those of the images themselves in bfloat16, everything else as it is.
+    """
+
+    explicit_norm: bool = False
+    reduced: bool = False
+
+
+PLAIN = Arithmetic()
+
+
 @dataclass
 class Pass:
     """What one forward pass needs beside parameters and input, and the running statistics it leaves behind.
@@ -41,6 +62,7 @@ class Pass:
     train_norm: bool
     train_dropout: bool
     generator: torch.Generator | None = None
+    arithmetic: Arithmetic = PLAIN
     new_statistics: Tensors = field(default_factory=dict)
 
 
@@ -94,8 +116,13 @@ class Conv(Layer):
         return channels * height * width * shape[0] * self.kernel**2
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
-        bias = parameters[f"{self.name}.bias"] if self.bias else None
-        return F.conv2d(x, parameters[f"{self.name}.weight"], bias, self.stride, self.padding)
+        weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"] if self.bias else None
+        # With so few input channels bfloat16 gains nothing, and pixels would lose more precision than activations.
+        if not run.arithmetic.reduced or weight.shape[1] <= IMAGE_CHANNELS:
+            return F.conv2d(x, weight, bias, self.stride, self.padding)
+        low = torch.bfloat16
+        bias = None if bias is None else bias.to(low)
+        return F.conv2d(x.to(low), weight.to(low), bias, self.stride, self.padding).to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -132,7 +159,12 @@ class GroupNorm(Layer):
         yield ParameterSpec(f"{self.name}.bias", shape[:1])
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
-        return F.group_norm(x, self.groups, parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"])
+        weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"]
+        if not run.arithmetic.explicit_norm or self.groups != x.shape[1]:
+            return F.group_norm(x, self.groups, weight, bias)
+        deviation = x - x.mean((2, 3), keepdim=True)
+        variance = deviation.square().mean((2, 3), keepdim=True)
+        return deviation * (torch.rsqrt(variance + NORM_EPSILON) * weight[:, None, None]) + bias[:, None, None]
 
 
 @dataclass(frozen=True)

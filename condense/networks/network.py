@@ -9,6 +9,8 @@ from torch import Tensor
 
 from condense.errors import CondenseError
 from condense.networks.layers import (
+    PLAIN,
+    Arithmetic,
     Dropout,
     Layer,
     ParameterSpec,
@@ -85,19 +87,25 @@ class Network:
         statistics: Tensors | None = None,
         *,
         dropout: torch.Generator | None = None,
+        arithmetic: Arithmetic = PLAIN,
     ) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W), BatchNorm using its running statistics.
 
         Dropout is off unless a generator is given for it.
         """
-        run = Pass(statistics or {}, train_norm=False, train_dropout=dropout is not None, generator=dropout)
+        run = Pass(statistics or {}, False, dropout is not None, dropout, arithmetic)
         return apply_layers(self.layers, x, parameters, run)
 
     def train_logits(
-        self, parameters: Tensors, x: Tensor, statistics: Tensors, dropout: torch.Generator | None = None
+        self,
+        parameters: Tensors,
+        x: Tensor,
+        statistics: Tensors,
+        dropout: torch.Generator | None = None,
+        arithmetic: Arithmetic = PLAIN,
     ) -> tuple[Tensor, Tensors]:
         """Logits in training mode (BatchNorm on the batch's statistics) and the running statistics that follow."""
-        run = Pass(statistics, train_norm=True, train_dropout=dropout is not None, generator=dropout)
+        run = Pass(statistics, True, dropout is not None, dropout, arithmetic)
         return apply_layers(self.layers, x, parameters, run), run.new_statistics
 
     def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:

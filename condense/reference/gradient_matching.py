@@ -59,29 +59,30 @@ class PlainGradientMatching:
     def __init__(
         self, config: LearnConfig, data: LabelledImages, network: Network, dtype: torch.dtype = torch.float64
     ) -> None:
-        self.config, self.data, self.network, self.dtype = config.resolved(), data, network, dtype
+        self.config, self.data, self.network, self.dtype = config, data, network, dtype
+        self.plan = config.plan()
         self.labels = torch.arange(data.classes).repeat_interleave(config.ipc)
 
     def steps(self) -> Iterator[tuple[float, Tensor, nn.Module]]:
         """(sum of class distances, images after the update, network after its training) of every outer step."""
         config = self.config
         images = self._initial().requires_grad_()
-        optimiser = torch.optim.SGD([images], lr=config.image_rate(), momentum=config.image_momentum)
-        for iteration in range(config.iterations):
+        optimiser = torch.optim.SGD([images], lr=self.plan.image_learning_rate, momentum=config.image_momentum)
+        for iteration in range(self.plan.iterations):
             net = self._network(iteration)
-            for outer in range(config.loops()[0]):
+            for outer in range(self.plan.outer_loop):
                 self._set_batch_norm(net, iteration, outer)
                 loss = self._loss(net, images, iteration, outer)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                if outer < config.loops()[0] - 1:
+                if outer < self.plan.outer_loop - 1:
                     self._train(net, images.detach(), iteration, outer)
                 yield float(loss.detach()), images.detach().clone(), net
 
     def _initial(self) -> Tensor:
         random = generator(self.config.seed, "initial images")
-        if self.config.init == "real":
+        if self.plan.init == "real":
             return self.data.inputs(self.data.draw_class_batches(self.config.ipc, random).indices, self.dtype)
         return torch.randn((len(self.labels), *self.data.shape), generator=random).to(self.dtype)
 
@@ -100,7 +101,7 @@ class PlainGradientMatching:
 
     def _loss(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> Tensor:
         config = self.config
-        drawn = self.data.draw_class_batches(config.real_batch, generator(config.seed, "real batch", iteration, outer))
+        drawn = self.data.draw_class_batches(self.plan.real_batch, generator(config.seed, "real batch", iteration, outer))
         dropout = generator(config.seed, "dropout", iteration, outer)
         for layer in net.modules():
             if isinstance(layer, SeededDropout):
@@ -116,7 +117,7 @@ class PlainGradientMatching:
         net.train()
         optimiser = torch.optim.SGD(net.parameters(), lr=config.network_learning_rate)
         order = generator(config.seed, "inner loop order", iteration, outer)
-        for _ in range(config.loops()[1]):
+        for _ in range(self.plan.inner_loop):
             for indices in torch.randperm(len(images), generator=order).split(256):
                 optimiser.zero_grad()
                 F.cross_entropy(net(images[indices]), self.labels[indices]).backward()

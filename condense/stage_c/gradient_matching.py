@@ -22,6 +22,7 @@ from condense.training.engine import MemberDraws, Members, train
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
+from condense.training.stacking import classes_together, real_images_together
 
 BATCH_NORM_IMAGES = 16
 """Real images a class whose one forward pass sets BatchNorm's running statistics before each outer step."""
@@ -55,20 +56,25 @@ class GradientMatching:
         network: Network,
         *,
         compiled: bool = False,
+        reduced: bool = False,
+        all_classes: bool | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.config, self.data, self.network, self.dtype = config, data, network, dtype
+        self.plan, self.compiled = config.plan(), compiled
         self.layout = Layout.of(network)
-        self.matcher = GradientMatcher(network, config.distance, data.device, config.real_batch, compiled=compiled)
+        self.matcher = GradientMatcher(
+            network, config.distance, data.device, self.plan.real_batch, compiled=compiled, reduced=reduced
+        )
+        self.all_classes = classes_together(network, data.device) if all_classes is None else all_classes
         self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)
-        self.outer_loop, inner_loop = config.loops()
-        self.inner_recipe = Recipe((Stage(inner_loop, config.network_learning_rate),), batch_size=256)
+        self.inner_recipe = Recipe((Stage(self.plan.inner_loop, config.network_learning_rate),), batch_size=256)
         self._random: Callable[..., torch.Generator] = partial(generator, config.seed, device=data.device)
 
     def start(self) -> State:
         """The state before the first step: images from noise N(0, 1), or real images of each class."""
         shape = (len(self.labels), *self.data.shape)
-        if self.config.init == "real":
+        if self.plan.init == "real":
             drawn = self.data.draw_class_batches(self.config.ipc, self._random("initial images"))
             images = self.data.inputs(drawn.indices, self.dtype)
         else:
@@ -85,10 +91,10 @@ class GradientMatching:
             statistics = self.refreshed_statistics(vector, statistics, step)
         distance, gradient = self.image_gradient(vector, statistics, state.images, step)
         velocity = self.config.image_momentum * state.velocity + gradient
-        images = state.images - self.config.image_rate() * velocity
+        images = state.images - self.plan.image_learning_rate * velocity
         pending = state.pending + distance
-        if state.outer + 1 == self.outer_loop:
-            loss = pending / (self.data.classes * self.outer_loop)
+        if state.outer + 1 == self.plan.outer_loop:
+            loss = pending / (self.data.classes * self.plan.outer_loop)
             _check_finite(loss, images, state)
             return State(images, velocity, vector.new_empty(0), iteration=state.iteration + 1, losses=(*state.losses, loss))
         _check_finite(pending, images, state)
@@ -124,7 +130,9 @@ class GradientMatching:
     ) -> tuple[float, Tensor]:
         """Sum over classes of the distance between real and synthetic gradients, and its gradient (N, C, H, W)."""
         parameters = self.layout.views(vector)
-        drawn = self.data.draw_class_batches(self.config.real_batch, self._random("real batch", *step))
+        drawn = self.data.draw_class_batches(self.plan.real_batch, self._random("real batch", *step))
+        if self.all_classes and len(set(drawn.counts)) == 1:
+            return self._of_all_classes(parameters, statistics, images, drawn.indices)
         dropout = self._random("dropout", *step) if self.network.has_dropout else None
         total, gradients = images.new_zeros(()), []
         parts = zip(drawn.indices.split(drawn.counts), images.split(self.config.ipc), strict=True)
@@ -137,13 +145,24 @@ class GradientMatching:
             gradients.append(gradient)
         return float(total), torch.cat(gradients)
 
+    def _of_all_classes(
+        self, parameters: Tensors, statistics: Tensors, images: Tensor, real: Tensor
+    ) -> tuple[float, Tensor]:
+        """The same with all classes in one pass; real: indices, as many for every class."""
+        x = self.data.inputs(real.view(self.data.classes, -1), self.dtype)
+        grouped = images.view(self.data.classes, self.config.ipc, *images.shape[1:])
+        chunk = real_images_together(self.network, self.data.classes, x.shape[1])
+        total, gradients = self.matcher.match_all(parameters, statistics, x, grouped, chunk)
+        return float(total), gradients.reshape(images.shape)
+
     def inner_training(
         self, vector: Tensor, statistics: Tensors, images: Tensor, step: tuple[int, int]
     ) -> tuple[Tensor, Tensors]:
         """The network after `inner_loop` passes of plain SGD over the synthetic images."""
         members = Members(vector[None], {name: value[None] for name, value in statistics.items()})
         draws = [MemberDraws.of(self.config.seed, "inner loop", *step, device=self.data.device)]
-        trained = train(self.network, members, TensorSource(images, self.labels), self.inner_recipe, draws)
+        source = TensorSource(images, self.labels)
+        trained = train(self.network, members, source, self.inner_recipe, draws, compiled=self.compiled)
         return trained.vector[0], {name: value[0] for name, value in trained.statistics.items()}
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from torch import Tensor
 from condense.config import LearnConfig, as_dict, checked
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.machine import Surroundings, can_compile, peak_memory_bytes, prepare
+from condense.machine import Surroundings, can_compile, forget_compiled, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
 from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from condense.stage_c.gradient_matching import GradientMatching, State
+from condense.stage_c.precision import choose_precision
 from condense.stage_c.selection import random_selection
 from condense.synthetic_set import Provenance, SyntheticSet
 from condense.versions import CODE_VERSION, library_versions
@@ -63,11 +64,15 @@ def learn(
     prepare(data.device)
     surroundings = Surroundings.of(data.device)
     if config.method == "random":
-        began = time.perf_counter()
+        config, began = replace(config, precision="fp32"), time.perf_counter()
         images = random_selection(data, config.ipc, config.seed)
         return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
     path = "compiled" if uses_compiler(config, data, network) else "eager"
-    matching = GradientMatching(config, data, network, compiled=path == "compiled")
+    compiled = path == "compiled"
+    forget_compiled()
+    precision = choose_precision(config.precision, network, config.distance, data, compiled=compiled)
+    config = replace(config, precision=precision)
+    matching = GradientMatching(config, data, network, compiled=compiled, reduced=precision == "mixed")
     run = _Run(config, data, matching, checkpoint, {"path": path, **_arithmetic(surroundings)})
     state = run.finish(resume, progress)
     return _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
@@ -75,8 +80,9 @@ def learn(
 
 def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -> bool:
     """Whether torch.compile is used: long runs, where it works, on networks without dropout."""
-    images = sum(min(count, config.real_batch) for count in data.counts)
-    work = network.multiply_adds * 3 * images * config.iterations * config.loops()[0]
+    plan = config.plan()
+    images = sum(min(count, plan.real_batch) for count in data.counts)
+    work = network.multiply_adds * 3 * images * plan.iterations * plan.outer_loop
     return work >= COMPILE_FROM and not network.has_dropout and can_compile(data.device)
 
 
@@ -92,19 +98,20 @@ def _arithmetic(surroundings: Surroundings) -> dict[str, Any]:
 
 def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:
     """A sentence on classes with fewer images than the real batch, which are used whole; None where there are none."""
-    small = sum(count < config.real_batch for count in data.counts)
+    wanted = config.plan().real_batch
+    small = sum(count < wanted for count in data.counts)
     if config.method == "random" or not small:
         return None
     fewest = data.counts.index(min(data.counts))
     return (
-        f"{small} of the {data.classes} classes of {data.name} have fewer than {config.real_batch} images "
+        f"{small} of the {data.classes} classes of {data.name} have fewer than {wanted} images "
         f"({data.class_names[fewest]}: {min(data.counts)}), so each step takes all there are."
     )
 
 
 def _check_classes(config: LearnConfig, data: LabelledImages) -> None:
     smallest = min(data.counts)
-    if smallest < config.ipc and (config.method == "random" or config.init == "real"):
+    if smallest < config.ipc and (config.method == "random" or config.plan().init == "real"):
         name = data.class_names[data.counts.index(smallest)]
         raise CondenseError(
             f"Class {name} of {data.name} has {smallest} images, fewer than the {config.ipc} images per class asked for."
@@ -122,18 +129,18 @@ class _Run:
         path: Path | None,
         surroundings: dict[str, Any],
     ) -> None:
-        self.config, self.matching, self.path = config, matching, path
+        self.matching, self.path = matching, path
         self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, **surroundings}
         self.device = data.device
         self.seconds = 0.0
 
     def finish(self, resume: bool, progress: Progress) -> State:
         state = self._restored() if resume else self.matching.start()
-        outer_loop = self.matching.outer_loop
-        total = self.config.iterations * outer_loop
+        outer_loop, iterations = self.matching.plan.outer_loop, self.matching.plan.iterations
+        total = iterations * outer_loop
         saved = mark = time.perf_counter()
         try:
-            while state.iteration < self.config.iterations:
+            while state.iteration < iterations:
                 state = self.matching.advance(state)
                 now = time.perf_counter()
                 self.seconds, mark = self.seconds + now - mark, now
@@ -142,7 +149,7 @@ class _Run:
                     self._save(state)
                     saved = now
         except KeyboardInterrupt as error:
-            done = f"Stopped after {state.iteration} of {self.config.iterations} iterations"
+            done = f"Stopped after {state.iteration} of {iterations} iterations"
             raise Interrupted(f"{done}{self._kept(state)}") from error
         except RunFailed as error:
             raise RunFailed(f"{error}{self._kept_before_failure(state)}") from error
@@ -202,12 +209,12 @@ def _result(
         code_version=CODE_VERSION,
         library_versions=library_versions(),
         device=data.device.type,
-        precision="fp32",
+        precision=config.precision,
     )
     result = SyntheticSet(images.cpu().contiguous(), labels, provenance)
     record = Record(
         kind="learn",
-        config={**as_dict(config), "set": result.sha256, "path": path, "precision": "fp32"},
+        config={**as_dict(config), "set": result.sha256, "path": path},
         seeds=[],
         accuracies=[],
         wall_seconds=seconds,

@@ -1,7 +1,8 @@
-"""Gradient matching for one class: the real gradient, and the image gradient of the distance to it.
+"""Gradient matching: the real gradient, and the image gradient of the distance to it.
 
-Both are pure functions of (parameters, statistics, images). Real images go through in chunks that fit the CPU's caches;
-with `compiled`, torch.compile fuses each function, which the plain twin in `condense.reference` is compared with.
+Both are pure functions of (parameters, statistics, images), one class at a time or all classes at once. Real images go
+through in chunks that fit the CPU's caches; with `compiled`, torch.compile fuses each function; with `reduced`, the real
+images, and they alone, are convolved in bfloat16. The plain twin of all this is in `condense.reference`.
 """
 
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import grad, grad_and_value
+from torch.func import grad, grad_and_value, vmap
 
-from condense.networks.layers import Tensors
+from condense.machine import compiled_function
+from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.stage_c.distance import gradient_distance, matched_names
-from condense.training.stacking import images_at_once
+from condense.training.stacking import even_parts
 
 Dropout = torch.Generator | None
 
@@ -23,17 +25,27 @@ class GradientMatcher:
     """The two gradients of one network and distance."""
 
     def __init__(
-        self, network: Network, distance: str, device: torch.device, real_batch: int, *, compiled: bool = False
+        self,
+        network: Network,
+        distance: str,
+        device: torch.device,
+        real_batch: int,
+        *,
+        compiled: bool = False,
+        reduced: bool = False,
     ) -> None:
-        self.network, self.distance = network, distance
+        self.network, self.distance, self.reduced = network, distance, reduced
         self.names = matched_names(network, distance)
-        self.chunk = min(images_at_once(network, device), real_batch)
-        self._eager_real = grad(self._summed_loss)
-        self._real: Callable[..., Tensors] = self._eager_real
-        self._match: Callable[..., tuple[Tensor, Tensor]] = grad_and_value(self._distance)
-        if compiled:
-            self._real = torch.compile(self._eager_real, dynamic=False)
-            self._match = torch.compile(self._match, dynamic=False)
+        self.chunk = even_parts(network, real_batch, device)
+        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=reduced)
+        self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
+        prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
+        self._eager_real = grad(self._real_loss)
+        self._real: Callable[..., Tensors] = prepared(self._eager_real)
+        self._match: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
+        shared, each = None, 0
+        self._all_real = prepared(vmap(self._eager_real, (shared, shared, shared, each, each)))
+        self._all_match = prepared(vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each)))
 
     def real_gradient(
         self, parameters: Tensors, statistics: Tensors, x: Tensor, label: int, dropout: Dropout = None
@@ -45,8 +57,7 @@ class GradientMatcher:
             part = part.contiguous(memory_format=torch.channels_last)
             # A chunk of another size would be compiled anew; the eager function computes the same.
             function = self._real if len(part) == self.chunk else self._eager_real
-            gradients = function(matched, rest, statistics, part, self._labels(part, label), dropout)
-            total = {name: total[name].add_(g) for name, g in gradients.items()} if total else gradients
+            _add(total, function(matched, rest, statistics, part, self._labels(part, label), dropout))
         return {name: gradient / len(x) for name, gradient in total.items()}
 
     def match(
@@ -58,6 +69,21 @@ class GradientMatcher:
         gradient, distance = self._match(images, matched, rest, statistics, self._labels(images, label), real, dropout)
         return distance, gradient
 
+    def match_all(
+        self, parameters: Tensors, statistics: Tensors, x: Tensor, images: Tensor, chunk: int
+    ) -> tuple[Tensor, Tensor]:
+        """(summed distance, its gradient (K, ipc, C, H, W)) of all K classes in one pass, for networks without dropout.
+
+        x: real images (K, n, C, H, W), of which `chunk` of each class go through at a time.
+        """
+        matched, rest = self._split(parameters)
+        total: Tensors = {}
+        for part in x.split(chunk, dim=1):
+            _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
+        real = {name: gradient / x.shape[1] for name, gradient in total.items()}
+        gradients, distances = self._all_match(images, matched, rest, statistics, _labels_of_all(images), real)
+        return distances.sum(), gradients
+
     def _split(self, parameters: Tensors) -> tuple[Tensors, Tensors]:
         matched = {name: parameters[name] for name in self.names}
         return matched, {name: value for name, value in parameters.items() if name not in matched}
@@ -66,11 +92,16 @@ class GradientMatcher:
     def _labels(images: Tensor, label: int) -> Tensor:
         return torch.full((len(images),), label, dtype=torch.int64, device=images.device)
 
-    def _summed_loss(
-        self, matched: Tensors, rest: Tensors, statistics: Tensors, x: Tensor, y: Tensor, dropout: Dropout
+    def _loss(
+        self, matched: Tensors, rest: Tensors, statistics: Tensors, x: Tensor, y: Tensor, dropout: Dropout, how: Arithmetic
     ) -> Tensor:
-        logits = self.network.logits({**matched, **rest}, x, statistics, dropout=dropout)
+        logits = self.network.logits({**matched, **rest}, x, statistics, dropout=dropout, arithmetic=how)
         return F.cross_entropy(logits, y, reduction="sum")
+
+    def _real_loss(
+        self, matched: Tensors, rest: Tensors, statistics: Tensors, x: Tensor, y: Tensor, dropout: Dropout = None
+    ) -> Tensor:
+        return self._loss(matched, rest, statistics, x, y, dropout, self._real_arithmetic)
 
     def _distance(
         self,
@@ -80,8 +111,18 @@ class GradientMatcher:
         statistics: Tensors,
         y: Tensor,
         real: Tensors,
-        dropout: Dropout,
+        dropout: Dropout = None,
     ) -> Tensor:
-        gradients = grad(self._summed_loss)(matched, rest, statistics, images, y, dropout)
+        gradients = grad(self._loss)(matched, rest, statistics, images, y, dropout, self._synthetic_arithmetic)
         synthetic = {name: gradient / len(images) for name, gradient in gradients.items()}
         return gradient_distance(self.distance, synthetic, real)
+
+
+def _add(total: Tensors, gradients: Tensors) -> None:
+    for name, gradient in gradients.items():
+        total[name] = total[name].add_(gradient) if name in total else gradient
+
+
+def _labels_of_all(images: Tensor) -> Tensor:
+    """Labels (K, n) of images (K, n, C, H, W) by class."""
+    return torch.arange(len(images), device=images.device)[:, None].expand(-1, images.shape[1])

@@ -11,7 +11,7 @@ import torch
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, Interrupted
-from condense.machine import Surroundings, peak_memory_bytes, prepare
+from condense.machine import Surroundings, can_compile, forget_compiled, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -21,7 +21,7 @@ from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
-from condense.training.stacking import members_at_once
+from condense.training.stacking import members_at_once, pays_to_compile
 from condense.versions import CODE_VERSION, library_versions
 
 
@@ -101,12 +101,17 @@ def _cell(
     surroundings, began = Surroundings.of(data.test.device), time.perf_counter()
     results: list[float] = []
     notes: list[str] = []
-    group = members_at_once(network, seeds, min(len(source.labels), chosen.batch_size), data.test.device)
+    batch = min(len(source.labels), chosen.batch_size)
+    group = members_at_once(network, seeds, batch, data.test.device)
+    steps = -(-seeds // group) * chosen.epochs * -(-len(source.labels) // chosen.batch_size)
+    compiled = pays_to_compile(network, steps, group * batch) and can_compile(data.test.device)
+    if compiled:
+        forget_compiled()
     tell = partial(progress, network.name, total=seeds * chosen.epochs)
     try:
         for first in range(0, seeds, group):
             members = list(range(first, min(first + group, seeds)))
-            trained = _train(network, source, chosen, members, data, tell)
+            trained = _train(network, source, chosen, members, data, compiled, tell)
             notes += [f"seed {seed}: training diverged" for seed in _diverged(trained, members)]
             results += accuracies(network, trained, data.test)
     except KeyboardInterrupt as error:
@@ -119,6 +124,7 @@ def _cell(
             **described,
             "network": network.name,
             "recipe": _plain(asdict(chosen)),
+            "path": "compiled" if compiled else "eager",
             "test_images": len(data.test),
             "test_fingerprint": data.test.fingerprint,
         },
@@ -134,13 +140,23 @@ def _cell(
 
 
 def _train(
-    network: Network, source: Source, chosen: Recipe, seeds: list[int], data: DataSet, progress: Callable[[int], None]
+    network: Network,
+    source: Source,
+    chosen: Recipe,
+    seeds: list[int],
+    data: DataSet,
+    compiled: bool,
+    progress: Callable[[int], None],
 ) -> Members:
     device = data.test.device
     members = fresh_members(network, seeds, "stage T network", device)
     draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
     done = seeds[0] * chosen.epochs
-    return train(network, members, source, chosen, draws, after_epoch=lambda epoch: progress(done + epoch * len(seeds)))
+
+    def tell(epoch: int) -> None:
+        progress(done + epoch * len(seeds))
+
+    return train(network, members, source, chosen, draws, compiled=compiled, after_epoch=tell)
 
 
 def _best_by_chance(test: LabelledImages) -> float:

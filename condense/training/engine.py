@@ -7,20 +7,23 @@ and its numbers differ with its company by rounding at most.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from condense.networks.layers import Tensors
+from condense.machine import compiled_function
+from condense.networks.layers import PLAIN, Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.randomness import Device, generator
 from condense.training.augmentation import augment
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe
 from condense.training.sources import Source
-from condense.training.stacking import images_at_once
+from condense.training.stacking import even_parts
 
 
 @dataclass
@@ -80,14 +83,16 @@ def train(
     recipe: Recipe,
     draws: Sequence[MemberDraws],
     *,
+    compiled: bool = False,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> Members:
     """Trains every member by the recipe on `source` and returns the trained members; the given ones stay as they are.
 
     Members are one stack here; the caller chooses how many it gives at a time. `after_epoch` is told each finished epoch.
-    Dropout needs members one at a time.
+    Dropout needs members one at a time. With `compiled` the gradient goes through torch.compile; that pays for thousands of
+    steps and takes no dropout.
     """
-    step = _Step(network, recipe)
+    step = _Step(network, min(recipe.batch_size, len(source.labels)), members.vector.device, compiled)
     vector, statistics = members.vector.clone(), dict(members.statistics)
     epoch = 0
     for stage in recipe.stages:
@@ -118,23 +123,46 @@ def _batches(size: int, batch: int, draws: Sequence[MemberDraws], device: Device
     yield from torch.stack(orders).to(device).split(batch, dim=1)
 
 
-class _Step:
-    """The gradient of the training loss of stacked members."""
+class _Loss:
+    """The training loss of one member as a function of its parameter vector."""
 
-    def __init__(self, network: Network, recipe: Recipe) -> None:
-        self.network, self.layout = network, Layout.of(network)
-        self.stacked = vmap(grad_and_value(self._loss, has_aux=True), randomness="error")
+    def __init__(self, network: Network, arithmetic: Arithmetic) -> None:
+        self.network, self.layout, self.arithmetic = network, Layout.of(network), arithmetic
 
-    def _loss(self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None = None):
-        logits, after = self.network.train_logits(self.layout.views(vector), x, statistics, dropout)
+    def __call__(
+        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensors]:
+        """(mean cross-entropy, running statistics after) for images x (B, C, H, W) with labels y (B,)."""
+        parameters = self.layout.views(vector)
+        logits, after = self.network.train_logits(parameters, x, statistics, dropout, self.arithmetic)
         return F.cross_entropy(logits, y), after
+
+
+@cache
+def _compiled_gradient(network: Network, device: Device, *, stacked: bool) -> Callable[..., Any]:
+    """The compiled (gradient, (loss, statistics after)) of one member or of a stack; kept, as each is compiled but once."""
+    function = grad_and_value(_Loss(network, Arithmetic(explicit_norm=True)), has_aux=True)
+    return compiled_function(vmap(function) if stacked else function, device)
+
+
+class _Step:
+    """The gradient of the training loss of stacked members, for batches of `batch` images or fewer."""
+
+    def __init__(self, network: Network, batch: int, device: torch.device, compiled: bool) -> None:
+        self.network, self.device, self.compiled = network, device, compiled
+        self.loss = _Loss(network, PLAIN)
+        self.stacked = vmap(grad_and_value(self.loss, has_aux=True), randomness="error")
+        # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.
+        self.batch, self.part = batch, batch if network.has_batch_norm else even_parts(network, batch, device)
 
     def gradient(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, draws: Sequence[MemberDraws]
     ) -> tuple[Tensor, Tensors]:
         """Gradient (E, P) and the running statistics after the step; x is (E, B, C, H, W)."""
         if len(vector) > 1:
-            gradients, (_, after) = self.stacked(vector, statistics, x, y)
+            whole = self.compiled and x.shape[1] == self.batch
+            function = _compiled_gradient(self.network, self.device, stacked=True) if whole else self.stacked
+            gradients, (_, after) = function(vector, statistics, x, y)
             return gradients, after
         x = x[0].contiguous(memory_format=torch.channels_last)
         gradient, after = self._single(vector[0], {n: v[0] for n, v in statistics.items()}, x, y[0], draws[0].dropout)
@@ -143,12 +171,22 @@ class _Step:
     def _single(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
     ) -> tuple[Tensor, Tensors]:
-        """One member's gradient (P,): the sum over chunks that fit the caches, each weighted by its share of the batch."""
-        vector = vector.detach().requires_grad_()
-        # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.
-        chunk = len(x) if self.network.has_batch_norm else images_at_once(self.network, x.device)
+        """One member's gradient (P,): the sum over parts that fit the caches, each weighted by its share of the batch."""
         total, after = torch.zeros_like(vector), {}
-        for part, labels in zip(x.split(chunk), y.split(chunk), strict=True):
-            loss, after = self._loss(vector, statistics, part, labels, dropout)
-            total.add_(torch.autograd.grad(loss, vector)[0], alpha=len(part) / len(x))
+        for part, labels in zip(x.split(self.part), y.split(self.part), strict=True):
+            # A part of another size would be compiled anew; the eager gradient is the same.
+            if self.compiled and len(part) == self.part:
+                function = _compiled_gradient(self.network, self.device, stacked=False)
+                gradient, (_, after) = function(vector, statistics, part, labels)
+            else:
+                gradient, after = self._eager(vector, statistics, part, labels, dropout)
+            total.add_(gradient, alpha=len(part) / len(x))
         return total, after
+
+    def _eager(
+        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
+    ) -> tuple[Tensor, Tensors]:
+        # torch.autograd costs less a call than torch.func.
+        vector = vector.detach().requires_grad_()
+        loss, after = self.loss(vector, statistics, x, y, dropout)
+        return torch.autograd.grad(loss, vector)[0], after

@@ -9,8 +9,14 @@ ACTIVATION_BUDGET = 2**22
 """Elements of the widest activation of one chunk: 16 MiB in float32, about what a CPU's caches hold."""
 
 
+STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11
+"""What a training step takes on two CPU cores, roughly: a constant, and multiply-adds of the forward pass a second."""
+
+REPAYING_SECONDS = 20.0
+"""Training without the compiler from which compiling, some ten seconds, is repaid."""
+
 STACK_BUDGET = 2**28
-"""Elements of the widest activation of all stacked members on a GPU: 1 GiB in float32, of which training keeps dozens."""
+"""Elements of the widest activation of all that goes through a GPU at once: 1 GiB in float32, of which dozens are kept."""
 
 
 def members_at_once(network: Network, members: int, batch: int, device: torch.device) -> int:
@@ -31,6 +37,34 @@ def images_at_once(network: Network, device: torch.device) -> int:
         return 1024
     chunk = max(1, ACTIVATION_BUDGET // widest_activation(network))
     return min(1024, 1 << (chunk.bit_length() - 1))
+
+
+def pays_to_compile(network: Network, steps: int, images: int) -> bool:
+    """Whether so many training steps on so many images each take long enough to repay compiling the step.
+
+    Dropout draws from a generator, which cannot be compiled.
+    """
+    return (
+        not network.has_dropout
+        and steps * (STEP_SECONDS + images * network.multiply_adds / TRAINING_RATE) > REPAYING_SECONDS
+    )
+
+
+def classes_together(network: Network, device: torch.device) -> bool:
+    """Whether stage C takes all classes in one pass: on a GPU, where launching kernels is the cost."""
+    return device.type == "cuda" and not network.has_dropout
+
+
+def real_images_together(network: Network, classes: int, real_batch: int) -> int:
+    """Real images of each class in one pass of all classes, such that a GPU's memory holds their activations."""
+    parts = -(-real_batch * classes * widest_activation(network) // STACK_BUDGET)
+    return -(-real_batch // parts)
+
+
+def even_parts(network: Network, batch: int, device: torch.device) -> int:
+    """The size of the fewest equal parts (the last may be smaller) of a batch that go through the network at once."""
+    parts = -(-batch // images_at_once(network, device))
+    return -(-batch // parts)
 
 
 def widest_activation(network: Network) -> int:

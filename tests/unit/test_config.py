@@ -63,14 +63,14 @@ def test_the_caller_says_what_a_value_is_called() -> None:
 
 
 def test_text_is_converted_unless_strict() -> None:
-    assert checked(LearnConfig, {"ipc": "10", "image_learning_rate": "1e-2"}).image_rate() == 0.01
+    assert checked(LearnConfig, {"ipc": "10", "image_learning_rate": "1e-2"}).plan().image_learning_rate == 0.01
     values = {"ipc": "10", "seed": True, "image_momentum": "0", "out": 3, "quiet": 1}
     assert [line.partition(" = ")[0] for line in mistakes(Learn, values, strict=True)] == [
         *("quiet", "ipc", "image_momentum", "seed", "out")
     ]
     fine = {"network": ["MLP"], "out": "a.jsonl", "seeds": 2}
     assert checked(Evaluate, fine, strict=True) == checked(Evaluate, fine)
-    assert checked(Run, {"image_learning_rate": 1}, strict=True).image_rate() == 1.0
+    assert checked(Run, {"image_learning_rate": 1}, strict=True).plan().image_learning_rate == 1.0
 
 
 def test_what_depends_on_other_values_is_filled_in() -> None:

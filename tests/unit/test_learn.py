@@ -12,7 +12,7 @@ from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.networks.registry import build
 from condense.stage_c import learn as module
 from condense.stage_c.learn import learn
-from condense.stage_c.loops import PUBLISHED, loops_for
+from condense.stage_c.schedules import published_loops
 from condense.stage_c.matching import GradientMatcher
 
 QUICK = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=2, real_batch=5, seed=1)
@@ -105,7 +105,7 @@ def test_a_class_smaller_than_ipc_is_refused_where_real_images_are_needed(small_
 def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
     data = small_images(counts=(40, 40))
     config = LearnConfig(network="ConvNetW8", ipc=2, iterations=2, outer_loop=1, real_batch=33)
-    monkeypatch.setattr("condense.stage_c.matching.images_at_once", lambda network, device: 16)
+    monkeypatch.setattr("condense.training.stacking.images_at_once", lambda network, device: 16)
     eager = learn(config, data)
     monkeypatch.setattr(module, "COMPILE_FROM", 0)
     compiled = learn(config, data)
@@ -157,5 +157,13 @@ def test_another_number_of_threads_is_refused(small_images, tmp_path: Path) -> N
 
 
 def test_published_loops_and_the_rule_between_them() -> None:
-    assert {ipc: loops_for(ipc) for ipc in PUBLISHED} == PUBLISHED
-    assert [loops_for(ipc) for ipc in (2, 5, 15, 25, 45, 100)] == [(2, 50), (5, 50), (15, 38), (25, 22), (45, 12), (50, 10)]
+    published = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
+    assert {ipc: published_loops(ipc) for ipc in published} == published
+    assert [published_loops(ipc) for ipc in (2, 5, 15, 25, 45, 100)] == [
+        (2, 50),
+        (5, 50),
+        (15, 38),
+        (25, 22),
+        (45, 12),
+        (50, 10),
+    ]

@@ -1,0 +1,61 @@
+"""Whether stage C may convolve real images in bfloat16: by a test of what it does to the image gradient."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from condense.data.images import LabelledImages
+from condense.machine import has_bfloat16
+from condense.networks.network import Network
+from condense.randomness import generator
+from condense.stage_c.matching import GradientMatcher
+from condense.training.layout import Layout
+
+PRECISIONS = {
+    "auto": "mixed where it is quicker and the image gradient passes a test, else fp32",
+    "fp32": "float32 throughout",
+    "mixed": "bfloat16 convolutions on the real images, float32 on the synthetic ones",
+}
+LEAST_COSINE = 0.9999
+"""Between the image gradients with and without bfloat16, for `auto` to take it."""
+
+PROBE_CLASSES, PROBE_IMAGES = 3, 256
+
+
+def choose_precision(asked: str, network: Network, distance: str, data: LabelledImages, *, compiled: bool) -> str:
+    """'fp32' or 'mixed' for what was asked for (one of `PRECISIONS`).
+
+    Uncompiled on a CPU the conversions cost more than bfloat16 gains, so there `auto` is float32.
+    """
+    if asked != "auto":
+        return asked
+    worthwhile = (compiled or data.device.type == "cuda") and has_bfloat16(data.device) and not network.has_dropout
+    return "mixed" if worthwhile and reduced_cosine(network, distance, data) >= LEAST_COSINE else "fp32"
+
+
+def reduced_cosine(network: Network, distance: str, data: LabelledImages) -> float:
+    """Cosine between the image gradients with real images in bfloat16 and in float32.
+
+    One new network and one noise image a class, on three classes of 256 real images (the published real batch); always
+    the same draws.
+    """
+    gradients = [
+        _probe(GradientMatcher(network, distance, data.device, PROBE_IMAGES, reduced=reduced), data)
+        for reduced in (False, True)
+    ]
+    return float(F.cosine_similarity(*gradients, dim=0))
+
+
+def _probe(matcher: GradientMatcher, data: LabelledImages) -> Tensor:
+    """The image gradients of the probe's classes as one float64 vector."""
+    random = generator(0, "precision probe")
+    layout = Layout.of(matcher.network)
+    parameters = layout.views(layout.flatten(matcher.network.initial(random)).to(data.device))
+    statistics = matcher.network.initial_statistics(data.device)
+    drawn = data.draw_class_batches(PROBE_IMAGES, generator(0, "precision probe images", device=data.device))
+    parts = []
+    for label, indices in enumerate(drawn.indices.split(drawn.counts)[:PROBE_CLASSES]):
+        real = matcher.real_gradient(parameters, statistics, data.inputs(indices, torch.float32), label)
+        image = torch.randn((1, *data.shape), generator=random).to(data.device)
+        parts.append(matcher.match(parameters, statistics, image, label, real)[1].flatten().double())
+    return torch.cat(parts)

@@ -1,0 +1,53 @@
+"""Schedules of stage C: how long to learn, and with which steps, by images per class and network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SCHEDULES = {
+    "published": "the authors' code: 1000 iterations, 256 real images a class and step",
+    "fast": "fewer, larger steps on fewer real images, chosen on held-out training images",
+}
+_PUBLISHED_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The settings that a schedule gives.
+
+    iterations, each with a new network; outer_loop: image updates an iteration; inner_loop: passes of network training
+    between two of them; real_batch: real images a class and update; init: images start as 'noise' or 'real' ones.
+    """
+
+    iterations: int
+    outer_loop: int
+    inner_loop: int
+    real_batch: int
+    image_learning_rate: float
+    init: str
+
+
+def schedule(name: str, images_per_class: int, network: str) -> Schedule:
+    """A schedule by name, one of `SCHEDULES`."""
+    if name == "fast":
+        return _fast(images_per_class, network)
+    outer, inner = published_loops(images_per_class)
+    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "noise")
+
+
+def published_loops(images_per_class: int) -> tuple[int, int]:
+    """(outer loop, inner loop) as published where they are.
+
+    For others, outer = min(ipc, 50), as in all published values, and inner is
+    interpolated linearly between the published ones and rounded: 50 below 10 images per class, 10 above 50.
+    """
+    if images_per_class in _PUBLISHED_LOOPS:
+        return _PUBLISHED_LOOPS[images_per_class]
+    anchors = [ipc for ipc in _PUBLISHED_LOOPS if ipc > 1]
+    inner = np.interp(images_per_class, anchors, [_PUBLISHED_LOOPS[ipc][1] for ipc in anchors])
+    return min(images_per_class, 50), round(float(inner))
+
+
+def _fast(images_per_class: int, network: str) -> Schedule:
+    outer, inner = published_loops(images_per_class)
+    return Schedule(200, min(outer, 10), min(inner, 10), 64, 0.03 if network == "MLP" else 0.3, "noise")

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""How the schedule 'fast' was chosen: candidates learned on a part of the training images, scored on the rest of them.
+
+    python scripts/choose_fast_schedule.py CANDIDATES.toml --out DIR [--ipc 1] [--datasets mnist cifar10] [--networks 5]
+
+CANDIDATES.toml: one table a candidate with settings of `condense learn`. 5,000 training images of each data set are held
+out (the same ones every time); the test images are never looked at. Finished candidates are kept in DIR and not done again.
+"""
+
+import argparse
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from condense.config import EvaluateConfig, LearnConfig
+from condense.data.catalog import load
+from condense.data.images import DataSet, LabelledImages
+from condense.machine import set_threads
+from condense.pipeline import append_records, learn_and_save
+from condense.randomness import generator
+from condense.records import read_records
+from condense.stage_t.evaluate import evaluate
+from condense.stage_t.statistics import summarise
+
+HELD_OUT = 5000
+
+
+def without_held_out(name: str) -> DataSet:
+    """A data set whose test images are training images held out."""
+    train = load(name).train
+    order = torch.randperm(len(train), generator=generator(0, "held out"))
+
+    def part(indices: torch.Tensor) -> LabelledImages:
+        chosen = indices.sort().values
+        return replace(train, pixels=train.pixels[chosen], labels=train.labels[chosen], _cache={})
+
+    return DataSet(name, part(order[HELD_OUT:]), part(order[:HELD_OUT]))
+
+
+def score(folder: Path, config: LearnConfig, data: DataSet, networks: int) -> tuple[float, float, float]:
+    """(mean, deviation of held-out accuracy, seconds of stage C) of one candidate; from `folder` where it is finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records = folder / "records.jsonl"
+    learned = learn_and_save(config, data, folder / "set.h5", records, resume=True)
+    found = [record for record in read_records(records) if record.kind == "evaluate"]
+    found = found or append_records(records, evaluate(EvaluateConfig(seeds=networks), learned, data))
+    summary = summarise(found[-1].accuracies)
+    return summary.mean, summary.std, read_records(records)[0].wall_seconds
+
+
+def main() -> None:
+    """Scores every candidate on every data set, and prints a line as each is done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("candidates", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--ipc", type=int, default=1)
+    parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion-mnist", "cifar10"])
+    parser.add_argument("--networks", type=int, default=5)
+    parser.add_argument("--threads", type=int)
+    chosen = parser.parse_args()
+    set_threads(chosen.threads)
+    sets = {name: without_held_out(name) for name in chosen.datasets}
+    for candidate, settings in tomllib.loads(chosen.candidates.read_text()).items():
+        for name, data in sets.items():
+            config = LearnConfig(**{**asdict(LearnConfig(dataset=name, network="ConvNet", ipc=chosen.ipc)), **settings})
+            mean, std, seconds = score(chosen.out / f"{name}-ipc{chosen.ipc}-{candidate}", config, data, chosen.networks)
+            print(f"{candidate:<28} {name:<14} {100 * mean:6.2f} ± {100 * std:4.2f} %  stage C {seconds:6.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
