@@ -1,6 +1,7 @@
 """Shared fixtures: small real-looking data, the real data sets where they are, and quiet threads."""
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def small_images() -> Callable[..., LabelledImages]:
         return LabelledImages.from_arrays(pixels, labels, name="noise")
 
     return make
+
+
+@pytest.fixture
+def fresh_seed() -> int:
+    """Another seed at every run; pytest shows it where the test fails."""
+    seed = secrets.randbits(31)
+    print("fresh seed", seed)
+    return seed
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.networks.registry import build
 from condense.stage_c import learn as module
 from condense.stage_c.learn import learn
-from condense.stage_c.schedules import published_loops
 from condense.stage_c.matching import GradientMatcher
+from condense.stage_c.schedules import published_loops
 
 QUICK = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=2, real_batch=5, seed=1)
 

@@ -42,13 +42,23 @@ def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], 
     assert float(value) == pytest.approx(float(expected.detach()), rel=1e-10)
 
 
+PATHS = {"in turn": {}, "all classes": {"all_classes": True}, "compiled": {"compiled": True}}
+
+
 @pytest.mark.parametrize("name", ["ConvNetW8", "ConvNetW8BN", "MLP", "LeNet"])
-@pytest.mark.parametrize("init", ["noise", "real"])
-def test_whole_iterations_equal_the_twin_step_by_step(name: str, init: str, small_images) -> None:
-    data = small_images(counts=(20, 7, 12))
-    settings = LearnConfig(network=name, ipc=2, init=init, iterations=2, outer_loop=3, inner_loop=4, real_batch=9, seed=3)
+@pytest.mark.parametrize(
+    ("path", "init"), [("in turn", "noise"), ("in turn", "real"), ("all classes", "noise"), ("compiled", "noise")]
+)
+def test_whole_iterations_equal_the_twin_step_by_step(
+    name: str, init: str, path: str, small_images, fresh_seed: int
+) -> None:
+    data = small_images(counts=(20, 20, 20) if path == "all classes" else (20, 7, 12))
+    settings = LearnConfig(
+        network=name, ipc=2, init=init, iterations=2, outer_loop=3, inner_loop=4, real_batch=9, seed=fresh_seed
+    )
     network = build(name, data.shape, data.classes)
-    fast = GradientMatching(settings, data, network, dtype=torch.float64)
+    torch.compiler.reset()
+    fast = GradientMatching(settings, data, network, dtype=torch.float64, **PATHS[path])
     state, steps, total = fast.start(), 0, 0.0
     for loss, images, net in plain.PlainGradientMatching(settings, data, network).steps():
         state = fast.advance(state)
@@ -62,6 +72,39 @@ def test_whole_iterations_equal_the_twin_step_by_step(name: str, init: str, smal
             assert state.losses[-1] == pytest.approx(total / (3 * data.classes), rel=1e-10)
             total = 0.0
     assert steps == 6 and len(state.losses) == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_in_float32_the_error_is_that_of_the_twin(compiled: bool, fresh_seed: int) -> None:
+    network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
+    parameters = network.initial(random, torch.float64)
+    real, images = (torch.randn(n, 3, 32, 32, generator=random, dtype=torch.float64) for n in (32, 1))
+
+    def twins(dtype: torch.dtype) -> torch.Tensor:
+        twin = load(module("ConvNetW16", (3, 32, 32), 4), {n: p.to(dtype) for n, p in parameters.items()})
+        x = images.to(dtype).requires_grad_()
+        return torch.autograd.grad(plain.class_distance(twin, "ours", real.to(dtype), x, 1), x)[0].double()
+
+    torch.compiler.reset()
+    matcher = GradientMatcher(network, "ours", CPU, real_batch=16, compiled=compiled)
+    lower = {name: value.float() for name, value in parameters.items()}
+    found = matcher.match(lower, {}, images.float(), 1, matcher.real_gradient(lower, {}, real.float(), 1))[1].double()
+    exact = twins(torch.float64)
+    # A ReLU at zero may go either way, so the floor is the twin's own error or what a few of those bring about.
+    assert float((found - exact).norm()) < max(5 * float((twins(torch.float32) - exact).norm()), 1e-3 * float(exact.norm()))
+
+
+def test_reduced_precision_is_in_the_real_pass_only(fresh_seed: int) -> None:
+    network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
+    parameters, real = network.initial(random), torch.randn(64, 3, 32, 32, generator=random)
+    full, mixed = (GradientMatcher(network, "ours", CPU, 64, reduced=reduced) for reduced in (False, True))
+    exact, rounded = (matcher.real_gradient(parameters, {}, real, 2) for matcher in (full, mixed))
+    for name, gradient in exact.items():
+        assert rounded[name].dtype == torch.float32
+        assert 0 < float((rounded[name] - gradient).norm() / gradient.norm()) < 0.1
+    image = torch.randn(1, 3, 32, 32, generator=random)
+    ways = [matcher.match(parameters, {}, image, 2, exact) for matcher in (full, mixed)]
+    assert torch.equal(ways[0][1], ways[1][1]) and torch.equal(ways[0][0], ways[1][0])
 
 
 def test_dropout_in_stage_c_equals_the_twin(small_images) -> None:

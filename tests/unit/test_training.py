@@ -23,22 +23,39 @@ def source(count: int = 10, seed: int = 0) -> TensorSource:
     return TensorSource(torch.randn(count, *GREY, generator=random, dtype=torch.float64), torch.arange(count) % 3)
 
 
-def trained(name: str, recipe: Recipe, seeds: list[int], data: TensorSource, together: bool) -> Members:
+def trained(
+    name: str, recipe: Recipe, seeds: list[int], data: TensorSource, together: bool, compiled: bool = False
+) -> Members:
     network = build(name, GREY, 3)
     groups = [seeds] if together else [[seed] for seed in seeds]
     parts = []
     for group in groups:
         members = fresh_members(network, group, "test network", dtype=torch.float64)
-        parts.append(train(network, members, data, recipe, [MemberDraws.of(seed, "test") for seed in group]))
+        parts.append(
+            train(network, members, data, recipe, [MemberDraws.of(seed, "test") for seed in group], compiled=compiled)
+        )
     return Members.join(parts)
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, AUGMENTED], ids=["stages", "augmented"])
 @pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
 @pytest.mark.parametrize("name", ["MLP", "LeNet", "ConvNetW8", "ConvNetW8BN"])
-def test_members_equal_the_plain_loop(name: str, together: bool, recipe: Recipe) -> None:
-    data, seeds = source(), [3, 5]
-    members = trained(name, recipe, seeds, data, together)
+def test_members_equal_the_plain_loop(name: str, together: bool, recipe: Recipe, fresh_seed: int) -> None:
+    assert_equal_to_plain_loop(name, recipe, fresh_seed, together=together, compiled=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "together"), [("MLP", True), ("LeNet", False), ("ConvNetW8", False), ("ConvNetW8BN", False)]
+)
+def test_compiled_training_equals_the_plain_loop(name: str, together: bool, fresh_seed: int) -> None:
+    torch.compiler.reset()
+    # The last batch is smaller than the others and runs uncompiled.
+    assert_equal_to_plain_loop(name, RECIPE, fresh_seed, together=together, compiled=True)
+
+
+def assert_equal_to_plain_loop(name: str, recipe: Recipe, fresh_seed: int, *, together: bool, compiled: bool) -> None:
+    data, seeds = source(seed=fresh_seed), [fresh_seed, 5]
+    members = trained(name, recipe, seeds, data, together, compiled)
     network = build(name, GREY, 3)
     test = source(count=40, seed=9)
     for index, seed in enumerate(seeds):
