@@ -7,7 +7,8 @@ import re
 import resource
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -95,6 +96,20 @@ def compiled_function(function: Callable[..., Any], device: torch.device | str) 
         return tree_map(lambda value: value.clone() if isinstance(value, torch.Tensor) else value, replayed(*arguments))
 
     return call
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU multiplies float32 numbers rounded to TF32's ten bits, within a `with` statement; not so outside it."""
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = allowed
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 def forget_compiled() -> None:

@@ -30,6 +30,6 @@ def scale(image: Tensor, height: int, width: int) -> Tensor:
 def rotated(image: Tensor, angle: int, means: Tensor) -> Tensor:
     """Image (C, H, W) rotated by scipy (spline of order 3), filled with the mean of means, cropped in the middle."""
     _, rows, columns = image.shape
-    turned: np.ndarray = rotate(image.numpy(), angle=angle, axes=(-2, -1), cval=float(np.mean(means.numpy())))
+    turned: np.ndarray = rotate(image.cpu().numpy(), angle=angle, axes=(-2, -1), cval=float(means.mean()))
     top, left = int((turned.shape[-2] - rows) / 2), int((turned.shape[-1] - columns) / 2)
-    return torch.from_numpy(turned[:, top : top + rows, left : left + columns].copy())
+    return torch.from_numpy(turned[:, top : top + rows, left : left + columns].copy()).to(image.device)

@@ -45,23 +45,30 @@ def gradient_distance(kind: str, synthetic: list[Tensor], real: list[Tensor]) ->
 def class_distance(net: nn.Module, kind: str, real: Tensor, synthetic: Tensor, label: int) -> Tensor:
     """Distance between the gradients of the cross-entropy on real and on synthetic images of one class."""
     parameters = list(net.parameters())
-    real_labels = torch.full((len(real),), label)
+    real_labels = torch.full((len(real),), label, device=real.device)
     real_gradient = torch.autograd.grad(F.cross_entropy(net(real), real_labels), parameters)
-    synthetic_labels = torch.full((len(synthetic),), label)
+    synthetic_labels = torch.full((len(synthetic),), label, device=real.device)
     loss = F.cross_entropy(net(synthetic), synthetic_labels)
     synthetic_gradient = torch.autograd.grad(loss, parameters, create_graph=True)
     return gradient_distance(kind, list(synthetic_gradient), [g.detach() for g in real_gradient])
 
 
 class PlainGradientMatching:
-    """The published loop, on the CPU. `steps` yields after every outer step."""
+    """The published loop. `steps` yields after every outer step."""
 
     def __init__(
-        self, config: LearnConfig, data: LabelledImages, network: Network, dtype: torch.dtype = torch.float64
+        self,
+        config: LearnConfig,
+        data: LabelledImages,
+        network: Network,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | None = None,
     ) -> None:
-        self.config, self.data, self.network, self.dtype = config, data, network, dtype
+        self.config, self.network, self.dtype = config, network, dtype
+        self.device = device or data.device
+        self.data = data.to(self.device)
         self.plan = config.plan()
-        self.labels = torch.arange(data.classes).repeat_interleave(config.ipc)
+        self.labels = torch.arange(data.classes, device=self.device).repeat_interleave(config.ipc)
 
     def steps(self) -> Iterator[tuple[float, Tensor, nn.Module]]:
         """(sum of class distances, images after the update, network after its training) of every outer step."""
@@ -81,28 +88,32 @@ class PlainGradientMatching:
                 yield float(loss.detach()), images.detach().clone(), net
 
     def _initial(self) -> Tensor:
-        random = generator(self.config.seed, "initial images")
+        random = generator(self.config.seed, "initial images", device=self.device if self.plan.init == "real" else "cpu")
         if self.plan.init == "real":
             return self.data.inputs(self.data.draw_class_batches(self.config.ipc, random).indices, self.dtype)
-        return torch.randn((len(self.labels), *self.data.shape), generator=random).to(self.dtype)
+        return torch.randn((len(self.labels), *self.data.shape), generator=random).to(self.device, self.dtype)
 
     def _network(self, iteration: int) -> nn.Module:
         parameters = self.network.initial(generator(self.config.seed, "network", iteration), self.dtype)
-        return load(module(self.network.name, self.data.shape, self.data.classes), parameters).train()
+        return load(module(self.network.name, self.data.shape, self.data.classes), parameters).to(self.device).train()
 
     def _set_batch_norm(self, net: nn.Module, iteration: int, outer: int) -> None:
         norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
         if norms:
             net.train()
-            drawn = self.data.draw_class_batches(16, generator(self.config.seed, "batch norm images", iteration, outer))
+            drawn = self.data.draw_class_batches(
+                16, generator(self.config.seed, "batch norm images", iteration, outer, device=self.device)
+            )
             net(self.data.inputs(drawn.indices, self.dtype))
             for layer in norms:
                 layer.eval()
 
     def _loss(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> Tensor:
         config = self.config
-        drawn = self.data.draw_class_batches(self.plan.real_batch, generator(config.seed, "real batch", iteration, outer))
-        dropout = generator(config.seed, "dropout", iteration, outer)
+        drawn = self.data.draw_class_batches(
+            self.plan.real_batch, generator(config.seed, "real batch", iteration, outer, device=self.device)
+        )
+        dropout = generator(config.seed, "dropout", iteration, outer, device=self.device)
         for layer in net.modules():
             if isinstance(layer, SeededDropout):
                 layer.generator = dropout
@@ -116,9 +127,9 @@ class PlainGradientMatching:
         config = self.config
         net.train()
         optimiser = torch.optim.SGD(net.parameters(), lr=config.network_learning_rate)
-        order = generator(config.seed, "inner loop order", iteration, outer)
+        order = generator(config.seed, "inner loop order", iteration, outer, device=self.device)
         for _ in range(self.plan.inner_loop):
-            for indices in torch.randperm(len(images), generator=order).split(256):
+            for indices in torch.randperm(len(images), generator=order, device=self.device).split(256):
                 optimiser.zero_grad()
                 F.cross_entropy(net(images[indices]), self.labels[indices]).backward()
                 optimiser.step()

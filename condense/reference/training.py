@@ -27,6 +27,10 @@ def augment(batch: Tensor, operations: tuple[str, ...], drawn: Draw) -> Tensor:
     return torch.stack(images)
 
 
+def _order(size: int, random: torch.Generator) -> Tensor:
+    return torch.randperm(size, generator=random, device=random.device)
+
+
 def train(net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, draws: MemberDraws) -> nn.Module:
     """Trains one network in place on images (N, C, H, W) and returns it."""
     net.train()
@@ -35,7 +39,7 @@ def train(net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, draws:
             net.parameters(), lr=stage.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
         for _ in range(stage.epochs):
-            for indices in torch.randperm(len(labels), generator=draws.order).split(recipe.batch_size):
+            for indices in _order(len(labels), draws.order).split(recipe.batch_size):
                 batch = images[indices]
                 if recipe.augmentation:
                     batch = augment(batch, recipe.augmentation, draw(batch.shape, recipe.augmentation, draws.augmentation))

@@ -17,7 +17,7 @@ _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "digits")
 _NETWORKS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "VGG11BN", "ResNet18", "ResNet18BN_AP")
 # What may differ between the records of one cell: which set, which networks, and what the cell states itself.
 _NOT_A_SETTING = {"path", "set", "dataset", "network", "protocol", "seed", "seeds", "test_images"}
-_LEARNING = ("iterations", "init", "distance", "dataset_fingerprint")
+_LEARNING = ("schedule", "iterations", "init", "distance", "precision", "dataset_fingerprint")
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ from condense.report.cells import Cell, cells, needed
 from condense.report.figures import ACCENT, INK, MARK, MUTED, RULE, accuracy_strip, loss_curve
 from condense.report.images import images_by_class, strip
 from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
-from condense.synthetic_set import SyntheticSet
+from condense.stage_c.schedules import schedule_name
+from condense.synthetic_set import Provenance, SyntheticSet
 
 _THEME = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", MARK: "--mark"}
 
@@ -220,7 +221,7 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
             ("set, SHA-256 of the images", synthetic_set.sha256),
             ("data set", p.dataset),
             ("fingerprint of the real images", p.dataset_fingerprint),
-            ("made by", f"{p.method} with {p.network}, {p.iterations:,} iterations, seed {p.seed}"),
+            ("made by", _made_by(p)),
             ("made on", f"{p.device}, {p.precision}"),
             ("made with", _versions(p.code_version, p.library_versions)),
             ("normalisation", f"mean {_numbers(p.mean)}, standard deviation {_numbers(p.std)}"),
@@ -229,6 +230,13 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
     facts += [("records written with", code) for code in codes]
     facts += [("first started", min(record.started_at for record in records))] if records else []
     return facts
+
+
+def _made_by(facts: Provenance) -> str:
+    if not facts.iterations:
+        return f"{facts.method}, seed {facts.seed}"
+    schedule = schedule_name(facts.config, facts.images_per_class, facts.network)
+    return f"{facts.method} with {facts.network}, schedule {schedule}, {facts.iterations:,} iterations, seed {facts.seed}"
 
 
 def _versions(code: str, libraries: dict[str, str]) -> str:

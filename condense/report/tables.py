@@ -90,7 +90,7 @@ def _measured(cell: Cell) -> tuple[str, ...]:
 
 def _data(cell: Cell, extra: Sequence[str]) -> dict[str, str | int | float | None]:
     summary, published = cell.summary, cell.published
-    learning = dict.fromkeys(("iterations", "init", "distance", *extra))
+    learning = dict.fromkeys(("schedule", "iterations", "init", "distance", "precision", *extra))
     measured = {
         "mean": summary.mean,
         "std": summary.std,
@@ -131,7 +131,8 @@ def _notes(found: Sequence[Cell]) -> list[str]:
 
 def _learning(cell: Cell) -> str:
     parts = [f"{cell.settings['iterations']} iterations"]
-    parts += [f"{name} {cell.settings[name]}" for name in ("init", "distance") if name in cell.settings]
+    names = ("schedule", "init", "distance", "precision")
+    parts += [f"{name} {cell.settings[name]}" for name in names if name in cell.settings]
     return f"{cell.method}: {', '.join(parts)}"
 
 

@@ -56,7 +56,7 @@ class GradientMatching:
         network: Network,
         *,
         compiled: bool = False,
-        reduced: bool = False,
+        precision: str = "fp32",
         all_classes: bool | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -64,7 +64,7 @@ class GradientMatching:
         self.plan, self.compiled = config.plan(), compiled
         self.layout = Layout.of(network)
         self.matcher = GradientMatcher(
-            network, config.distance, data.device, self.plan.real_batch, compiled=compiled, reduced=reduced
+            network, config.distance, data.device, self.plan.real_batch, compiled=compiled, precision=precision
         )
         self.all_classes = classes_together(network, data.device) if all_classes is None else all_classes
         self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)

@@ -72,7 +72,7 @@ def learn(
     forget_compiled()
     precision = choose_precision(config.precision, network, config.distance, data, compiled=compiled)
     config = replace(config, precision=precision)
-    matching = GradientMatching(config, data, network, compiled=compiled, reduced=precision == "mixed")
+    matching = GradientMatching(config, data, network, compiled=compiled, precision=precision)
     run = _Run(config, data, matching, checkpoint, {"path": path, **_arithmetic(surroundings)})
     state = run.finish(resume, progress)
     return _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)

@@ -1,8 +1,8 @@
 """Gradient matching: the real gradient, and the image gradient of the distance to it.
 
 Both are pure functions of (parameters, statistics, images), one class at a time or all classes at once. Real images go
-through in chunks that fit the CPU's caches; with `compiled`, torch.compile fuses each function; with `reduced`, the real
-images, and they alone, are convolved in bfloat16. The plain twin of all this is in `condense.reference`.
+through in chunks that fit the CPU's caches; with `compiled`, torch.compile fuses each function; with precision 'mixed' the
+real images, and they alone, are convolved in bfloat16. The plain twin of all this is in `condense.reference`.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
-from condense.machine import compiled_function
+from condense.machine import compiled_function, tf32
 from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.stage_c.distance import gradient_distance, matched_names
@@ -32,12 +32,12 @@ class GradientMatcher:
         real_batch: int,
         *,
         compiled: bool = False,
-        reduced: bool = False,
+        precision: str = "fp32",
     ) -> None:
-        self.network, self.distance, self.reduced = network, distance, reduced
+        self.network, self.distance, self.precision = network, distance, precision
         self.names = matched_names(network, distance)
         self.chunk = even_parts(network, real_batch, device)
-        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=reduced)
+        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=precision == "mixed")
         self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
         prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
         self._eager_real = grad(self._real_loss)
@@ -53,11 +53,12 @@ class GradientMatcher:
         """Gradient of the mean cross-entropy of real images x (n, C, H, W), all of class `label`, by parameter name."""
         matched, rest = self._split(parameters)
         total: Tensors = {}
-        for part in x.split(self.chunk):
-            part = part.contiguous(memory_format=torch.channels_last)
-            # A chunk of another size would be compiled anew; the eager function computes the same.
-            function = self._real if len(part) == self.chunk else self._eager_real
-            _add(total, function(matched, rest, statistics, part, self._labels(part, label), dropout))
+        with tf32(self.precision != "fp32"):
+            for part in x.split(self.chunk):
+                part = part.contiguous(memory_format=torch.channels_last)
+                # A chunk of another size would be compiled anew; the eager function computes the same.
+                function = self._real if len(part) == self.chunk else self._eager_real
+                _add(total, function(matched, rest, statistics, part, self._labels(part, label), dropout))
         return {name: gradient / len(x) for name, gradient in total.items()}
 
     def match(
@@ -78,8 +79,9 @@ class GradientMatcher:
         """
         matched, rest = self._split(parameters)
         total: Tensors = {}
-        for part in x.split(chunk, dim=1):
-            _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
+        with tf32(self.precision != "fp32"):
+            for part in x.split(chunk, dim=1):
+                _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
         real = {name: gradient / x.shape[1] for name, gradient in total.items()}
         gradients, distances = self._all_match(images, matched, rest, statistics, _labels_of_all(images), real)
         return distances.sum(), gradients

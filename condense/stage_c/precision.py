@@ -12,8 +12,9 @@ from condense.stage_c.matching import GradientMatcher
 from condense.training.layout import Layout
 
 PRECISIONS = {
-    "auto": "mixed where it is quicker and the image gradient passes a test, else fp32",
+    "auto": "mixed, else tf32, where it is quicker and the image gradient passes a test; else fp32",
     "fp32": "float32 throughout",
+    "tf32": "on a GPU, TF32 products on the real images; float32 on the synthetic ones",
     "mixed": "bfloat16 convolutions on the real images, float32 on the synthetic ones",
 }
 LEAST_COSINE = 0.9999
@@ -23,25 +24,30 @@ PROBE_CLASSES, PROBE_IMAGES = 3, 256
 
 
 def choose_precision(asked: str, network: Network, distance: str, data: LabelledImages, *, compiled: bool) -> str:
-    """'fp32' or 'mixed' for what was asked for (one of `PRECISIONS`).
+    """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`).
 
     Uncompiled on a CPU the conversions cost more than bfloat16 gains, so there `auto` is float32.
     """
     if asked != "auto":
         return asked
-    worthwhile = (compiled or data.device.type == "cuda") and has_bfloat16(data.device) and not network.has_dropout
-    return "mixed" if worthwhile and reduced_cosine(network, distance, data) >= LEAST_COSINE else "fp32"
+    on_gpu = data.device.type == "cuda"
+    if network.has_dropout or not (compiled or on_gpu) or not has_bfloat16(data.device):
+        return "fp32"
+    for precision in ("mixed", "tf32") if on_gpu else ("mixed",):
+        if image_gradient_cosine(precision, network, distance, data) >= LEAST_COSINE:
+            return precision
+    return "fp32"
 
 
-def reduced_cosine(network: Network, distance: str, data: LabelledImages) -> float:
-    """Cosine between the image gradients with real images in bfloat16 and in float32.
+def image_gradient_cosine(precision: str, network: Network, distance: str, data: LabelledImages) -> float:
+    """Cosine between the image gradients in a precision and in float32.
 
     One new network and one noise image a class, on three classes of 256 real images (the published real batch); always
     the same draws.
     """
     gradients = [
-        _probe(GradientMatcher(network, distance, data.device, PROBE_IMAGES, reduced=reduced), data)
-        for reduced in (False, True)
+        _probe(GradientMatcher(network, distance, data.device, PROBE_IMAGES, precision=each), data)
+        for each in ("fp32", precision)
     ]
     return float(F.cosine_similarity(*gradients, dim=0))
 

@@ -1,6 +1,8 @@
 """Schedules of stage C: how long to learn, and with which steps, by images per class and network."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +35,15 @@ def schedule(name: str, images_per_class: int, network: str) -> Schedule:
         return _fast(images_per_class, network)
     outer, inner = published_loops(images_per_class)
     return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "noise")
+
+
+def schedule_name(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
+    """The schedule whose values a resolved configuration has in every respect; 'own' where it is none's."""
+    for name in SCHEDULES:
+        values = asdict(schedule(name, images_per_class, network))
+        if all(settings.get(key) == value for key, value in values.items()):
+            return name
+    return "own"
 
 
 def published_loops(images_per_class: int) -> tuple[int, int]:

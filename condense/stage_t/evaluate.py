@@ -15,6 +15,7 @@ from condense.machine import Surroundings, can_compile, forget_compiled, peak_me
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
+from condense.stage_c.schedules import schedule_name
 from condense.stage_t.protocols import recipe, whole_recipe
 from condense.synthetic_set import SyntheticSet
 from condense.training.accuracy import accuracies
@@ -69,7 +70,11 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
     facts = synthetic.provenance
     names = ("dataset", "dataset_fingerprint", "method", "network", "images_per_class", "seed", "iterations")
     own = {name: getattr(facts, name) for name in names}
-    return {"sha256": synthetic.sha256, **own, **{name: facts.config.get(name) for name in ("init", "distance")}}
+    learned = {name: facts.config.get(name) for name in ("init", "distance")}
+    if facts.iterations:
+        schedule = schedule_name(facts.config, facts.images_per_class, facts.network)
+        learned |= {"schedule": schedule, "precision": facts.precision}
+    return {"sha256": synthetic.sha256, **own, **learned}
 
 
 def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:

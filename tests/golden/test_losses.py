@@ -21,6 +21,6 @@ def test_losses_of_the_first_iterations(network: str) -> None:
     config = LearnConfig(network=network, ipc=2, iterations=3, outer_loop=2, inner_loop=3, real_batch=16)
     matching = GradientMatching(config, data, build(network, data.shape, data.classes), dtype=torch.float64)
     state = matching.start()
-    while state.iteration < config.iterations:
+    while state.iteration < config.plan().iterations:
         state = matching.advance(state)
     assert state.losses == pytest.approx(GOLDEN[network], rel=1e-6)

@@ -97,7 +97,7 @@ def test_in_float32_the_error_is_that_of_the_twin(compiled: bool, fresh_seed: in
 def test_reduced_precision_is_in_the_real_pass_only(fresh_seed: int) -> None:
     network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
     parameters, real = network.initial(random), torch.randn(64, 3, 32, 32, generator=random)
-    full, mixed = (GradientMatcher(network, "ours", CPU, 64, reduced=reduced) for reduced in (False, True))
+    full, mixed = (GradientMatcher(network, "ours", CPU, 64, precision=name) for name in ("fp32", "mixed"))
     exact, rounded = (matcher.real_gradient(parameters, {}, real, 2) for matcher in (full, mixed))
     for name, gradient in exact.items():
         assert rounded[name].dtype == torch.float32

@@ -7,7 +7,7 @@ from condense.config import LearnConfig
 from condense.networks.registry import build
 from condense.stage_c import precision
 from condense.stage_c.learn import learn
-from condense.stage_c.precision import choose_precision, reduced_cosine
+from condense.stage_c.precision import choose_precision, image_gradient_cosine
 from condense.training.stacking import classes_together, even_parts, pays_to_compile, real_images_together
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -16,8 +16,8 @@ GREY = (1, 28, 28)
 
 def test_the_cosine_of_reduced_precision_is_one_without_convolutions_to_reduce(small_images) -> None:
     data = small_images(shape=(3, 32, 32), counts=(9, 9, 9, 9))
-    assert reduced_cosine(build("MLP", data.shape, 4), "ours", data) == pytest.approx(1, abs=1e-9)
-    cosine = reduced_cosine(build("ConvNetW16", data.shape, 4), "ours", data)
+    assert image_gradient_cosine("mixed", build("MLP", data.shape, 4), "ours", data) == pytest.approx(1, abs=1e-9)
+    cosine = image_gradient_cosine("mixed", build("ConvNetW16", data.shape, 4), "ours", data)
     assert 0.9 < cosine < 1 - 1e-9
 
 
@@ -35,7 +35,7 @@ def test_the_cosine_of_reduced_precision_is_one_without_convolutions_to_reduce(s
 def test_precision_is_chosen_by_the_probe(
     asked: str, cosine: float, compiled: bool, network: str, expected: str, small_images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "reduced_cosine", lambda *_: cosine)
+    monkeypatch.setattr(precision, "image_gradient_cosine", lambda *_: cosine)
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     data = small_images()
     assert choose_precision(asked, build(network, GREY, 2), "ours", data, compiled=compiled) == expected
