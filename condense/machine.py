@@ -101,15 +101,12 @@ def compiled_function(function: Callable[..., Any], device: torch.device | str) 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
     """Whether a GPU multiplies float32 numbers rounded to TF32's ten bits, within a `with` statement; not so outside it."""
-    switches = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [switch.allow_tf32 for switch in switches]
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
-        for switch in switches:
-            switch.allow_tf32 = allowed
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def forget_compiled() -> None:

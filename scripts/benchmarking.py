@@ -17,10 +17,13 @@ from condense.machine import choose_device, describe, prepare, set_threads
 Work = Callable[[], object]
 
 
-def options(description: str) -> argparse.Namespace:
-    """--quick, --device, --threads, --out."""
+def options(description: str, *, quick: bool = True, figure: bool = False) -> argparse.Namespace:
+    """--device, --threads, --out, and --quick and --figure where the script has them; the device is made ready."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few cases, about two minutes on two cores")
+    if quick:
+        parser.add_argument("--quick", action="store_true", help="few cases, about two minutes on two cores")
+    if figure:
+        parser.add_argument("--figure", type=Path, help="picture of the results (.svg or .png)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, help="CPU threads, by default one a core")
     parser.add_argument("--out", type=Path, help="file for one JSON object a line")

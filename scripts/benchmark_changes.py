@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""What each change to the fast path gives: one after the other, each beside the one before it, in turns in one process.
+
+    python scripts/benchmark_changes.py [--threads 2] [--out changes.jsonl]
+
+The work: the gradient on 256 real images of one class (stage C), and one training step on 10 and on 100 images (stage T),
+ConvNet, random images of CIFAR-10's shape, CPU.
+"""
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from benchmarking import options, seconds
+from torch import Tensor
+
+from condense.files import write_atomically
+from condense.machine import forget_compiled
+from condense.networks.layers import Arithmetic
+from condense.networks.registry import build
+from condense.reference.networks import load, module
+from condense.stage_c.matching import GradientMatcher
+from condense.training.engine import MemberDraws, Members, train
+from condense.training.layout import Layout
+from condense.training.recipe import Recipe, Stage
+from condense.training.sources import TensorSource
+
+CPU = torch.device("cpu")
+SHAPE = (3, 32, 32)
+REPEATS = 5
+Work = dict[str, Callable[[], object]]
+
+
+def real_gradient() -> Work:
+    """The gradient on one class's real images, by what has been changed so far."""
+    network, x = build("ConvNet", SHAPE, 10), torch.randn(256, *SHAPE)
+    layout = Layout.of(network)
+    parameters = layout.views(layout.flatten(network.initial(torch.Generator().manual_seed(0))))
+    net = load(module("ConvNet", SHAPE, 10), parameters)
+
+    def twin() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(F.cross_entropy(net(x), torch.full((256,), 3)), list(net.parameters()))
+
+    def fast(chunk: int, *, compiled: bool = False, explicit_norm: bool = False, precision: str = "fp32"):
+        matcher = GradientMatcher(network, "ours", CPU, 256, compiled=compiled, precision=precision)
+        matcher.chunk = chunk
+        matcher._real_arithmetic = Arithmetic(explicit_norm, precision == "mixed")
+        return lambda: matcher.real_gradient(parameters, {}, x, 3)
+
+    return {
+        "plain twin": twin,
+        "+ channels_last, no bias gradients": fast(256),
+        "+ chunks of 32": fast(32),
+        "+ torch.compile": fast(32, compiled=True),
+        "+ norm as a formula": fast(32, compiled=True, explicit_norm=True),
+        "+ bfloat16 convolutions": fast(32, compiled=True, explicit_norm=True, precision="mixed"),
+    }
+
+
+def training_step(batch: int) -> Work:
+    """Five training steps of one network, by what has been changed so far."""
+    network, recipe = build("ConvNet", SHAPE, 10), Recipe((Stage(5, 0.01),), momentum=0.9, weight_decay=5e-4)
+    layout = Layout.of(network)
+    vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
+    source = TensorSource(torch.randn(batch, *SHAPE), torch.arange(batch) % 10)
+    net = load(module("ConvNet", SHAPE, 10), layout.views(vector))
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+    def twin() -> None:
+        for _ in range(5):
+            optimiser.zero_grad()
+            F.cross_entropy(net(source.images), source.labels).backward()
+            optimiser.step()
+
+    def fast(*, compiled: bool) -> Callable[[], object]:
+        members = Members(vector[None], {})
+        return lambda: train(network, members, source, recipe, [MemberDraws.of(0, "benchmark")], compiled=compiled)
+
+    parts = "channels_last, one vector" + (", chunks of 25" if batch == 100 else "")
+    return {"plain twin": twin, f"+ {parts}": fast(compiled=False), "+ torch.compile": fast(compiled=True)}
+
+
+def compare_all(work: Work, what: str) -> list[dict[str, Any]]:
+    """Median seconds of each, in turns, and how many times as fast as the first and as the one before."""
+    forget_compiled()
+    for function in work.values():
+        seconds(function, CPU)
+    rounds = [{name: seconds(function, CPU) for name, function in work.items()} for _ in range(REPEATS)]
+    rows: list[dict[str, Any]] = []
+    for index, name in enumerate(work):
+        before = list(work)[max(index - 1, 0)]
+        rows.append(
+            {
+                "case": what,
+                "change": name,
+                "seconds": statistics.median(each[name] for each in rounds),
+                "ratio_to_twin": statistics.median(each["plain twin"] / each[name] for each in rounds),
+                "ratio_to_previous": statistics.median(each[before] / each[name] for each in rounds),
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+            }
+        )
+        row = rows[-1]
+        print(f"{what:<22} {name:<38} {row['seconds']:8.4f} s {row['ratio_to_twin']:6.2f}x {row['ratio_to_previous']:6.2f}x")
+    return rows
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    chosen = options(__doc__ or "", quick=False)
+    rows = compare_all(real_gradient(), "real gradient, 256")
+    for batch in (10, 100):
+        rows += compare_all(training_step(batch), f"5 training steps, {batch}")
+    if chosen.out is not None:
+        write_atomically(chosen.out, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()

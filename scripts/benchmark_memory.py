@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Peak memory of one outer step of stage C: the plain twin and the fast paths, each in a process of its own, on the CPU.
+
+    python scripts/benchmark_memory.py [--threads 2] [--out memory.jsonl]
+
+Given is what the process held at its peak beyond what it held before the first step, in MiB. The compiler, which works in
+processes of its own, is not counted.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from condense.config import LearnConfig
+from condense.data.images import LabelledImages
+from condense.files import write_atomically
+from condense.machine import can_compile, prepare, set_threads
+from condense.networks.registry import build
+from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.gradient_matching import GradientMatching
+
+CPU = torch.device("cpu")
+SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
+PATHS = ("twin", "fp32", "mixed")
+
+
+def peak() -> float:
+    """Peak resident memory of this process so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def one(path: str, dataset: str) -> float:
+    """MiB that two outer steps add to this process's peak, ConvNet, one image a class."""
+    config = LearnConfig(network="ConvNet", iterations=2)
+    pixels = torch.randint(0, 256, (2560, *SHAPES[dataset]), dtype=torch.uint8)
+    data = LabelledImages.from_arrays(pixels, torch.arange(2560) % 10)
+    network = build("ConvNet", data.shape, data.classes)
+    compiled = path != "twin" and can_compile(CPU)
+    before = peak()
+    if path == "twin":
+        for _ in PlainGradientMatching(config, data, network, torch.float32).steps():
+            pass
+    else:
+        prepare(CPU)
+        matching = GradientMatching(config, data, network, compiled=compiled, precision=path)
+        matching.advance(matching.advance(matching.start()))
+    return peak() - before
+
+
+def main() -> None:
+    """Runs itself once for each path and data set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one", nargs=2, metavar=("PATH", "DATASET"), help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    threads = set_threads(chosen.threads)
+    if chosen.one:
+        print(one(*chosen.one))
+        return
+    lines = []
+    for dataset in SHAPES:
+        found = {}
+        for path in PATHS:
+            command = [sys.executable, __file__, "--threads", str(threads), "--one", path, dataset]
+            found[path] = float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+            ratio = found[path] / found["twin"]
+            print(f"{dataset:<9} {path:<6} {found[path]:8.0f} MiB  {ratio:5.2f} of the twin's", flush=True)
+        case = {"case": f"peak memory, ConvNet, {dataset}, 1 a class", "threads": threads, "torch": torch.__version__}
+        lines.append(
+            json.dumps({**case, **{f"{path}_mib": round(value, 1) for path, value in found.items()}}, sort_keys=True)
+        )
+    if chosen.out is not None:
+        write_atomically(chosen.out, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
