@@ -24,7 +24,7 @@ from condense.synthetic_set import Provenance, SyntheticSet
 from condense.versions import CODE_VERSION, library_versions
 
 CHECKPOINT_SECONDS = 60.0
-COMPILE_FROM = 3e13
+COMPILE_FROM = 4e12
 """Multiply-adds on real images from which compiling (about half a minute) is repaid."""
 
 Progress = Callable[[int, int, float], None]

@@ -28,8 +28,10 @@ def interrupt(done: int, total: int, loss: float) -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("network", ["ConvNetW16", "LeNet", "VGG11", "ConvNetW16BN"])
-def test_same_bytes_twice_and_resumed(network: str, tmp_path: Path) -> None:
+def test_same_bytes_twice_and_resumed(network: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("condense.stage_c.learn.COMPILE_FROM", 0 if compiled else 1e30)
     data, config = load("digits").to("cuda").train, LearnConfig(**{**vars(QUICK), "network": network})
     first, second = learn(config, data), learn(config, data)
     with pytest.raises(Interrupted):
@@ -38,21 +40,34 @@ def test_same_bytes_twice_and_resumed(network: str, tmp_path: Path) -> None:
     assert first.set.sha256 == second.set.sha256 == resumed.set.sha256
 
 
-def test_one_step_equals_the_cpus_in_float64() -> None:
-    moved = []
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_one_class_and_all_classes_equal_the_cpus_in_float64(compiled: bool) -> None:
+    moved, together = [], []
     for device in ("cpu", "cuda"):
         data = load("digits").to(device).train
-        matching = GradientMatching(QUICK, data, build("ConvNetW16", data.shape, data.classes), dtype=torch.float64)
+        network = build("ConvNetW16", data.shape, data.classes)
+        matching = GradientMatching(QUICK, data, network, compiled=compiled and device == "cuda", dtype=torch.float64)
         vector, statistics = matching._new_network(0)
         x = data.inputs(torch.arange(40, device=device), torch.float64)
-        parameters = matching.layout.views(vector)
+        parameters, images = matching.layout.views(vector), matching.start().images
         real = matching.matcher.real_gradient(parameters, statistics, x, 1)
-        start = matching.start().images[:2]
-        moved.append(matching.matcher.match(parameters, statistics, start, 1, real)[1].cpu())
-    torch.testing.assert_close(moved[1], moved[0], rtol=1e-9, atol=1e-13)
+        moved.append(matching.matcher.match(parameters, statistics, images[:2], 1, real)[1].cpu())
+        grouped = images.view(data.classes, 2, *data.shape)
+        four = x.view(10, 4, *data.shape)
+        together.append(matching.matcher.match_all(parameters, statistics, four, grouped, 4)[1].cpu())
+    for on_cpu, on_gpu in (moved, together):
+        torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-9, atol=1e-13)
 
 
-def test_stacked_members_equal_members_in_turn() -> None:
+def test_tf32_is_in_the_real_pass_only() -> None:
+    data = load("digits").to("cuda").train
+    learned = learn(LearnConfig(**{**vars(QUICK), "precision": "tf32"}), data)
+    assert learned.record.config["precision"] == "tf32"
+    assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_stacked_members_equal_members_in_turn(compiled: bool) -> None:
     network = build("ConvNetW16", (1, 28, 28), 10)
     images = torch.randn(10, 1, 28, 28, device="cuda", dtype=torch.float64)
     source = TensorSource(images, torch.arange(10, device="cuda"))
@@ -60,7 +75,8 @@ def test_stacked_members_equal_members_in_turn() -> None:
 
     def trained(seeds: list[int]) -> Members:
         members = fresh_members(network, seeds, "gpu", "cuda", torch.float64)
-        return train(network, members, source, recipe, [MemberDraws.of(s, "gpu", device="cuda") for s in seeds])
+        draws = [MemberDraws.of(s, "gpu", device="cuda") for s in seeds]
+        return train(network, members, source, recipe, draws, compiled=compiled)
 
     together, alone = trained([0, 1, 2]), Members.join([trained([seed]) for seed in (0, 1, 2)])
     torch.testing.assert_close(together.vector, alone.vector, rtol=1e-9, atol=1e-12)
