@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad_and_value, vmap
+from torch.optim.sgd import sgd
 
 from condense.machine import compiled_function
 from condense.networks.layers import PLAIN, Arithmetic, Tensors
@@ -110,11 +111,20 @@ def train(
 
 def sgd_step(vector: Tensor, velocity: Tensor, gradient: Tensor, learning_rate: float, recipe: Recipe) -> None:
     """One step of SGD in place: v <- momentum v + gradient + weight decay w;  w <- w - learning rate v."""
-    if recipe.weight_decay:
-        gradient = gradient.add(vector, alpha=recipe.weight_decay)
-    if recipe.momentum:
-        gradient = velocity.mul_(recipe.momentum).add_(gradient)
-    vector.sub_(gradient, alpha=learning_rate)
+    sgd(
+        [vector],
+        [gradient],
+        [velocity if recipe.momentum else None],
+        has_sparse_grad=False,
+        foreach=False,
+        fused=True,
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum,
+        lr=learning_rate,
+        dampening=0,
+        nesterov=False,
+        maximize=False,
+    )
 
 
 def _batches(size: int, batch: int, draws: Sequence[MemberDraws], device: Device) -> Iterator[Tensor]:
