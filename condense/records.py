@@ -21,7 +21,7 @@ class Record:
     images). config: the resolved configuration; evaluations name the set they belong to under config['set'].
     seeds, accuracies: equal length; accuracies are fractions of the test images classified correctly.
     losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
-    wall_seconds: time of the work itself; peak_memory_bytes: of the process (CPU) or the device (GPU).
+    wall_seconds: time of the work itself; warm_up_seconds: of compiling and of the precision test before it; peak_memory_bytes: of the process (CPU) or the device (GPU).
     """
 
     kind: Literal["learn", "evaluate", "whole"]
@@ -36,6 +36,7 @@ class Record:
     library_versions: dict[str, str]
     started_at: str
     losses: list[float] = field(default_factory=list)
+    warm_up_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     __pydantic_config__ = ConfigDict(extra="forbid")

@@ -201,6 +201,8 @@ def _seed(config: dict[str, Any]) -> str:
 def _cost(record: Record) -> tuple[str, ...]:
     networks = str(len(record.seeds)) if record.seeds else ""
     time, peak = duration(record.wall_seconds), memory(record.peak_memory_bytes)
+    if record.warm_up_seconds >= 1:
+        time += f" after {duration(record.warm_up_seconds)} of warm-up"
     return (_what(record), networks, time, peak, record.device, str(record.threads))
 
 

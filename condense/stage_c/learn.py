@@ -67,15 +67,20 @@ def learn(
         config, began = replace(config, precision="fp32"), time.perf_counter()
         images = random_selection(data, config.ipc, config.seed)
         return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
+    began = time.perf_counter()
     path = "compiled" if uses_compiler(config, data, network) else "eager"
     compiled = path == "compiled"
     forget_compiled()
     precision = choose_precision(config.precision, network, config.distance, data, compiled=compiled)
     config = replace(config, precision=precision)
     matching = GradientMatching(config, data, network, compiled=compiled, precision=precision)
+    if compiled:
+        matching.advance(matching.start())  # what is compiled here is there for the run
+    warm_up = time.perf_counter() - began
     run = _Run(config, data, matching, checkpoint, {"path": path, **_arithmetic(surroundings)})
     state = run.finish(resume, progress)
-    return _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
+    learned = _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
+    return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
 
 
 def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -> bool:

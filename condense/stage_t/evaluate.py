@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -103,15 +103,14 @@ def _cell(
     progress: Progress,
 ) -> Record:
     prepare(data.test.device)
-    surroundings, began = Surroundings.of(data.test.device), time.perf_counter()
+    surroundings = Surroundings.of(data.test.device)
     results: list[float] = []
     notes: list[str] = []
     batch = min(len(source.labels), chosen.batch_size)
     group = members_at_once(network, seeds, batch, data.test.device)
-    steps = -(-seeds // group) * chosen.epochs * -(-len(source.labels) // chosen.batch_size)
-    compiled = pays_to_compile(network, steps, group * batch) and can_compile(data.test.device)
-    if compiled:
-        forget_compiled()
+    began = time.perf_counter()
+    compiled = _compile_where_it_pays(network, source, chosen, seeds, group, batch, data)
+    warm_up, began = time.perf_counter() - began, time.perf_counter()
     tell = partial(progress, network.name, total=seeds * chosen.epochs)
     try:
         for first in range(0, seeds, group):
@@ -136,12 +135,27 @@ def _cell(
         seeds=list(range(seeds)),
         accuracies=results,
         wall_seconds=time.perf_counter() - began,
+        warm_up_seconds=warm_up,
         peak_memory_bytes=peak_memory_bytes(data.test.device),
         code_version=CODE_VERSION,
         library_versions=library_versions(),
         notes=notes,
         **asdict(surroundings),
     )
+
+
+def _compile_where_it_pays(
+    network: Network, source: Source, chosen: Recipe, seeds: int, group: int, batch: int, data: DataSet
+) -> bool:
+    """Whether training goes through the compiler; if so, one step on one batch has compiled it."""
+    steps = -(-seeds // group) * chosen.epochs * -(-len(source.labels) // chosen.batch_size)
+    if not pays_to_compile(network, steps, group * batch) or not can_compile(data.test.device):
+        return False
+    forget_compiled()
+    one_batch = TensorSource(source.inputs(torch.arange(batch, device=data.test.device)), source.labels[:batch])
+    one_step = replace(chosen, stages=(replace(chosen.stages[0], epochs=1),))
+    _train(network, one_batch, one_step, list(range(min(group, seeds))), data, True, lambda done: None)
+    return True
 
 
 def _train(

@@ -9,6 +9,8 @@ import torch
 
 from condense.data.catalog import load, names
 from condense.data.images import DataSet, LabelledImages
+from condense.networks.registry import build
+from condense.stage_c.precision import LEAST_COSINE, image_gradient_cosine
 
 pytestmark = pytest.mark.realdata
 
@@ -80,3 +82,14 @@ def test_part_of_svhn(folder):
     assert data.train.fingerprint.startswith("78f42339c9b1")
     assert data.train.mean == pytest.approx((0.4377, 0.4438, 0.4728), abs=0.03)
     assert torch.equal(data.train.labels.unique(), torch.arange(10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("network", "dataset", "passes"),
+    [("ConvNet", "mnist", True), ("ConvNet", "cifar10", True), ("LeNet", "cifar10", True), ("VGG11", "mnist", False)],
+)
+def test_networks_whose_image_gradient_bears_bfloat16(network: str, dataset: str, passes: bool) -> None:
+    data = real(dataset).train
+    cosine = image_gradient_cosine("mixed", build(network, data.shape, data.classes), "ours", data)
+    assert (cosine >= LEAST_COSINE) == passes
