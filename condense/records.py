@@ -21,7 +21,8 @@ class Record:
     images). config: the resolved configuration; evaluations name the set they belong to under config['set'].
     seeds, accuracies: equal length; accuracies are fractions of the test images classified correctly.
     losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
-    wall_seconds: time of the work itself; warm_up_seconds: of compiling and of the precision test before it; peak_memory_bytes: of the process (CPU) or the device (GPU).
+    wall_seconds: time of the work itself; warm_up_seconds: of compiling and the precision test before it;
+    peak_memory_bytes: of the process (CPU) or the device (GPU).
     """
 
     kind: Literal["learn", "evaluate", "whole"]
