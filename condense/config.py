@@ -115,7 +115,7 @@ class EvaluateConfig:
     network: tuple[NetworkName, ...] = ()
     """Networks to train; by default the one the set was learned with."""
     protocol: Protocol = "published"
-    """Recipe of training: published (the authors' code) or report (plain SGD, 300 epochs)."""
+    """Recipe of training on a set: published (the authors' code) or report (plain SGD, 300 epochs)."""
     seeds: Seeds = 20
     """Number of networks, seeds 0, 1, ..."""
 
