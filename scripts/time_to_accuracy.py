@@ -11,6 +11,7 @@ learns the same images up to rounding, so it is drawn at the accuracy of the pub
 import json
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def step_seconds(shape: tuple[int, int, int], kinds: set[tuple[int, str]]) -> di
     for batch, precision in sorted(kinds):
         config = LearnConfig(network="ConvNet", real_batch=batch)
         matching = GradientMatching(config, data, network, compiled=can_compile(CPU), precision=precision)
-        work[batch, precision] = lambda matching=matching, start=matching.start(): matching.advance(start)
+        work[batch, precision] = partial(matching.advance, matching.start())
     twin = PlainGradientMatching(LearnConfig(network="ConvNet", iterations=10**6), data, network, torch.float32).steps()
     work[256, "twin"] = lambda: next(twin)
     for function in work.values():
