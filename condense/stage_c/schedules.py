@@ -60,5 +60,8 @@ def published_loops(images_per_class: int) -> tuple[int, int]:
 
 
 def _fast(images_per_class: int, network: str) -> Schedule:
+    """Chosen with ConvNet at 1 image per class; iterations and loops for more images are scaled from there."""
     outer, inner = published_loops(images_per_class)
-    return Schedule(200, min(outer, 10), min(inner, 10), 64, 0.03 if network == "MLP" else 0.3, "noise")
+    outer = min(outer, 10)
+    iterations = 200 if images_per_class == 1 else 400 // outer
+    return Schedule(iterations, outer, min(inner, 10), 32, 0.03 if network == "MLP" else 0.3, "noise")

@@ -1,13 +1,18 @@
 """What is chosen for speed: precision, compiler, parts, schedule."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from condense.config import LearnConfig
+from condense.config import LearnConfig, as_dict
+from condense.data.catalog import load
 from condense.networks.registry import build
 from condense.stage_c import precision
 from condense.stage_c.learn import learn
 from condense.stage_c.precision import choose_precision, image_gradient_cosine
+from condense.stage_c.schedules import SCHEDULES, schedule_name
+from condense.stage_t.evaluate import describe_set
 from condense.training.stacking import classes_together, even_parts, pays_to_compile, real_images_together
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -64,3 +69,34 @@ def test_all_classes_go_together_on_a_gpu_as_far_as_its_memory_goes() -> None:
     assert not classes_together(build("alexnet-classic", GREY, 10), GPU)
     assert real_images_together(convnet, classes=10, real_batch=64) == 64
     assert real_images_together(convnet, classes=100, real_batch=256) * 100 * 128 * 32 * 32 <= 2**28
+
+
+def test_a_schedule_gives_what_no_flag_gives() -> None:
+    published, fast = LearnConfig(), LearnConfig(schedule="fast")
+    assert (published.plan().iterations, published.plan().real_batch, published.plan().image_learning_rate) == (
+        1000,
+        256,
+        0.1,
+    )
+    assert (fast.plan().iterations, fast.plan().real_batch, fast.plan().image_learning_rate) == (200, 32, 0.3)
+    assert LearnConfig(schedule="fast", network="MLP").plan().image_learning_rate == pytest.approx(0.03)
+    assert LearnConfig(schedule="fast", iterations=7, inner_loop=0, ipc=10).plan() == replace(
+        LearnConfig(schedule="fast", ipc=10).plan(), iterations=7, inner_loop=0
+    )
+
+
+@pytest.mark.parametrize("ipc", [1, 10])
+def test_a_schedule_is_named_by_its_values(ipc: int) -> None:
+    for name in SCHEDULES:
+        settings = as_dict(LearnConfig(schedule=name, ipc=ipc).resolved())
+        assert schedule_name(settings, ipc, "ConvNet") == name
+        assert schedule_name({**settings, "real_batch": 31}, ipc, "ConvNet") == "own"
+
+
+def test_records_of_evaluations_name_schedule_and_precision() -> None:
+    data = load("digits")
+    learned = learn(LearnConfig(network="MLP", schedule="fast", iterations=2), data.train).set
+    described = describe_set(learned)
+    assert (described["schedule"], described["precision"]) == ("own", "fp32")
+    selected = learn(LearnConfig(method="random"), data.train).set
+    assert "schedule" not in describe_set(selected)
