@@ -69,27 +69,27 @@ class LearnConfig:
     method: Annotated[str, one_of("method", METHODS)] = "dc"
     """dc or random."""
     schedule: Annotated[str, one_of("schedule", SCHEDULES)] = "published"
-    """published or fast: what the settings below are unless given."""
+    """published or fast: gives the settings below their values where they are not set."""
     init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] | None = None
-    """Start from noise or from real images."""
+    """Start from noise or from real images; both schedules: noise."""
     distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
     """Distance between gradients: ours, mse or cos."""
     iterations: Count | None = None
-    """Iterations, each with a new network; published: 1000."""
+    """Iterations, each with a new network; published: 1000, fast: 200 for one image per class."""
     outer_loop: AtLeastOne | None = None
-    """Image updates an iteration; published: one for each image per class, up to 50."""
+    """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
     inner_loop: Count | None = None
-    """Passes of network training between image updates; published: 50 to 10, falling with --ipc."""
+    """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 10."""
     image_learning_rate: Positive | None = None
-    """Learning rate of the images; published: 0.1, and 0.01 with the MLP."""
+    """Learning rate of the images; published: 0.1, fast: 0.3, a tenth of it with the MLP."""
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Momentum of the images."""
     network_learning_rate: Positive = 0.01
     """Learning rate of the network between image updates."""
     real_batch: AtLeastOne | None = None
-    """Real images a class and step; published: 256."""
+    """Real images a class and step; published: 256, fast: 32."""
     precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
-    """auto, fp32 or mixed (bfloat16 convolutions on real images)."""
+    """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
     """Use a class-balanced subset of this many real images."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

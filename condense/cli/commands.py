@@ -22,6 +22,8 @@ from condense.report.figures import image_grid
 from condense.report.tables import accuracy_table, render
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.learn import small_classes
+from condense.stage_c.precision import PRECISIONS
+from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
@@ -129,7 +131,14 @@ def networks(chosen: options.Networks) -> None:
 
 def methods(chosen: options.Methods) -> None:
     """Condense methods"""
-    for title, entries in (("Methods", METHODS), ("Distances", DISTANCES), ("Protocols", PROTOCOLS)):
+    listed = {
+        "Methods": METHODS,
+        "Distances": DISTANCES,
+        "Schedules": SCHEDULES,
+        "Precisions": PRECISIONS,
+        "Protocols": PROTOCOLS,
+    }
+    for title, entries in listed.items():
         print(title)
         _print_names(entries, indent="  ")
 

@@ -52,5 +52,5 @@ def _named_without_none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | N
         metavar=_KINDS[kind],
         instance_from_str=lambda words: words[0],
         is_instance=lambda value: True,
-        str_from_instance=lambda value: [str(value)],
+        str_from_instance=lambda value: ["unset" if value is None else str(value)],
     )

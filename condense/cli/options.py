@@ -117,7 +117,7 @@ class Networks:
 
 @dataclass(frozen=True, kw_only=True)
 class Methods:
-    """List the methods, distances and protocols."""
+    """List the methods, distances, schedules, precisions and protocols."""
 
 
 COMMANDS: dict[str, type] = {
