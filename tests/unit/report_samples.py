@@ -36,6 +36,8 @@ def evaluated(
         "images_per_class": 1,
         "seed": 0,
         "iterations": 1000,
+        "schedule": "published",
+        "precision": "fp32",
         "init": "noise",
         "distance": "ours",
     }

@@ -77,8 +77,8 @@ def test_what_depends_on_other_values_is_filled_in() -> None:
     config = LearnConfig(ipc=10, network="MLP").resolved()
     assert (config.outer_loop, config.inner_loop, config.image_learning_rate) == (10, 50, 0.01)
     assert LearnConfig().resolved().image_learning_rate == 0.1
-    given = LearnConfig(ipc=10, outer_loop=3, inner_loop=0, image_learning_rate=2.0)
-    assert given.resolved() == given
+    given = {"iterations": 5, "outer_loop": 3, "inner_loop": 0, "image_learning_rate": 2.0, "real_batch": 7, "init": "real"}
+    assert LearnConfig(ipc=10, **given).resolved() == LearnConfig(ipc=10, **given)
     assert config.resolved() == config
 
 

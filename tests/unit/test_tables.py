@@ -80,9 +80,11 @@ def test_csv_holds_plain_values():
         "learned_with": "ConvNet",
         "trained_with": "ConvNet",
         "protocol": "published",
+        "schedule": "published",
         "iterations": "1000",
         "init": "noise",
         "distance": "ours",
+        "precision": "fp32",
         "mean_percent": "92.0",
         "std_percent": "1.0",
         "low_percent": "79.2938",
@@ -101,7 +103,13 @@ def test_csv_holds_plain_values():
 
 def test_notes_state_statistics_protocol_learning_and_sources():
     notes = " ".join(accuracy_table(SAMPLE).notes)
-    for stated in ("ddof = 0", "Student's t", "Protocol 'published'", "dc: 1000 iterations, init noise", "n = 5 × 20"):
+    for stated in (
+        "ddof = 0",
+        "Student's t",
+        "Protocol 'published'",
+        "dc: 1000 iterations, schedule published, init noise",
+        "n = 5 × 20",
+    ):
         assert stated in notes
 
 
