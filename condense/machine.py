@@ -82,13 +82,13 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def compiled_function(function: Callable[..., Any], device: torch.device | str) -> Callable[..., Any]:
-    """A function through torch.compile, for fixed shapes; on a GPU replayed as a CUDA graph, its results then copied.
+    """A function through torch.compile, whole, for fixed shapes; on a GPU replayed as a CUDA graph, its results then copied.
 
     PyTorch keeps at most eight compiled versions of the functions here, so long work begins with `forget_compiled`.
     """
     if torch.device(device).type != "cuda":
-        return torch.compile(function, dynamic=False)
-    replayed = torch.compile(function, dynamic=False, mode="reduce-overhead")
+        return torch.compile(function, fullgraph=True, dynamic=False)
+    replayed = torch.compile(function, fullgraph=True, dynamic=False, mode="reduce-overhead")
 
     def call(*arguments: Any) -> Any:
         torch.compiler.cudagraph_mark_step_begin()

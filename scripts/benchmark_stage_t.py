@@ -43,7 +43,7 @@ def training(name: str, ipc: int, seeds: int, epochs: int, repeats: int, device:
     members = fresh_members(network, range(seeds), "benchmark", device)
     group = members_at_once(network, seeds, 10 * ipc, device)
     steps = -(-EVALUATION[0] // members_at_once(network, EVALUATION[0], 10 * ipc, device)) * EVALUATION[1]
-    compiled = pays_to_compile(network, steps, 10 * ipc * group) and can_compile(device)
+    compiled = pays_to_compile(network, steps, 10 * ipc * group, device) and can_compile(device)
     forget_compiled()
 
     def fast() -> None:

@@ -21,10 +21,11 @@ from condense.stage_c.gradient_matching import GradientMatching, State
 from condense.stage_c.precision import choose_precision
 from condense.stage_c.selection import random_selection
 from condense.synthetic_set import Provenance, SyntheticSet
+from condense.training.stacking import gains_by_compiling
 from condense.versions import CODE_VERSION, library_versions
 
 CHECKPOINT_SECONDS = 60.0
-COMPILE_FROM = 4e12
+LONG_FROM = 4e12
 """Multiply-adds on real images from which compiling (about half a minute) is repaid."""
 
 Progress = Callable[[int, int, float], None]
@@ -68,10 +69,11 @@ def learn(
         images = random_selection(data, config.ipc, config.seed)
         return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
     began = time.perf_counter()
-    path = "compiled" if uses_compiler(config, data, network) else "eager"
-    compiled = path == "compiled"
+    long = is_long(config, data, network)
+    compiled = long and gains_by_compiling(network, data.device) and can_compile(data.device)
+    path = "compiled" if compiled else "eager"
     forget_compiled()
-    precision = choose_precision(config.precision, network, config.distance, data, compiled=compiled)
+    precision = choose_precision(config.precision, network, config.distance, data, long=long, compiled=compiled)
     config = replace(config, precision=precision)
     matching = GradientMatching(config, data, network, compiled=compiled, precision=precision)
     if compiled:
@@ -83,12 +85,12 @@ def learn(
     return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
 
 
-def uses_compiler(config: LearnConfig, data: LabelledImages, network: Network) -> bool:
-    """Whether torch.compile is used: long runs, where it works, on networks without dropout."""
+def is_long(config: LearnConfig, data: LabelledImages, network: Network) -> bool:
+    """Whether a run takes long enough to repay compiling and the precision test."""
     plan = config.plan()
     images = sum(min(count, plan.real_batch) for count in data.counts)
     work = network.multiply_adds * 3 * images * plan.iterations * plan.outer_loop
-    return work >= COMPILE_FROM and not network.has_dropout and can_compile(data.device)
+    return work >= LONG_FROM
 
 
 def _arithmetic(surroundings: Surroundings) -> dict[str, Any]:

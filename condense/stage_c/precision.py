@@ -10,6 +10,7 @@ from condense.networks.network import Network
 from condense.randomness import generator
 from condense.stage_c.matching import GradientMatcher
 from condense.training.layout import Layout
+from condense.training.stacking import convolution_bound
 
 PRECISIONS = {
     "auto": "mixed, else tf32, where it is quicker and the image gradient passes a test; else fp32",
@@ -23,15 +24,19 @@ LEAST_COSINE = 0.9999
 PROBE_CLASSES, PROBE_IMAGES = 3, 256
 
 
-def choose_precision(asked: str, network: Network, distance: str, data: LabelledImages, *, compiled: bool) -> str:
+def choose_precision(
+    asked: str, network: Network, distance: str, data: LabelledImages, *, long: bool, compiled: bool
+) -> str:
     """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`).
 
-    Uncompiled on a CPU the conversions cost more than bfloat16 gains, so there `auto` is float32.
+    `auto` is float32 for short runs, and for uncompiled ones on a CPU unless nearly all of the cost is convolution: the
+    conversions would cost more than bfloat16 gains.
     """
     if asked != "auto":
         return asked
     on_gpu = data.device.type == "cuda"
-    if network.has_dropout or not (compiled or on_gpu) or not has_bfloat16(data.device):
+    worthwhile = long and (compiled or on_gpu or convolution_bound(network))
+    if not worthwhile or network.has_dropout or not has_bfloat16(data.device):
         return "fp32"
     for precision in ("mixed", "tf32") if on_gpu else ("mixed",):
         if image_gradient_cosine(precision, network, distance, data) >= LEAST_COSINE:

@@ -149,7 +149,7 @@ def _compile_where_it_pays(
 ) -> bool:
     """Whether training goes through the compiler; if so, one step on one batch has compiled it."""
     steps = -(-seeds // group) * chosen.epochs * -(-len(source.labels) // chosen.batch_size)
-    if not pays_to_compile(network, steps, group * batch) or not can_compile(data.test.device):
+    if not pays_to_compile(network, steps, group * batch, data.test.device) or not can_compile(data.test.device):
         return False
     forget_compiled()
     one_batch = TensorSource(source.inputs(torch.arange(batch, device=data.test.device)), source.labels[:batch])

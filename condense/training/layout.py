@@ -1,7 +1,7 @@
 """A network's parameters as one vector, and back: what an optimiser step, a checkpoint and stacking over seeds work on."""
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,10 +26,10 @@ class Layout:
         names, shapes = zip(*network.shapes(), strict=True)
         return Layout(names, shapes)
 
-    @cached_property
+    @property
     def sizes(self) -> list[int]:
         """Scalars in each parameter."""
-        return [torch.Size(shape).numel() for shape in self.shapes]
+        return [math.prod(shape) for shape in self.shapes]
 
     def flatten(self, tensors: Tensors) -> Tensor:
         """The vector (P,) of parameters given by name."""

@@ -2,7 +2,6 @@
 
 import torch
 
-from condense.networks.layers import Linear
 from condense.networks.network import Network
 
 ACTIVATION_BUDGET = 2**22
@@ -11,6 +10,9 @@ ACTIVATION_BUDGET = 2**22
 
 STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11
 """What a training step takes on two CPU cores, roughly: a constant, and multiply-adds of the forward pass a second."""
+
+CONVOLUTION_BOUND = 250
+"""Multiply-adds for each activation: on MNIST ConvNet has 86, VGG11 311, AlexNet 485, ResNet18 1,326."""
 
 REPAYING_SECONDS = 20.0
 """Training without the compiler from which compiling, some ten seconds, is repaid."""
@@ -39,15 +41,24 @@ def images_at_once(network: Network, device: torch.device) -> int:
     return min(1024, 1 << (chunk.bit_length() - 1))
 
 
-def pays_to_compile(network: Network, steps: int, images: int) -> bool:
-    """Whether so many training steps on so many images each take long enough to repay compiling the step.
+def gains_by_compiling(network: Network, device: torch.device) -> bool:
+    """Whether compiled gradients are quicker: on a GPU, and on a CPU where other things than convolutions cost.
 
-    Dropout draws from a generator, which cannot be compiled.
+    AlexNet, VGG11 and ResNet18 are nearly all convolution, and compiling them takes minutes. Dropout draws from a generator,
+    which cannot be compiled.
     """
-    return (
-        not network.has_dropout
-        and steps * (STEP_SECONDS + images * network.multiply_adds / TRAINING_RATE) > REPAYING_SECONDS
-    )
+    return not network.has_dropout and (device.type == "cuda" or not convolution_bound(network))
+
+
+def convolution_bound(network: Network) -> bool:
+    """Whether a network multiplies so much for each activation that convolutions are nearly all of its cost."""
+    return network.multiply_adds > CONVOLUTION_BOUND * sum(outputs_of(network))
+
+
+def pays_to_compile(network: Network, steps: int, images: int, device: torch.device) -> bool:
+    """Whether so many training steps on so many images each take long enough to repay compiling the step."""
+    seconds = steps * (STEP_SECONDS + images * network.multiply_adds / TRAINING_RATE)
+    return gains_by_compiling(network, device) and seconds > REPAYING_SECONDS
 
 
 def classes_together(network: Network, device: torch.device) -> bool:
@@ -69,9 +80,12 @@ def even_parts(network: Network, batch: int, device: torch.device) -> int:
 
 def widest_activation(network: Network) -> int:
     """Elements of the largest layer output for one image."""
-    shape, widest = network.input_shape, 1
+    return max(outputs_of(network))
+
+
+def outputs_of(network: Network) -> list[int]:
+    """Elements of the image and of each layer's output, for one image."""
+    shapes = [network.input_shape]
     for layer in network.layers:
-        widest = max(widest, shape[0] * shape[1] * shape[2]) if not isinstance(layer, Linear) else widest
-        shape = layer.output(shape)
-        widest = max(widest, shape[0] * shape[1] * shape[2])
-    return widest
+        shapes.append(layer.output(shapes[-1]))
+    return [channels * height * width for channels, height, width in shapes]

@@ -31,7 +31,7 @@ def interrupt(done: int, total: int, loss: float) -> None:
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("network", ["ConvNetW16", "LeNet", "VGG11", "ConvNetW16BN"])
 def test_same_bytes_twice_and_resumed(network: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("condense.stage_c.learn.COMPILE_FROM", 0 if compiled else 1e30)
+    monkeypatch.setattr("condense.stage_c.learn.LONG_FROM", 0 if compiled else 1e30)
     data, config = load("digits").to("cuda").train, LearnConfig(**{**vars(QUICK), "network": network})
     first, second = learn(config, data), learn(config, data)
     with pytest.raises(Interrupted):

@@ -107,7 +107,7 @@ def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.Mo
     config = LearnConfig(network="ConvNetW8", ipc=2, iterations=2, outer_loop=1, real_batch=33)
     monkeypatch.setattr("condense.training.stacking.images_at_once", lambda network, device: 16)
     eager = learn(config, data)
-    monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    monkeypatch.setattr(module, "LONG_FROM", 0)
     compiled = learn(config, data)
     assert (eager.record.config["path"], compiled.record.config["path"]) == ("eager", "compiled")
     torch.testing.assert_close(compiled.set.images, eager.set.images, rtol=1e-3, atol=1e-4)
@@ -119,7 +119,7 @@ def test_where_compiling_fails_the_eager_path_is_taken_and_that_is_said(
     def broken(function):
         raise RuntimeError("no compiler\nand more")
 
-    monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    monkeypatch.setattr(module, "LONG_FROM", 0)
     monkeypatch.setattr(torch, "compile", broken)
     machine.can_compile.cache_clear()
     with pytest.warns(UserWarning, match=r"torch.compile does not work here \(no compiler\)"):
@@ -131,7 +131,7 @@ def test_where_compiling_fails_the_eager_path_is_taken_and_that_is_said(
 def test_the_compiled_path_resumes_to_the_same_bytes_and_runs_whole_batches(
     small_images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    monkeypatch.setattr(module, "LONG_FROM", 0)
     config, checkpoint = LearnConfig(network="MLP", iterations=3, real_batch=5), tmp_path / "run.checkpoint"
     whole = learn(config, small_images())
     with pytest.raises(Interrupted):

@@ -27,23 +27,32 @@ def test_the_cosine_of_reduced_precision_is_one_without_convolutions_to_reduce(s
 
 
 @pytest.mark.parametrize(
-    ("asked", "cosine", "compiled", "network", "expected"),
+    ("asked", "cosine", "long", "compiled", "network", "expected"),
     [
-        ("auto", 0.99995, True, "ConvNet", "mixed"),
-        ("auto", 0.9998, True, "ConvNet", "fp32"),
-        ("auto", 0.99995, False, "ConvNet", "fp32"),
-        ("auto", 0.99995, True, "alexnet-classic", "fp32"),
-        ("mixed", 0.0, False, "ConvNet", "mixed"),
-        ("fp32", 1.0, True, "ConvNet", "fp32"),
+        ("auto", 0.99995, True, True, "ConvNet", "mixed"),
+        ("auto", 0.9998, True, True, "ConvNet", "fp32"),
+        ("auto", 0.99995, True, False, "ConvNet", "fp32"),
+        ("auto", 0.99995, True, False, "AlexNet", "mixed"),
+        ("auto", 0.99995, False, False, "AlexNet", "fp32"),
+        ("auto", 0.99995, True, False, "alexnet-classic", "fp32"),
+        ("mixed", 0.0, False, False, "ConvNet", "mixed"),
+        ("fp32", 1.0, True, True, "ConvNet", "fp32"),
     ],
 )
 def test_precision_is_chosen_by_the_probe(
-    asked: str, cosine: float, compiled: bool, network: str, expected: str, small_images, monkeypatch: pytest.MonkeyPatch
+    asked: str,
+    cosine: float,
+    long: bool,
+    compiled: bool,
+    network: str,
+    expected: str,
+    small_images,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(precision, "image_gradient_cosine", lambda *_: cosine)
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    data = small_images()
-    assert choose_precision(asked, build(network, GREY, 2), "ours", data, compiled=compiled) == expected
+    built = build(network, GREY, 2)
+    assert choose_precision(asked, built, "ours", small_images(), long=long, compiled=compiled) == expected
 
 
 def test_set_and_record_name_the_precision_that_was_used(small_images) -> None:
@@ -54,8 +63,11 @@ def test_set_and_record_name_the_precision_that_was_used(small_images) -> None:
 
 def test_only_long_training_without_dropout_is_compiled() -> None:
     convnet = build("ConvNet", GREY, 10)
-    assert pays_to_compile(convnet, steps=20 * 301, images=10) and not pays_to_compile(convnet, steps=300, images=10)
-    assert not pays_to_compile(build("alexnet-classic", GREY, 10), steps=10**6, images=10)
+    assert pays_to_compile(convnet, 20 * 301, 10, CPU) and not pays_to_compile(convnet, 300, 10, CPU)
+    for name in ("alexnet-classic", "AlexNet", "VGG11", "ResNet18"):
+        assert not pays_to_compile(build(name, GREY, 10), 10**6, 10, CPU)
+    assert pays_to_compile(build("VGG11", GREY, 10), 10**6, 10, GPU)
+    assert not pays_to_compile(build("alexnet-classic", GREY, 10), 10**6, 10, GPU)
 
 
 def test_parts_are_even_and_no_larger_than_the_cache_allows() -> None:
