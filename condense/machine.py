@@ -109,6 +109,19 @@ def tf32(allowed: bool) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
+def compiles(work: Callable[[], object]) -> bool:
+    """Does work that compiles functions; False, which is said in a warning, where the compiler fails on one of them."""
+    from torch._dynamo.exc import TorchDynamoException  # takes a second to import, so only where something is compiled
+
+    try:
+        work()
+    except TorchDynamoException as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        warnings.warn(f"torch.compile fails on this network ({reason}); the slower eager path is taken.", stacklevel=2)
+        return False
+    return True
+
+
 def forget_compiled() -> None:
     """Drops all compiled functions."""
     torch.compiler.reset()

@@ -12,7 +12,7 @@ from torch import Tensor
 from condense.config import LearnConfig, as_dict, checked
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.machine import Surroundings, can_compile, forget_compiled, peak_memory_bytes, prepare
+from condense.machine import Surroundings, can_compile, compiles, forget_compiled, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -69,20 +69,26 @@ def learn(
         images = random_selection(data, config.ipc, config.seed)
         return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
     began = time.perf_counter()
-    long = is_long(config, data, network)
-    compiled = long and gains_by_compiling(network, data.device) and can_compile(data.device)
-    path = "compiled" if compiled else "eager"
-    forget_compiled()
-    precision = choose_precision(config.precision, network, config.distance, data, long=long, compiled=compiled)
-    config = replace(config, precision=precision)
-    matching = GradientMatching(config, data, network, compiled=compiled, precision=precision)
-    if compiled:
-        matching.advance(matching.start())  # what is compiled here is there for the run
-    warm_up = time.perf_counter() - began
+    matching, path = _prepared(config, data, network)
+    config, warm_up = matching.config, time.perf_counter() - began
     run = _Run(config, data, matching, checkpoint, {"path": path, **_arithmetic(surroundings)})
     state = run.finish(resume, progress)
     learned = _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
     return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
+
+
+def _prepared(config: LearnConfig, data: LabelledImages, network: Network) -> tuple[GradientMatching, str]:
+    """The algorithm in the precision and on the path ('compiled' or 'eager') of this run; what is compiled is ready."""
+    long = is_long(config, data, network)
+    compiled = long and gains_by_compiling(network, data.device) and can_compile(data.device)
+    forget_compiled()
+    precision = choose_precision(config.precision, network, config.distance, data, long=long, compiled=compiled)
+    config = replace(config, precision=precision)
+    if compiled:
+        matching = GradientMatching(config, data, network, compiled=True, precision=precision)
+        if compiles(lambda: matching.advance(matching.start())):
+            return matching, "compiled"
+    return GradientMatching(config, data, network, precision=precision), "eager"
 
 
 def is_long(config: LearnConfig, data: LabelledImages, network: Network) -> bool:

@@ -11,7 +11,7 @@ import torch
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, Interrupted
-from condense.machine import Surroundings, can_compile, forget_compiled, peak_memory_bytes, prepare
+from condense.machine import Surroundings, can_compile, compiles, forget_compiled, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -154,8 +154,8 @@ def _compile_where_it_pays(
     forget_compiled()
     one_batch = TensorSource(source.inputs(torch.arange(batch, device=data.test.device)), source.labels[:batch])
     one_step = replace(chosen, stages=(replace(chosen.stages[0], epochs=1),))
-    _train(network, one_batch, one_step, list(range(min(group, seeds))), data, True, lambda done: None)
-    return True
+    members = list(range(min(group, seeds)))
+    return compiles(lambda: _train(network, one_batch, one_step, members, data, True, lambda done: None))
 
 
 def _train(

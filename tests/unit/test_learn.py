@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from condense import machine
 from condense.config import LearnConfig
@@ -111,6 +112,19 @@ def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.Mo
     compiled = learn(config, data)
     assert (eager.record.config["path"], compiled.record.config["path"]) == ("eager", "compiled")
     torch.testing.assert_close(compiled.set.images, eager.set.images, rtol=1e-3, atol=1e-4)
+
+
+def test_where_the_network_does_not_compile_the_eager_path_is_taken_and_that_is_said(
+    small_images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments):
+        raise TorchDynamoException("no such operation\nand more")
+
+    monkeypatch.setattr(module, "LONG_FROM", 0)
+    monkeypatch.setattr("condense.stage_c.matching.compiled_function", lambda function, device: broken)
+    with pytest.warns(UserWarning, match=r"torch.compile fails on this network \(no such operation\)"):
+        result = learn(LearnConfig(network="MLP", iterations=1), small_images())
+    assert result.record.config["path"] == "eager" and result.record.losses
 
 
 def test_where_compiling_fails_the_eager_path_is_taken_and_that_is_said(
