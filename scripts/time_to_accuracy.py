@@ -83,8 +83,8 @@ def points() -> list[dict[str, Any]]:
                         "precision": key[1] if key[1] != "twin" else "fp32",
                         "seed": config["seed"],
                         "seconds": round(measured[key] * len(learned.losses), 1),
-                        "mean_percent": round(statistics.mean(accuracies), 2),
-                        "std_percent": round(statistics.pstdev(accuracies), 2),
+                        "mean_percent": round(statistics.mean(accuracies), 4),
+                        "std_percent": round(statistics.pstdev(accuracies), 4),
                         "n": len(accuracies),
                         "threads": torch.get_num_threads(),
                     }
