@@ -8,7 +8,8 @@ from condense.pipeline import learn_and_save, run
 from condense.records import Record, append_record, read_records
 from condense.report.figures import image_grid
 from condense.report.page import render_page
-from condense.report.tables import accuracy_table, render
+from condense.report.rendering import render
+from condense.report.tables import accuracy_table
 from condense.stage_c.learn import Learned, learn
 from condense.stage_t.evaluate import evaluate, evaluate_whole
 from condense.stage_t.statistics import summarise

@@ -12,7 +12,7 @@ from condense.errors import CondenseError, unknown_name
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.precision import PRECISIONS
-from condense.stage_c.schedules import SCHEDULES, Schedule, schedule
+from condense.stage_c.schedules import IMAGE_DECAYS, SCHEDULES, Schedule, schedule
 from condense.stage_t.protocols import PROTOCOLS
 
 METHODS = {
@@ -53,35 +53,35 @@ Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
 Seeds = AtLeastOne
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 DatasetName = Annotated[str, AfterValidator(_dataset)]
+ScheduleName = Annotated[str, one_of("schedule", SCHEDULES)]
+PUBLISHED_ROWS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
+PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearnConfig:
-    """Stage C: which images to learn, and how."""
+class StageC:
+    """What stage C learns, and how; the settings of every command that learns."""
 
     dataset: DatasetName = "digits"
     """Name or path of the real images."""
-    network: NetworkName = "ConvNet"
-    """Network whose gradients are matched."""
     ipc: AtLeastOne = 1
     """Images per class."""
-    method: Annotated[str, one_of("method", METHODS)] = "dc"
-    """dc or random."""
-    schedule: Annotated[str, one_of("schedule", SCHEDULES)] = "published"
-    """published or fast: gives the settings below their values where they are not set."""
     init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] | None = None
     """Start from noise or from real images; both schedules: noise."""
     distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
     """Distance between gradients: ours, mse or cos."""
     iterations: Count | None = None
-    """Iterations, each with a new network; published: 1000, fast: 200 for one image per class."""
+    """Iterations, each with a new network; published: 1000, fast: 250 for one image per class."""
     outer_loop: AtLeastOne | None = None
     """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
     inner_loop: Count | None = None
     """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 10."""
     image_learning_rate: Positive | None = None
-    """Learning rate of the images; published: 0.1, fast: 0.3, a tenth of it with the MLP."""
+    """Learning rate of the images; published: 0.1, fast: 0.5, a tenth of it with the MLP."""
+    image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None
+    """Learning rate of the images over the run; published: constant, fast: cosine."""
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Momentum of the images."""
     network_learning_rate: Positive = 0.01
@@ -92,10 +92,22 @@ class LearnConfig:
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
     """Use a class-balanced subset of this many real images."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of every random draw."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnConfig(StageC):
+    """Stage C: which images to learn, and how."""
+
+    network: NetworkName = "ConvNet"
+    """Network whose gradients are matched."""
+    method: Annotated[str, one_of("method", METHODS)] = "dc"
+    """dc or random."""
+    schedule: ScheduleName = "published"
+    """published or fast: gives the settings below their values where they are not set."""
+    seed: Seed = 0
+    """Seed of every random draw."""
 
     def resolved(self) -> "LearnConfig":
         """The same with every default that depends on another value filled in."""
@@ -106,6 +118,26 @@ class LearnConfig:
         named = schedule(self.schedule, self.ipc, self.network)
         given = {f.name: value for f in fields(named) if (value := getattr(self, f.name)) is not None}
         return replace(named, **given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixConfig(StageC):
+    """A cross-architecture matrix: sets learned with some networks, each used to train others."""
+
+    learn: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = PUBLISHED_ROWS
+    """Networks to learn sets with, the rows; the published six by default."""
+    train: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = PUBLISHED_COLUMNS
+    """Networks to train on the sets, the columns; the published six by default."""
+    schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
+    """Schedules to learn under: published, fast or both."""
+    protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
+    """Protocols to train under: published, report or both."""
+    sets: AtLeastOne = 1
+    """Sets a row, with seeds from --seed on."""
+    seeds: Seeds = 20
+    """Networks trained on every set, with seeds 0, 1, ..."""
+    seed: Seed = 0
+    """Seed of the first set of a row."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from condense.errors import CondenseError
+from condense.versions import CODE_VERSION, library_versions
 
 
 def choose_device(name: str) -> torch.device:
@@ -68,8 +69,7 @@ def can_compile(device: torch.device) -> bool:
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(8, device=device))
     except Exception as error:  # whatever a compiler, its headers or its driver may raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        warnings.warn(f"torch.compile does not work here ({reason}); the slower eager path is taken.", stacklevel=2)
+        _say_uncompiled("does not work here", error)
         return False
     return True
 
@@ -116,10 +116,14 @@ def compiles(work: Callable[[], object]) -> bool:
     try:
         work()
     except TorchDynamoException as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        warnings.warn(f"torch.compile fails on this network ({reason}); the slower eager path is taken.", stacklevel=2)
+        _say_uncompiled("fails on this network", error)
         return False
     return True
+
+
+def _say_uncompiled(what: str, error: Exception) -> None:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    warnings.warn(f"torch.compile {what} ({reason}); the slower eager path is taken.", stacklevel=3)
 
 
 def forget_compiled() -> None:
@@ -157,6 +161,16 @@ class Surroundings:
     def of(device: torch.device) -> "Surroundings":
         """As they are now."""
         return Surroundings(describe(device), torch.get_num_threads(), now())
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """What the last bits of a result depend on, so that a run is resumed under the same or not at all."""
+        return {
+            "device": self.device,
+            "threads": self.threads,
+            "code_version": CODE_VERSION,
+            "library_versions": library_versions(),
+        }
 
 
 def keep_freed_memory() -> None:

@@ -1,7 +1,7 @@
 """The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,27 @@ def append_records(path: Path, found: Iterable[Record]) -> list[Record]:
     return kept
 
 
+def evaluate_and_keep(
+    name: str,
+    protocol: str,
+    learned: SyntheticSet,
+    data: DataSet,
+    seeds: Sequence[int],
+    records: Path,
+    *,
+    resume: bool,
+    progress: stage_t.Progress = lambda name, done, total: None,
+) -> None:
+    """Stage T of one network with its checkpoint beside `records`, where its record is appended in the end."""
+    check_appendable(records)
+    checkpoint = records.with_name(f"{name}-{protocol}.checkpoint")
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    record = stage_t.evaluate_network(name, protocol, learned, data, seeds, checkpoint=checkpoint, progress=progress)
+    append_record(records, record)
+    checkpoint.unlink(missing_ok=True)
+
+
 def run(
     config: LearnConfig,
     evaluation: EvaluateConfig,
@@ -125,9 +146,12 @@ def run(
     outputs = Outputs(folder)
     learned = learn_and_save(config, data, outputs.set, outputs.records, resume=resume, force=force, progress=learn_progress)
     missing = _not_evaluated(evaluation, learned, read_records(outputs.records))
-    if missing:
-        rest = replace(evaluation, network=missing)
-        append_records(outputs.records, stage_t.evaluate(rest, learned, data, progress=evaluate_progress))
+    for name in missing:
+        evaluate_and_keep(
+            *(name, evaluation.protocol, learned, data, range(evaluation.seeds), outputs.records),
+            resume=resume,
+            progress=evaluate_progress,
+        )
     write_report(outputs, learned)
     return outputs
 

@@ -7,17 +7,15 @@ The work: the gradient on 256 real images of one class (stage C), and one traini
 ConvNet, random images of CIFAR-10's shape, CPU.
 """
 
-import json
 import statistics
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from benchmarking import options, seconds
+from benchmarking import SHAPES, options, seconds, write_rows
 from torch import Tensor
 
-from condense.files import write_atomically
 from condense.machine import forget_compiled
 from condense.networks.layers import Arithmetic
 from condense.networks.registry import build
@@ -29,7 +27,7 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
 
 CPU = torch.device("cpu")
-SHAPE = (3, 32, 32)
+SHAPE = SHAPES["CIFAR-10"]
 REPEATS = 5
 Work = dict[str, Callable[[], object]]
 
@@ -114,8 +112,7 @@ def main() -> None:
     rows = compare_all(real_gradient(), "real gradient, 256")
     for batch in (10, 100):
         rows += compare_all(training_step(batch), f"5 training steps, {batch}")
-    if chosen.out is not None:
-        write_atomically(chosen.out, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
+    write_rows(rows, chosen.out)
 
 
 if __name__ == "__main__":

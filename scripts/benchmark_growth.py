@@ -7,18 +7,15 @@ The fast path of a long run in float32, ConvNet, on random RGB pixels; one of th
 class, 10 classes, 32 pixels and 256 real images. The training of the network after the step is not counted.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import options, seconds
+from benchmarking import options, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
-from condense.data.images import LabelledImages
-from condense.files import write_atomically
 from condense.machine import can_compile, describe, forget_compiled
 from condense.networks.registry import build
 from condense.stage_c.gradient_matching import GradientMatching
@@ -36,8 +33,7 @@ REPEATS = 3
 def outer_step(case: dict[str, int], device: torch.device) -> float:
     """Seconds of the quickest of a few steps, after one to warm up."""
     classes, side, real = case["classes"], case["image side"], case["real batch"]
-    pixels = torch.randint(0, 256, (classes * real, 3, side, side), dtype=torch.uint8)
-    data = LabelledImages.from_arrays(pixels, torch.arange(classes * real) % classes).to(device)
+    data = random_images((3, side, side), classes=classes, each=real).to(device)
     config = LearnConfig(network="ConvNet", ipc=case["images per class"], real_batch=real, outer_loop=1)
     forget_compiled()
     matching = GradientMatching(config, data, build("ConvNet", data.shape, classes), compiled=can_compile(device))
@@ -84,8 +80,7 @@ def main() -> None:
     for row in results(chosen.device):
         rows.append(row)
         print(f"{row['varied']:<18} {row['value']:>5} {row['seconds']:9.3f} s  {row['times']:6.2f}x", flush=True)
-    if chosen.out is not None:
-        write_atomically(chosen.out, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
+    write_rows(rows, chosen.out)
     if chosen.figure is not None:
         figure(rows, chosen.figure)
 

@@ -8,24 +8,21 @@ processes of its own, is not counted.
 """
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
+from benchmarking import SHAPES, random_images, write_rows
 
 from condense.config import LearnConfig
-from condense.data.images import LabelledImages
-from condense.files import write_atomically
 from condense.machine import can_compile, prepare, set_threads
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.stage_c.gradient_matching import GradientMatching
 
 CPU = torch.device("cpu")
-SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
 PATHS = ("twin", "fp32", "mixed")
 
 
@@ -37,8 +34,7 @@ def peak() -> float:
 def one(path: str, dataset: str) -> float:
     """MiB that two outer steps add to this process's peak, ConvNet, one image a class."""
     config = LearnConfig(network="ConvNet", iterations=2)
-    pixels = torch.randint(0, 256, (2560, *SHAPES[dataset]), dtype=torch.uint8)
-    data = LabelledImages.from_arrays(pixels, torch.arange(2560) % 10)
+    data = random_images(SHAPES[dataset])
     network = build("ConvNet", data.shape, data.classes)
     compiled = path != "twin" and can_compile(CPU)
     before = peak()
@@ -63,7 +59,7 @@ def main() -> None:
     if chosen.one:
         print(one(*chosen.one))
         return
-    lines = []
+    rows = []
     for dataset in SHAPES:
         found = {}
         for path in PATHS:
@@ -72,11 +68,8 @@ def main() -> None:
             ratio = found[path] / found["twin"]
             print(f"{dataset:<9} {path:<6} {found[path]:8.0f} MiB  {ratio:5.2f} of the twin's", flush=True)
         case = {"case": f"peak memory, ConvNet, {dataset}, 1 a class", "threads": threads, "torch": torch.__version__}
-        lines.append(
-            json.dumps({**case, **{f"{path}_mib": round(value, 1) for path, value in found.items()}}, sort_keys=True)
-        )
-    if chosen.out is not None:
-        write_atomically(chosen.out, "\n".join(lines) + "\n")
+        rows.append({**case, **{f"{path}_mib": round(value, 1) for path, value in found.items()}})
+    write_rows(rows, chosen.out)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from benchmarking import compare, options, report
+from benchmarking import SHAPES, compare, options, random_images, report
 
 from condense.config import LearnConfig
-from condense.data.images import LabelledImages
 from condense.machine import can_compile, forget_compiled
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.stage_c.gradient_matching import GradientMatching
+from condense.training.stacking import gains_by_compiling
 
-SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
 QUICK = [("ConvNet", "MNIST", 1), ("ConvNet", "CIFAR-10", 1)]
 FULL = [("ConvNet", name, ipc) for name in SHAPES for ipc in (1, 10)] + [
     (name, "MNIST", 1) for name in ("MLP", "LeNet", "AlexNet", "VGG11", "ResNet18")
@@ -33,14 +32,13 @@ MIXED = {"ConvNet", "LeNet", "AlexNet"}
 def measure(network_name: str, dataset: str, ipc: int, repeats: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """One case: an outer step without the training of the network after it."""
     config = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1)
-    pixels = torch.randint(0, 256, (2560, *SHAPES[dataset]), dtype=torch.uint8)
-    data = LabelledImages.from_arrays(pixels, torch.arange(2560) % 10)
+    data = random_images(SHAPES[dataset])
     network = build(network_name, data.shape, data.classes)
     steps = PlainGradientMatching(config, data, network, torch.float32, device).steps()
     forget_compiled()
 
     def fast(precision: str) -> Callable[[], object]:
-        compiled = can_compile(device)
+        compiled = gains_by_compiling(network, device) and can_compile(device)
         matching = GradientMatching(config, data.to(device), network, compiled=compiled, precision=precision)
         start = matching.start()
         return lambda: matching.advance(start)

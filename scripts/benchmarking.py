@@ -11,10 +11,25 @@ from typing import Any
 
 import torch
 
+from condense.data.images import LabelledImages
 from condense.files import write_atomically
 from condense.machine import choose_device, describe, prepare, set_threads
 
 Work = Callable[[], object]
+SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
+
+
+def random_images(shape: tuple[int, int, int], *, classes: int = 10, each: int = 256) -> LabelledImages:
+    """Images of random pixels, `each` a class: arithmetic does not depend on what they show."""
+    count = classes * each
+    pixels = torch.randint(0, 256, (count, *shape), dtype=torch.uint8)
+    return LabelledImages.from_arrays(pixels, torch.arange(count) % classes)
+
+
+def write_rows(rows: Iterable[dict[str, Any]], out: Path | None) -> None:
+    """Writes one JSON object a line; nothing without a file."""
+    if out is not None:
+        write_atomically(out, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
 
 
 def options(description: str, *, quick: bool = True, figure: bool = False) -> argparse.Namespace:
@@ -72,7 +87,7 @@ def compare(case: str, twin: Work, fast: Mapping[str, Work], repeats: int, devic
 def report(results: Iterable[dict[str, Any]], out: Path | None) -> None:
     """Prints a row a case as it is measured, and writes what there is to `out` after each."""
     print(f"{'case':<52} {'precision':<9} {'twin s':>9} {'fast s':>9} {'ratio':>7}  range")
-    lines: list[str] = []
+    rows: list[dict[str, Any]] = []
     for row in results:
         low, high = row["ratio_range"]
         print(
@@ -80,6 +95,5 @@ def report(results: Iterable[dict[str, Any]], out: Path | None) -> None:
             f"{row['ratio']:>6.2f}x  {low:.2f} to {high:.2f}",
             flush=True,
         )
-        lines.append(json.dumps(row, sort_keys=True))
-        if out is not None:
-            write_atomically(out, "\n".join(lines) + "\n")
+        rows.append(row)
+        write_rows(rows, out)

@@ -8,7 +8,6 @@ measured here for all paths in one process; the released runs shared their machi
 learns the same images up to rounding, so it is drawn at the accuracy of the published schedule.
 """
 
-import json
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -17,11 +16,9 @@ from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import options, seconds
+from benchmarking import SHAPES, options, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
-from condense.data.images import LabelledImages
-from condense.files import write_atomically
 from condense.machine import can_compile, forget_compiled
 from condense.networks.registry import build
 from condense.records import Record, read_records
@@ -30,7 +27,7 @@ from condense.stage_c.gradient_matching import GradientMatching
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 CPU = torch.device("cpu")
-SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+DATASETS = {"mnist": SHAPES["MNIST"], "fashion-mnist": SHAPES["MNIST"], "cifar10": SHAPES["CIFAR-10"]}
 REPEATS = 3
 STYLES = {"fast": ("o", "#1f5fa8"), "published": ("s", "#b3541e"), "twin, published": ("x", "0.4")}
 
@@ -46,8 +43,7 @@ def released() -> list[tuple[Record, Record]]:
 
 def step_seconds(shape: tuple[int, int, int], kinds: set[tuple[int, str]]) -> dict[tuple[int, str], float]:
     """Median seconds of an outer step by (real batch, precision), and of the twin's under (256, 'twin'); in turns."""
-    pixels = torch.randint(0, 256, (2560, *shape), dtype=torch.uint8)
-    data = LabelledImages.from_arrays(pixels, torch.arange(2560) % 10)
+    data = random_images(shape)
     network = build("ConvNet", shape, 10)
     forget_compiled()
     work: dict[tuple[int, str], Callable[[], object]] = {}
@@ -66,8 +62,8 @@ def step_seconds(shape: tuple[int, int, int], kinds: set[tuple[int, str]]) -> di
 def points() -> list[dict[str, Any]]:
     """One point a released set, and one for the twin beside each set of the published schedule."""
     pairs, found = released(), []
-    for shape in dict.fromkeys(SHAPES.values()):
-        of_shape = [pair for pair in pairs if SHAPES[pair[0].config["dataset"]] == shape]
+    for shape in dict.fromkeys(DATASETS.values()):
+        of_shape = [pair for pair in pairs if DATASETS[pair[0].config["dataset"]] == shape]
         measured = step_seconds(
             shape, {(c["real_batch"], c.get("precision", "fp32")) for c in (p[0].config for p in of_shape)}
         )
@@ -97,8 +93,8 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    drawn, axes = plt.subplots(1, len(SHAPES), figsize=(10, 3.1), layout="constrained")
-    for axis, dataset in zip(axes, SHAPES, strict=True):
+    drawn, axes = plt.subplots(1, len(DATASETS), figsize=(10, 3.1), layout="constrained")
+    for axis, dataset in zip(axes, DATASETS, strict=True):
         for name, (marker, colour) in STYLES.items():
             chosen = [row for row in rows if row["dataset"] == dataset and row["path"] == name]
             x, y, e = ([row[key] for row in chosen] for key in ("seconds", "mean_percent", "std_percent"))
@@ -119,8 +115,7 @@ def main() -> None:
         print(
             f"{row['dataset']:<14} {row['path']:<16} seed {row['seed']}  {row['seconds']:8.0f} s  {accuracy}  n={row['n']}"
         )
-    if chosen.out is not None:
-        write_atomically(chosen.out, "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
+    write_rows(rows, chosen.out)
     if chosen.figure is not None:
         figure(rows, chosen.figure)
 

@@ -3,23 +3,32 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from condense import pipeline
 from condense.cli import options
 from condense.cli.progress import Bar
-from condense.config import METHODS, EvaluateConfig, LearnConfig, checked
+from condense.config import METHODS, EvaluateConfig, LearnConfig, MatrixConfig, checked
 from condense.data import catalog
 from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import refuse_overwrite, write_atomically
 from condense.machine import choose_device, set_threads
+from condense.matrix.costs import Costs
+from condense.matrix.folder import MatrixFolder
+from condense.matrix.progress import progress_table
+from condense.matrix.report import write_report
+from condense.matrix.results import matrices
+from condense.matrix.run import Listener, run_matrix
+from condense.matrix.tasks import CellTask, SetTask, cell_tasks, check_networks, set_tasks
 from condense.networks import registry
 from condense.records import Record, check_appendable, read_records
 from condense.report.figures import image_grid
-from condense.report.tables import accuracy_table, render
+from condense.report.matrix import matrix_tables
+from condense.report.rendering import render
+from condense.report.tables import accuracy_table
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.learn import small_classes
 from condense.stage_c.precision import PRECISIONS
@@ -28,7 +37,7 @@ from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 
-Config = TypeVar("Config", LearnConfig, EvaluateConfig)
+Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig)
 
 
 def run(chosen: options.Run) -> None:
@@ -80,10 +89,40 @@ def evaluate(chosen: options.Evaluate) -> None:
     print(f"Records: {out}")
 
 
+def matrix(chosen: options.Matrix) -> None:
+    """Condense matrix"""
+    (out,) = _required((chosen.out, "--out DIR"))
+    config, folder = _part(MatrixConfig, chosen), MatrixFolder(out)
+    folder.check(config)
+    data = _load(config.dataset, chosen, config.train_size, config.seed)
+    check_networks(config, data)
+    sets, cells = set_tasks(config), cell_tasks(config)
+    costs = Costs(data, [*sets, *cells], folder)
+    if not chosen.quiet or chosen.dry_run:
+        print(render(progress_table(sets, cells, folder, costs), "text"))
+    if chosen.dry_run:
+        return
+    folder.ask_for(config)
+    try:
+        with _matrix_listener(chosen.quiet) as listener:
+            run_matrix(config, data, folder, costs, listener)
+    finally:
+        page = write_report(folder)
+    if not chosen.quiet:
+        print("\n".join(render(found, "text") for found in matrix_tables(matrices(folder), published=True)))
+    print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
 def table(chosen: options.Table) -> None:
     """Condense table"""
     if not chosen.records:
-        raise CondenseError("Name at least one file of records: condense table RECORDS.jsonl ...")
+        raise CondenseError("Name a file of records, or the folder of a matrix: condense table RECORDS.jsonl ...")
+    folders = [path for path in chosen.records if path.is_dir()]
+    if folders and len(chosen.records) > 1:
+        raise CondenseError(f"{folders[0]} is a folder: name one matrix, or files of records.")
+    if folders:
+        print(_matrix_text(MatrixFolder(folders[0]), chosen))
+        return
     records = [record for path in chosen.records for record in read_records(path)]
     print(render(accuracy_table(records), chosen.format))
 
@@ -147,6 +186,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Run: run,
     options.Learn: learn,
     options.Evaluate: evaluate,
+    options.Matrix: matrix,
     options.Table: table,
     options.Show: show,
     options.Info: info,
@@ -218,6 +258,41 @@ def _train_bar(quiet: bool) -> Iterator[stage_t.Progress]:
     finally:
         for bar in bars.values():
             bar.close()
+
+
+@contextmanager
+def _matrix_listener(quiet: bool) -> Iterator[Listener]:
+    """A line and a bar for each task."""
+    bars: list[Bar] = []
+
+    def begins(task: SetTask | CellTask) -> None:
+        unit = "step" if isinstance(task, SetTask) else "epoch"
+        bars.append(Bar(f"{'learning with ' if isinstance(task, SetTask) else ''}{task.label}", unit, quiet=quiet))
+
+    def waits(tasks: int) -> None:
+        if not quiet and (not bars or bars[-1].label != "waiting"):
+            print(f"Waiting for other processes: {tasks} tasks are left.", file=sys.stderr)
+            bars.append(Bar("waiting", "task", quiet=True))
+
+    try:
+        yield Listener(
+            begins=begins,
+            learning=lambda done, total, loss: bars[-1].update(done, total, loss=loss),
+            training=lambda name, done, total: bars[-1].update(done, total),
+            waits=waits,
+        )
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def _matrix_text(folder: MatrixFolder, chosen: options.Table) -> str:
+    """The tables of a matrix; as CSV one of all cells."""
+    tables = matrix_tables(matrices(folder), published=chosen.published, bold_best=chosen.bold == "best")
+    if chosen.format == "csv":
+        cells = [table for table in tables if table.title.startswith("Test accuracy")]
+        tables = [replace(cells[0], data=tuple(row for table in cells for row in table.data))]
+    return "\n".join(render(table, chosen.format) for table in tables)
 
 
 def _print_table(records: list[Record], quiet: bool) -> None:

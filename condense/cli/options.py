@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
-from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, Protocol, Seeds
+from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
@@ -74,13 +74,27 @@ class Evaluate(EvaluateConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """Print the accuracies of records as a table, with published numbers beside them."""
+class Matrix(MatrixConfig, Common):
+    """Learn sets with some networks, train others on each, and make tables of all pairs."""
 
-    records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl")]] = ()
-    """Files of records (.jsonl)."""
-    format: Literal["text", "markdown", "latex", "csv"] = "text"
+    out: Path | None = None
+    """Folder of the matrix; what is done in it already is not done again."""
+    dry_run: bool = False
+    """Only show what is done, what is missing, and how long it will take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Print accuracies as a table: of files of records, or of the folder of a matrix."""
+
+    records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl|DIR")]] = ()
+    """Files of records (.jsonl), or the folder of a matrix."""
+    format: Literal["text", "markdown", "latex", "html", "csv"] = "text"
     """Format of the table."""
+    published: bool = False
+    """Of a matrix: published numbers in brackets, and differences to them (tables of records always have them)."""
+    bold: Literal["none", "best"] = "none"
+    """Of a matrix: set the best of each column in bold (markdown, latex, html)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +138,7 @@ COMMANDS: dict[str, type] = {
     "run": Run,
     "learn": Learn,
     "evaluate": Evaluate,
+    "matrix": Matrix,
     "table": Table,
     "show": Show,
     "info": Info,

@@ -82,6 +82,7 @@ class PlainGradientMatching:
                 loss = self._loss(net, images, iteration, outer)
                 optimiser.zero_grad()
                 loss.backward()
+                optimiser.param_groups[0]["lr"] = self.plan.rate(iteration, outer)
                 optimiser.step()
                 if outer < self.plan.outer_loop - 1:
                     self._train(net, images.detach(), iteration, outer)

@@ -65,14 +65,15 @@ class Cell:
 
     @property
     def published(self) -> Published | None:
-        """The published accuracy of this cell, whatever the protocol; None where none is sourced."""
-        return published_accuracy(self.dataset, self.method, self.images_per_class, self.learned_with, self.trained_with)
+        """The published accuracy of this cell, under its own protocol or another; None where none is sourced."""
+        setting = (self.dataset, self.method, self.images_per_class, self.learned_with, self.trained_with, self.protocol)
+        return published_accuracy(*setting)
 
     @property
     def difference(self) -> float | None:
-        """Own minus published mean in percentage points; None under a protocol other than the published one."""
-        published = self.published if self.protocol == "published" else None
-        return None if published is None else 100 * self.summary.mean - published.mean
+        """Own minus published mean in percentage points; None where that was obtained under another protocol."""
+        published = self.published
+        return 100 * self.summary.mean - published.mean if published and published.protocol == self.protocol else None
 
 
 def cells(records: Iterable[Record]) -> tuple[list[Cell], list[str]]:

@@ -27,7 +27,7 @@ __all__ = ["accuracy_strip", "image_grid", "loss_curve"]
 INK, MUTED, RULE, ACCENT, MARK = "#333333", "#767676", "#dcdcdc", "#0072b2", "#d55e00"
 Format = Literal["png", "svg"]
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,
@@ -58,7 +58,7 @@ def loss_curve(losses: Sequence[float], format: Format = "png") -> bytes:
     values = np.asarray(losses, dtype=np.float64)
     iterations = np.arange(1, len(values) + 1)
     window = len(values) // 25
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 2.9), layout="constrained")
         axes = figure.add_subplot(xlabel="iteration", ylabel="matching loss")
         smooth = window >= 2
@@ -74,20 +74,20 @@ def loss_curve(losses: Sequence[float], format: Format = "png") -> bytes:
         axes.set_ylim(bottom=min(0, values.min()), top=max(values.max() * 1.05, 1e-12))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
         axes.grid(visible=False, axis="x")
-        return _encoded(figure, format)
+        return encoded(figure, format)
 
 
 def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
     """Every network's accuracy as a point, one strip for each row of the accuracy table, with mean and 95 % interval.
 
-    Under the protocol 'published' the published mean is marked too. Raises `CondenseError` when nothing was evaluated.
+    A published mean under the same protocol is marked too. Raises `CondenseError` when nothing was evaluated.
     """
     found, _ = cells(records)
     if not found:
         raise CondenseError("There are no evaluations among the records, so there are no accuracies to draw.")
     context, labels = _labels(found)
     heights = sum(0.3 + 0.15 * max(2, label.count("\n") + 1) for label in labels)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.15 + heights), layout="constrained")
         axes = figure.add_subplot(xlabel="test accuracy (%)")
         for row, cell in enumerate(found):
@@ -102,14 +102,12 @@ def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3, steps=[1, 2, 5, 10]))
         figure.suptitle(context, x=0.01, ha="left", fontsize=9, color=MUTED, parse_math=False)
         _legend(axes)
-        return _encoded(figure, format)
+        return encoded(figure, format)
 
 
 def _strip(axes: Axes, row: int, cell: Cell) -> None:
     """One row: points above, mean and interval below them, the published mean as a hollow diamond, numbers at the right."""
-    values = 100 * np.sort(np.concatenate([np.asarray(group) for group in cell.accuracies]))
-    # Golden-ratio steps spread neighbours evenly without a random generator.
-    offsets = (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.32
+    values, offsets = spread_points(cell)
     points = {"s": 14, "color": ACCENT, "alpha": 0.55, "linewidths": 0}
     axes.scatter(values, row + offsets, label="one network", **points)
     below, summary = row + 0.18, cell.summary
@@ -120,6 +118,13 @@ def _strip(axes: Axes, row: int, cell: Cell) -> None:
         diamond: dict[str, Any] = {"markersize": 6, "markerfacecolor": "none", "markeredgewidth": 1.4}
         axes.plot(cell.published.mean, below, "D", color=MARK, label="published mean", **diamond)
     axes.annotate(own_accuracy(cell), (1.01, row), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+
+
+def spread_points(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    """A cell's accuracies in percent, sorted, and how far above its line each is drawn so that neighbours stay apart."""
+    values = 100 * np.sort(np.concatenate([np.asarray(group) for group in cell.accuracies]))
+    # Golden-ratio steps spread neighbours evenly without a random generator.
+    return values, (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.32
 
 
 def _legend(axes: Axes) -> None:
@@ -156,7 +161,7 @@ def _parts(cell: Cell, extra: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _encoded(figure: Figure, format: Format) -> bytes:
+def encoded(figure: Figure, format: Format) -> bytes:
     """The finished figure as bytes, without the date and program that would make equal figures differ."""
     buffer = io.BytesIO()
     if format == "svg":

@@ -1,6 +1,7 @@
 """Synthetic images as pictures: every pixel enlarged to a square, one group for each class."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +45,26 @@ def image_grid(synthetic_set: SyntheticSet) -> bytes:
     With one image per class a compact grid of up to ten columns; otherwise one row for each class, many
     classes in several columns.
     """
+    return grid(images_by_class(synthetic_set))
+
+
+def image_rows(sets: Sequence[tuple[str, SyntheticSet]]) -> bytes:
+    """PNG with a row of images for each of several sets of equally large images, under a name of its own."""
+    return grid([(name, first_images(one)) for name, one in sets])
+
+
+def first_images(synthetic_set: SyntheticSet) -> np.ndarray:
+    """uint8 (n, H, W, 3): all images, class by class, or the first ones of each class where those are more than 20."""
     groups = images_by_class(synthetic_set)
+    each = max(1, 20 // len(groups))
+    return np.concatenate([images[:each] for _, images in groups])
+
+
+def grid(groups: Sequence[tuple[str, np.ndarray]]) -> bytes:
+    """PNG of groups of uint8 images (n, H, W, 3) with their names, laid out as `image_grid` says."""
     names = [_short(name) for name, _ in groups]
     most = max(len(images) for _, images in groups)
-    height, width = synthetic_set.images.shape[2:]
+    height, width = groups[0][1].shape[1:3]
     layout = (_compact if most == 1 else _rows)(names, most, height, width)
     canvas = np.full((layout.height, layout.width, 3), 255, dtype=np.uint8)
     for (_, images), (top, left) in zip(groups, layout.corners, strict=True):

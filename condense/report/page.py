@@ -1,22 +1,17 @@
 """One self-contained HTML page about a run: the result in a sentence, the images, table, figures, cost and provenance."""
 
-import base64
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from condense.records import Record
 from condense.report.cells import Cell, cells, needed
-from condense.report.figures import ACCENT, INK, MARK, MUTED, RULE, accuracy_strip, loss_curve
+from condense.report.figures import accuracy_strip, loss_curve
+from condense.report.html import duration, inline_svg, memory, png_source, render_template
 from condense.report.images import images_by_class, strip
 from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
 from condense.stage_c.schedules import schedule_name
 from condense.synthetic_set import Provenance, SyntheticSet
-
-_THEME = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", MARK: "--mark"}
 
 
 def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticSet | None = None) -> str:
@@ -26,14 +21,8 @@ def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticS
     content say so. Raises `CondenseError` when a record lacks a key that the page needs.
     """
     found, _ = cells(records)
-    environment = Environment(
-        loader=PackageLoader("condense", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.jinja").render(
+    return render_template(
+        "page.html.jinja",
         title=title,
         headline=headline(found, synthetic_set),
         comparison=_comparison(found, synthetic_set),
@@ -41,7 +30,7 @@ def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticS
         classes=_classes(synthetic_set) if synthetic_set else [],
         images_per_class=synthetic_set.provenance.images_per_class if synthetic_set else 0,
         table=accuracy_table(records) if found else None,
-        strip=_inline(accuracy_strip(records, "svg"), "strip", _strip_alt(found)) if found else None,
+        strip=inline_svg(accuracy_strip(records, "svg"), "strip", _strip_alt(found)) if found else None,
         losses=[_loss(record, index) for index, record in enumerate(records) if record.losses],
         costs=[_cost(record) for record in records],
         total=duration(sum(record.wall_seconds for record in records)),
@@ -82,21 +71,6 @@ def _comparison(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> st
     if upper:
         sentences.append(f"Trained on all real images, the same network reaches {_unbroken(own_accuracy(upper[0]))}.")
     return " ".join(sentences)
-
-
-def duration(seconds: float) -> str:
-    """'7.3 s', '16 min 13 s' or '2 h 05 min'."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def memory(size: int) -> str:
-    """Bytes as '873 MiB' or '1.8 GiB'."""
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def _main(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> Cell:
@@ -151,23 +125,12 @@ def _classes(synthetic_set: SyntheticSet) -> list[dict[str, str]]:
     return [
         {
             "name": name,
-            "source": f"data:image/png;base64,{base64.b64encode(strip(images)).decode()}",
+            "source": png_source(strip(images)),
             "alt": f"{len(images)} synthetic image{'s' if len(images) > 1 else ''} of class {name}",
         }
         for name, images in groups
         if len(images)
     ]
-
-
-def _inline(svg: bytes, prefix: str, description: str) -> Markup:
-    """An SVG figure for the page: colours follow the page's scheme, ids are unique, screen readers get the description."""
-    text = svg.decode()
-    text = text[text.index("<svg") :]
-    for colour, name in _THEME.items():
-        text = text.replace(colour, f"var({name})")
-    for before in (' id="', 'href="#', "url(#"):
-        text = text.replace(before, f"{before}{prefix}-")
-    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
 
 
 def _strip_alt(found: Sequence[Cell]) -> str:
@@ -178,7 +141,7 @@ def _strip_alt(found: Sequence[Cell]) -> str:
 def _loss(record: Record, index: int) -> dict[str, Any]:
     first, last = record.losses[0], record.losses[-1]
     alt = f"Matching loss of {len(record.losses)} iterations, from {first:.3g} to {last:.3g}."
-    return {"caption": _what(record), "figure": _inline(loss_curve(record.losses, "svg"), f"loss{index}", alt)}
+    return {"caption": _what(record), "figure": inline_svg(loss_curve(record.losses, "svg"), f"loss{index}", alt)}
 
 
 def _what(record: Record) -> str:

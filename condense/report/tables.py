@@ -1,19 +1,16 @@
-"""Tables of accuracies, made from records, in Markdown, LaTeX, CSV and plain text."""
+"""Tables of accuracies, made from records."""
 
-import csv
-import io
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from condense.errors import CondenseError, unknown_name
+from condense.errors import CondenseError
 from condense.records import Record
 from condense.report.cells import NONE, Cell, cells, distinguishing_settings
+from condense.report.rendering import Table
 from condense.stage_t.protocols import PROTOCOLS
 
 _FIXED = ("data set", "images/class", "method", "learned with", "trained with", "protocol")
 _MEASURED = ("accuracy %", "95 % interval", "n", "published %", "difference")
-_NUMERIC = {"images/class", *_MEASURED}
+_NUMERIC = {"images/class"}
 
 _STATISTICS = (
     "Accuracy: percent of the test images classified correctly, mean ± standard deviation over all networks (ddof = 0, "
@@ -21,27 +18,7 @@ _STATISTICS = (
     "95 % interval: of the mean, by Student's t (ddof = 1); over networks for one set, over sets for several.",
     "n: networks trained from scratch, each with its own seed; '3 × 20' means 3 sets with 20 networks on each.",
 )
-_DIFFERENCE = "Difference: own minus published mean in percentage points, under the protocol 'published' only."
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to be rendered.
-
-    header and rows: text as people read it, equally many in each row; notes: sentences under the table;
-    data: the same rows as plain values for CSV, equal keys in each; accuracies in percent with four decimals.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
-    data: tuple[dict[str, str | int | float | None], ...]
-
-    @property
-    def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold numbers (and are aligned to the right)."""
-        return tuple(name in _NUMERIC for name in self.header)
+_DIFFERENCE = "Difference: own minus published mean in percentage points, where both are under the same protocol."
 
 
 def accuracy_table(records: Iterable[Record]) -> Table:
@@ -59,7 +36,8 @@ def accuracy_table(records: Iterable[Record]) -> Table:
         header=(*_FIXED, *extra, *_MEASURED),
         rows=tuple((*cell.fixed, *(cell.settings.get(name, NONE) for name in extra), *_measured(cell)) for cell in found),
         notes=(*_STATISTICS, *_notes(found), *remarks),
-        data=tuple(_data(cell, extra) for cell in found),
+        data=tuple(cell_data(cell, extra) for cell in found),
+        numeric=(*(name in _NUMERIC for name in _FIXED), *(False for _ in extra), *(True for _ in _MEASURED)),
     )
 
 
@@ -88,7 +66,8 @@ def _measured(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def _data(cell: Cell, extra: Sequence[str]) -> dict[str, str | int | float | None]:
+def cell_data(cell: Cell, extra: Sequence[str] = ()) -> dict[str, str | int | float | None]:
+    """A cell as plain values for CSV; accuracies in percent with four decimals."""
     summary, published = cell.summary, cell.published
     learning = dict.fromkeys(("schedule", "iterations", "init", "distance", "precision", *extra))
     measured = {
@@ -134,102 +113,3 @@ def _learning(cell: Cell) -> str:
     names = ("schedule", "init", "distance", "precision")
     parts += [f"{name} {cell.settings[name]}" for name in names if name in cell.settings]
     return f"{cell.method}: {', '.join(parts)}"
-
-
-def render(table: Table, format: str) -> str:
-    """The table as text in 'markdown', 'latex' (booktabs), 'csv' (plain values, no notes) or 'text' (for a screen).
-
-    Ends with a line break. Raises `CondenseError` for any other format.
-    """
-    if format not in _RENDERERS:
-        raise unknown_name("table format", format, _RENDERERS)
-    return _RENDERERS[format](table)
-
-
-def _markdown(table: Table) -> str:
-    def line(values: Iterable[str]) -> str:
-        return "| " + " | ".join(values) + " |"
-
-    rule = ["---:" if numeric else "---" for numeric in table.numeric]
-    rows = [line(map(_escape_markdown, row)) for row in table.rows]
-    notes = [f"- {_escape_markdown(note)}" for note in table.notes]
-    return "\n".join([f"**{table.title}**", "", line(table.header), line(rule), *rows, "", *notes]) + "\n"
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_|\[\]<>~])", r"\\\1", _one_line(text))
-
-
-def _latex(table: Table) -> str:
-    def line(values: Iterable[str]) -> str:
-        return " & ".join(map(_escape_latex, values)) + r" \\"
-
-    notes = [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
-    return "\n".join(
-        [
-            "% needs \\usepackage{booktabs}",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escape_latex(table.title)}}}",
-            rf"\begin{{tabular}}{{{''.join('r' if numeric else 'l' for numeric in table.numeric)}}}",
-            r"\toprule",
-            line(table.header),
-            r"\midrule",
-            *map(line, table.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            *notes,
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "−": "$-$",
-    "–": "--",
-}
-
-
-def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
-
-
-def _csv(table: Table) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(table.data[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table.data)
-    return buffer.getvalue()
-
-
-def _text(table: Table) -> str:
-    lines = [table.header, *(tuple(map(_one_line, row)) for row in table.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-
-    def line(values: Iterable[str]) -> str:
-        cells = zip(values, widths, table.numeric, strict=True)
-        return "  ".join(v.rjust(width) if numeric else v.ljust(width) for v, width, numeric in cells).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join([table.title, "", line(lines[0]), rule, *map(line, lines[1:]), "", *table.notes]) + "\n"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-_RENDERERS: dict[str, Callable[[Table], str]] = {
-    "markdown": _markdown,
-    "latex": _latex,
-    "csv": _csv,
-    "text": _text,
-}

@@ -91,7 +91,7 @@ class GradientMatching:
             statistics = self.refreshed_statistics(vector, statistics, step)
         distance, gradient = self.image_gradient(vector, statistics, state.images, step)
         velocity = self.config.image_momentum * state.velocity + gradient
-        images = state.images - self.plan.image_learning_rate * velocity
+        images = state.images - self.plan.rate(*step) * velocity
         pending = state.pending + distance
         if state.outer + 1 == self.plan.outer_loop:
             loss = pending / (self.data.classes * self.plan.outer_loop)

@@ -71,7 +71,7 @@ def learn(
     began = time.perf_counter()
     matching, path = _prepared(config, data, network)
     config, warm_up = matching.config, time.perf_counter() - began
-    run = _Run(config, data, matching, checkpoint, {"path": path, **_arithmetic(surroundings)})
+    run = _Run(config, data, matching, checkpoint, {"path": path, **surroundings.arithmetic})
     state = run.finish(resume, progress)
     learned = _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
     return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
@@ -97,16 +97,6 @@ def is_long(config: LearnConfig, data: LabelledImages, network: Network) -> bool
     images = sum(min(count, plan.real_batch) for count in data.counts)
     work = network.multiply_adds * 3 * images * plan.iterations * plan.outer_loop
     return work >= LONG_FROM
-
-
-def _arithmetic(surroundings: Surroundings) -> dict[str, Any]:
-    """What the last bits of a result depend on, so that a run is resumed under the same or not at all."""
-    return {
-        "device": surroundings.device,
-        "threads": surroundings.threads,
-        "code_version": CODE_VERSION,
-        "library_versions": library_versions(),
-    }
 
 
 def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:

@@ -1,5 +1,6 @@
 """Schedules of stage C: how long to learn, and with which steps, by images per class and network."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ SCHEDULES = {
     "published": "the authors' code: 1000 iterations, 256 real images a class and step",
     "fast": "fewer, larger steps on fewer real images, chosen on held-out training images",
 }
+IMAGE_DECAYS = {"constant": "the same at every step", "cosine": "falling to zero over the run"}
 _PUBLISHED_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 
 
@@ -18,7 +20,8 @@ class Schedule:
     """The settings that a schedule gives.
 
     iterations, each with a new network; outer_loop: image updates an iteration; inner_loop: passes of network training
-    between two of them; real_batch: real images a class and update; init: images start as 'noise' or 'real' ones.
+    between two of them; real_batch: real images a class and update; image_decay: the images' learning rate is 'constant' or
+    falls to zero as a half 'cosine' over the run; init: images start as 'noise' or 'real' ones.
     """
 
     iterations: int
@@ -26,7 +29,15 @@ class Schedule:
     inner_loop: int
     real_batch: int
     image_learning_rate: float
+    image_decay: str
     init: str
+
+    def rate(self, iteration: int, outer: int) -> float:
+        """Learning rate of the images at an outer step of an iteration, both counted from 0."""
+        if self.image_decay == "constant":
+            return self.image_learning_rate
+        done = (iteration + outer / self.outer_loop) / self.iterations
+        return self.image_learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
 def schedule(name: str, images_per_class: int, network: str) -> Schedule:
@@ -34,11 +45,12 @@ def schedule(name: str, images_per_class: int, network: str) -> Schedule:
     if name == "fast":
         return _fast(images_per_class, network)
     outer, inner = published_loops(images_per_class)
-    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "noise")
+    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "constant", "noise")
 
 
 def schedule_name(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
     """The schedule whose values a resolved configuration has in every respect; 'own' where it is none's."""
+    settings = {"image_decay": "constant", **settings}  # as it was before it was a setting
     for name in SCHEDULES:
         values = asdict(schedule(name, images_per_class, network))
         if all(settings.get(key) == value for key, value in values.items()):
@@ -63,5 +75,5 @@ def _fast(images_per_class: int, network: str) -> Schedule:
     """Chosen with ConvNet at 1 image per class; iterations and loops for more images are scaled from there."""
     outer, inner = published_loops(images_per_class)
     outer = min(outer, 10)
-    iterations = 200 if images_per_class == 1 else 400 // outer
-    return Schedule(iterations, outer, min(inner, 10), 32, 0.03 if network == "MLP" else 0.3, "noise")
+    iterations = 250 if images_per_class == 1 else 400 // outer
+    return Schedule(iterations, outer, min(inner, 10), 32, 0.05 if network == "MLP" else 0.5, "cosine", "noise")

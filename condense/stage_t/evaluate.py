@@ -1,9 +1,10 @@
 """Stage T: fresh networks, trained on a set from scratch, tested on the real test images."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
@@ -16,6 +17,7 @@ from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
 from condense.stage_c.schedules import schedule_name
+from condense.stage_t.checkpoint import Tested, load_tested, save_tested
 from condense.stage_t.protocols import recipe, whole_recipe
 from condense.synthetic_set import SyntheticSet
 from condense.training.accuracy import accuracies
@@ -39,20 +41,39 @@ def evaluate(
 ) -> Iterator[Record]:
     """Trains `config.seeds` networks of each architecture on a synthetic set; one record an architecture, as it finishes.
 
-    Seed s gives the same initial network in every protocol and for every set, and for sets of one size the same batch order
-    and augmentation too, so that comparisons can be paired. Raises `CondenseError` when `data` is not what the set was
-    learned from.
+    Raises `CondenseError` as `evaluate_network` does, before anything is trained.
     """
-    facts = synthetic.provenance
+    names = config.network or (synthetic.provenance.network,)
+    for name in names:
+        build(name, data.test.shape, data.test.classes)
+    for name in names:
+        yield evaluate_network(name, config.protocol, synthetic, data, range(config.seeds), progress=progress)
+
+
+def evaluate_network(
+    name: str,
+    protocol: str,
+    synthetic: SyntheticSet,
+    data: DataSet,
+    seeds: Sequence[int],
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> Record:
+    """Trains one network a seed on a synthetic set under a protocol, and tests each on the real test images.
+
+    Seed s gives the same initial network in every protocol and for every set, and for sets of one size the same batch order
+    and augmentation too, so that comparisons can be paired. checkpoint: where to keep the networks tested so far; those
+    found there are not trained again, and it is removed by whoever has kept the record.
+    Raises `CondenseError` when `data` is not what the set was learned from, or the network cannot take its images.
+    """
     check_same_data(synthetic, data)
     device = data.test.device
     source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
-    names = config.network or (facts.network,)
-    networks = [build(name, data.test.shape, data.test.classes) for name in names]
-    for network in networks:
-        chosen = recipe(config.protocol, facts.dataset, network.name)
-        described = {"set": describe_set(synthetic), "protocol": config.protocol}
-        yield _cell("evaluate", network, source, chosen, data, described, config.seeds, progress)
+    chosen = recipe(protocol, synthetic.provenance.dataset, name)
+    described = {"set": describe_set(synthetic), "protocol": protocol}
+    network = build(name, data.test.shape, data.test.classes)
+    return _Evaluation("evaluate", network, source, chosen, data, described).record(seeds, checkpoint, progress)
 
 
 def evaluate_whole(
@@ -62,7 +83,8 @@ def evaluate_whole(
     for name in config.network or ("ConvNet",):
         network = build(name, data.train.shape, data.train.classes)
         described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "protocol": "whole"}
-        yield _cell("whole", network, data.train, whole_recipe(), data, described, config.seeds, progress)
+        whole = _Evaluation("whole", network, data.train, whole_recipe(), data, described)
+        yield whole.record(range(config.seeds), None, progress)
 
 
 def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
@@ -92,90 +114,110 @@ def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
         )
 
 
-def _cell(
-    kind: Literal["evaluate", "whole"],
-    network: Network,
-    source: Source,
-    chosen: Recipe,
-    data: DataSet,
-    described: dict[str, Any],
-    seeds: int,
-    progress: Progress,
-) -> Record:
-    prepare(data.test.device)
-    surroundings = Surroundings.of(data.test.device)
-    results: list[float] = []
-    notes: list[str] = []
-    batch = min(len(source.labels), chosen.batch_size)
-    group = members_at_once(network, seeds, batch, data.test.device)
-    began = time.perf_counter()
-    compiled = _compile_where_it_pays(network, source, chosen, seeds, group, batch, data)
-    warm_up, began = time.perf_counter() - began, time.perf_counter()
-    tell = partial(progress, network.name, total=seeds * chosen.epochs)
-    try:
-        for first in range(0, seeds, group):
-            members = list(range(first, min(first + group, seeds)))
-            trained = _train(network, source, chosen, members, data, compiled, tell)
-            notes += [f"seed {seed}: training diverged" for seed in _diverged(trained, members)]
-            results += accuracies(network, trained, data.test)
-    except KeyboardInterrupt as error:
-        raise Interrupted(f"Stopped while training {network.name}; records of networks finished before are kept.") from error
-    if sum(results) / seeds < _best_by_chance(data.test):
-        notes.append("accuracy stays at chance")
-    return Record(
-        kind=kind,
-        config={
-            **described,
-            "network": network.name,
-            "recipe": _plain(asdict(chosen)),
+@dataclass(frozen=True)
+class _Evaluation:
+    """Networks of one architecture, trained on one source by one recipe, and tested."""
+
+    kind: Literal["evaluate", "whole"]
+    network: Network
+    source: Source
+    recipe: Recipe
+    data: DataSet
+    described: dict[str, Any]
+
+    def record(self, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Record:
+        """The record of all these seeds."""
+        device = self.data.test.device
+        prepare(device)
+        surroundings = Surroundings.of(device)
+        batch = min(len(self.source.labels), self.recipe.batch_size)
+        group = members_at_once(self.network, len(seeds), batch, device)
+        groups = [seeds[first : first + group] for first in range(0, len(seeds), group)]
+        began = time.perf_counter()
+        compiled = self._compile_where_it_pays(groups, batch)
+        config = self._config(compiled)
+        kept = _Kept(checkpoint, {"config": config, **surroundings.arithmetic})
+        kept.tested.warm_up_seconds += time.perf_counter() - began
+        tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
+        try:
+            self._test_all(groups, compiled, kept, tell)
+        except KeyboardInterrupt as error:
+            where = f"; {checkpoint} keeps the networks tested so far" if checkpoint else ""
+            done = f"Stopped while training {self.network.name}; records of networks finished before are kept"
+            raise Interrupted(f"{done}{where}.") from error
+        tested, accuracies = kept.tested, [kept.tested.accuracies[seed] for seed in seeds]
+        at_chance = sum(accuracies) / len(accuracies) < _best_by_chance(self.data.test)
+        return Record(
+            kind=self.kind,
+            config=config,
+            seeds=list(seeds),
+            accuracies=accuracies,
+            wall_seconds=tested.seconds,
+            warm_up_seconds=tested.warm_up_seconds,
+            peak_memory_bytes=peak_memory_bytes(device),
+            code_version=CODE_VERSION,
+            library_versions=library_versions(),
+            notes=[*tested.notes, *(["accuracy stays at chance"] if at_chance else [])],
+            **asdict(surroundings),
+        )
+
+    def _config(self, compiled: bool) -> dict[str, Any]:
+        return {
+            **self.described,
+            "network": self.network.name,
+            "recipe": _plain(asdict(self.recipe)),
             "path": "compiled" if compiled else "eager",
-            "test_images": len(data.test),
-            "test_fingerprint": data.test.fingerprint,
-        },
-        seeds=list(range(seeds)),
-        accuracies=results,
-        wall_seconds=time.perf_counter() - began,
-        warm_up_seconds=warm_up,
-        peak_memory_bytes=peak_memory_bytes(data.test.device),
-        code_version=CODE_VERSION,
-        library_versions=library_versions(),
-        notes=notes,
-        **asdict(surroundings),
-    )
+            "test_images": len(self.data.test),
+            "test_fingerprint": self.data.test.fingerprint,
+        }
+
+    def _test_all(self, groups: list[Sequence[int]], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
+        """Trains and tests the groups that are not tested yet, and keeps each as it is done."""
+        before = 0
+        for group in groups:
+            if not all(seed in kept.tested.accuracies for seed in group):
+                began = time.perf_counter()
+                trained = self._train(group, compiled, partial(_tell, progress, before * self.recipe.epochs, len(group)))
+                found = accuracies(self.network, trained, self.data.test)
+                kept.tested.notes += [f"seed {seed}: training diverged" for seed in _diverged(trained, group)]
+                kept.tested.seconds += time.perf_counter() - began
+                kept.add(dict(zip(group, found, strict=True)))
+            before += len(group)
+
+    def _compile_where_it_pays(self, groups: list[Sequence[int]], batch: int) -> bool:
+        """Whether training goes through the compiler; if so, one step on one batch has compiled it."""
+        device, members = self.data.test.device, groups[0]
+        steps = len(groups) * self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
+        if not pays_to_compile(self.network, steps, len(members) * batch, device) or not can_compile(device):
+            return False
+        forget_compiled()
+        one_batch = TensorSource(self.source.inputs(torch.arange(batch, device=device)), self.source.labels[:batch])
+        one_step = replace(self.recipe, stages=(replace(self.recipe.stages[0], epochs=1),))
+        short = replace(self, source=one_batch, recipe=one_step)
+        return compiles(lambda: short._train(members, True, lambda epoch: None))
+
+    def _train(self, seeds: Sequence[int], compiled: bool, after_epoch: Callable[[int], None]) -> Members:
+        device = self.data.test.device
+        members = fresh_members(self.network, seeds, "stage T network", device)
+        draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
+        return train(self.network, members, self.source, self.recipe, draws, compiled=compiled, after_epoch=after_epoch)
 
 
-def _compile_where_it_pays(
-    network: Network, source: Source, chosen: Recipe, seeds: int, group: int, batch: int, data: DataSet
-) -> bool:
-    """Whether training goes through the compiler; if so, one step on one batch has compiled it."""
-    steps = -(-seeds // group) * chosen.epochs * -(-len(source.labels) // chosen.batch_size)
-    if not pays_to_compile(network, steps, group * batch, data.test.device) or not can_compile(data.test.device):
-        return False
-    forget_compiled()
-    one_batch = TensorSource(source.inputs(torch.arange(batch, device=data.test.device)), source.labels[:batch])
-    one_step = replace(chosen, stages=(replace(chosen.stages[0], epochs=1),))
-    members = list(range(min(group, seeds)))
-    return compiles(lambda: _train(network, one_batch, one_step, members, data, True, lambda done: None))
+class _Kept:
+    """What was tested so far, in memory and, where there is one, in the checkpoint."""
+
+    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
+        self.path, self.identity = path, identity
+        self.tested = load_tested(path, identity) if path else Tested()
+
+    def add(self, accuracies: dict[int, float]) -> None:
+        self.tested.accuracies |= accuracies
+        if self.path is not None:
+            save_tested(self.path, self.tested, self.identity)
 
 
-def _train(
-    network: Network,
-    source: Source,
-    chosen: Recipe,
-    seeds: list[int],
-    data: DataSet,
-    compiled: bool,
-    progress: Callable[[int], None],
-) -> Members:
-    device = data.test.device
-    members = fresh_members(network, seeds, "stage T network", device)
-    draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
-    done = seeds[0] * chosen.epochs
-
-    def tell(epoch: int) -> None:
-        progress(done + epoch * len(seeds))
-
-    return train(network, members, source, chosen, draws, compiled=compiled, after_epoch=tell)
+def _tell(progress: Callable[[int], None], before: int, members: int, epoch: int) -> None:
+    progress(before + epoch * members)
 
 
 def _best_by_chance(test: LabelledImages) -> float:
@@ -184,7 +226,7 @@ def _best_by_chance(test: LabelledImages) -> float:
     return share + 3 * (share * (1 - share) / len(test)) ** 0.5
 
 
-def _diverged(members: Members, seeds: list[int]) -> list[int]:
+def _diverged(members: Members, seeds: Sequence[int]) -> list[int]:
     finite = torch.isfinite(members.vector).all(dim=1).tolist()
     return [seed for seed, fine in zip(seeds, finite, strict=True) if not fine]
 

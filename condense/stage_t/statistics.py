@@ -76,3 +76,14 @@ def _half_width(units: Sequence[np.ndarray], mean: float) -> float | None:
     total = sum(len(unit) for unit in units)
     spread = sum((len(unit) / total * (float(unit.mean()) - mean)) ** 2 for unit in units)
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * math.sqrt(count / (count - 1) * spread)
+
+
+def spread(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """(Between sets, between networks): deviations (ddof = 0) of the set means and, pooled, of networks within sets.
+
+    Their squares, each weighted by the number of networks, add up to the square of `Summary.std`.
+    """
+    sizes, means, variances = (np.array([f(group) for group in groups]) for f in (len, np.mean, np.var))
+    weights = sizes / sizes.sum()
+    mean = (weights * means).sum()
+    return math.sqrt((weights * (means - mean) ** 2).sum()), math.sqrt((weights * variances).sum())

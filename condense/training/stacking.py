@@ -79,7 +79,7 @@ def even_parts(network: Network, batch: int, device: torch.device) -> int:
 
 
 def widest_activation(network: Network) -> int:
-    """Elements of the largest layer output for one image."""
+    """Elements of the image or of the largest layer output, for one image."""
     return max(outputs_of(network))
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from condense.records import read_records
-from condense.report.tables import accuracy_table, render
+from condense.report.rendering import render
+from condense.report.tables import accuracy_table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -21,8 +21,8 @@ def test_all_mistakes_are_said_at_once() -> None:
     )
     assert len(found) == 6
     assert found[0] == "dataset = 3: Input should be a valid string."
-    assert found[1].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
-    assert found[2] == "ipc = 0: Input should be greater than or equal to 1."
+    assert found[1] == "ipc = 0: Input should be greater than or equal to 1."
+    assert found[2].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
     assert found[3] == "method: Unknown method 'dcc'. Did you mean 'dc'? Known: dc, random."
     assert found[4] == "seed = 'x': Input should be a valid integer."
     assert found[5].startswith("itterations: Unknown setting 'itterations'. Did you mean 'iterations'? Known: dataset, ")
@@ -77,7 +77,8 @@ def test_what_depends_on_other_values_is_filled_in() -> None:
     config = LearnConfig(ipc=10, network="MLP").resolved()
     assert (config.outer_loop, config.inner_loop, config.image_learning_rate) == (10, 50, 0.01)
     assert LearnConfig().resolved().image_learning_rate == 0.1
-    given = {"iterations": 5, "outer_loop": 3, "inner_loop": 0, "image_learning_rate": 2.0, "real_batch": 7, "init": "real"}
+    loops = {"iterations": 5, "outer_loop": 3, "inner_loop": 0, "real_batch": 7}
+    given = {**loops, "image_learning_rate": 2.0, "image_decay": "cosine", "init": "real"}
     assert LearnConfig(ipc=10, **given).resolved() == LearnConfig(ipc=10, **given)
     assert config.resolved() == config
 

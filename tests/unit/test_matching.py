@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from condense.config import LearnConfig
+from condense.networks.layers import Tensors
 from condense.networks.registry import build, names
 from condense.reference import gradient_matching as plain
 from condense.reference.networks import load, module
@@ -53,9 +54,9 @@ def test_whole_iterations_equal_the_twin_step_by_step(
     name: str, init: str, path: str, small_images, fresh_seed: int
 ) -> None:
     data = small_images(counts=(20, 20, 20) if path == "all classes" else (20, 7, 12))
-    settings = LearnConfig(
-        network=name, ipc=2, init=init, iterations=2, outer_loop=3, inner_loop=4, real_batch=9, seed=fresh_seed
-    )
+    loops = {"iterations": 2, "outer_loop": 3, "inner_loop": 4, "real_batch": 9}
+    decay = "constant" if path == "compiled" else "cosine"
+    settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, seed=fresh_seed, **loops)
     network = build(name, data.shape, data.classes)
     torch.compiler.reset()
     fast = GradientMatching(settings, data, network, dtype=torch.float64, **PATHS[path])
@@ -77,21 +78,26 @@ def test_whole_iterations_equal_the_twin_step_by_step(
 @pytest.mark.parametrize("compiled", [False, True])
 def test_in_float32_the_error_is_that_of_the_twin(compiled: bool, fresh_seed: int) -> None:
     network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
-    parameters = network.initial(random, torch.float64)
-    real, images = (torch.randn(n, 3, 32, 32, generator=random, dtype=torch.float64) for n in (32, 1))
-
-    def twins(dtype: torch.dtype) -> torch.Tensor:
-        twin = load(module("ConvNetW16", (3, 32, 32), 4), {n: p.to(dtype) for n, p in parameters.items()})
-        x = images.to(dtype).requires_grad_()
-        return torch.autograd.grad(plain.class_distance(twin, "ours", real.to(dtype), x, 1), x)[0].double()
-
     torch.compiler.reset()
     matcher = GradientMatcher(network, "ours", CPU, real_batch=16, compiled=compiled)
-    lower = {name: value.float() for name, value in parameters.items()}
-    found = matcher.match(lower, {}, images.float(), 1, matcher.real_gradient(lower, {}, real.float(), 1))[1].double()
-    exact = twins(torch.float64)
-    # A ReLU at zero may go either way, so the floor is the twin's own error or what a few of those bring about.
-    assert float((found - exact).norm()) < max(5 * float((twins(torch.float32) - exact).norm()), 1e-3 * float(exact.norm()))
+    errors, floors = [], []
+    for _ in range(5):
+        parameters = network.initial(random, torch.float64)
+        real, image = (torch.randn(n, 3, 32, 32, generator=random, dtype=torch.float64) for n in (32, 1))
+        lower = {name: value.float() for name, value in parameters.items()}
+        gradient = matcher.real_gradient(lower, {}, real.float(), 1)
+        found = matcher.match(lower, {}, image.float(), 1, gradient)[1].double()
+        exact, rounded = (_twins_gradient(parameters, real, image, dtype) for dtype in (torch.float64, torch.float32))
+        errors.append(float((found - exact).norm() / exact.norm()))
+        floors.append(float((rounded - exact).norm() / exact.norm()))
+    # A ReLU at zero may go either way and set one draw apart, so the draw in the middle is looked at.
+    assert sorted(errors)[2] < max(5 * sorted(floors)[2], 1e-3)
+
+
+def _twins_gradient(parameters: Tensors, real: torch.Tensor, image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    twin = load(module("ConvNetW16", (3, 32, 32), 4), {n: p.to(dtype) for n, p in parameters.items()})
+    x = image.to(dtype).requires_grad_()
+    return torch.autograd.grad(plain.class_distance(twin, "ours", real.to(dtype), x, 1), x)[0].double()
 
 
 def test_reduced_precision_is_in_the_real_pass_only(fresh_seed: int) -> None:

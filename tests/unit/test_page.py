@@ -8,7 +8,8 @@ import torch
 from report_samples import evaluated, learned, on_whole_set, synthetic_set
 
 from condense.records import Record
-from condense.report.page import duration, memory, render_page
+from condense.report.html import duration, memory
+from condense.report.page import render_page
 from condense.synthetic_set import SyntheticSet
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}

@@ -23,7 +23,14 @@ PAGES = sorted(path for pattern in ("*.md", "docs/**/*.md", "artifacts/**/*.md")
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 LONGEST = 400
 
-LAYERS = (("data", "networks"), ("training",), ("config", "stage_c", "stage_t"), ("pipeline", "report"), ("cli",))
+LAYERS = (
+    ("data", "networks"),
+    ("training",),
+    ("config", "stage_c", "stage_t"),
+    ("pipeline", "report"),
+    ("matrix",),
+    ("cli",),
+)
 """What may be imported, lowest first: a package imports from its own layer and from those before it."""
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

@@ -7,7 +7,8 @@ from report_samples import evaluated, learned, on_whole_set
 
 from condense.errors import CondenseError
 from condense.report.published import WHOLE_SET, published_accuracy
-from condense.report.tables import Table, accuracy_table, render
+from condense.report.rendering import Table, render
+from condense.report.tables import accuracy_table
 
 SAMPLE = [learned(), evaluated([0.91, 0.93]), on_whole_set([0.996])]
 
@@ -177,9 +178,11 @@ def test_selected_images_are_learned_with_nothing():
     assert not any(note.startswith("Learned by") for note in table.notes)
 
 
-def test_difference_only_under_the_published_protocol():
-    found = row(accuracy_table([evaluated([0.871], protocol="report")]))
-    assert (found["published %"], found["difference"]) == ("91.7 ± 0.5", "")
+def test_difference_only_under_the_same_protocol():
+    papers = row(accuracy_table([evaluated([0.271], protocol="report", dataset="cifar10")]))
+    assert (papers["published %"], papers["difference"]) == ("28.3 ± 0.5", "")
+    reports = row(accuracy_table([evaluated([0.871], protocol="report")]))
+    assert (reports["published %"], reports["difference"]) == ("87.7 ± 0.7", "−0.6")
 
 
 def test_a_difference_that_rounds_to_zero_has_no_minus():

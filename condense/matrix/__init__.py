@@ -1,0 +1,1 @@
+"""The cross-architecture matrix: sets learned with some networks, each used to train others."""

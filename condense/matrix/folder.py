@@ -1,0 +1,173 @@
+"""The folder of a matrix: one folder a set, in it the set and one file of records a cell.
+
+`matrix.json` holds the settings all sets share, and which rectangles of cells were asked for. A set or a cell is taken by
+locking a file; the lock ends with the process that holds it, however that ends.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from condense.config import MatrixConfig, StageC, as_dict, checked
+from condense.errors import CondenseError
+from condense.files import check_writable, write_atomically
+from condense.matrix.tasks import CellTask, SetTask, cell_tasks
+from condense.records import Record, read_records
+from condense.stage_c.checkpoint import checkpoint_path
+
+FORMAT = "condense matrix 1"
+DONE, RUNNING, MISSING = "done", "running", "missing"
+
+
+@dataclass(frozen=True)
+class MatrixFolder:
+    """The files of a matrix, and what is done of it."""
+
+    path: Path
+
+    @property
+    def description(self) -> Path:
+        """What was asked for."""
+        return self.path / "matrix.json"
+
+    def check(self, config: MatrixConfig) -> list[MatrixConfig]:
+        """What was asked for before `config`.
+
+        Raises `CondenseError` when the folder holds something else, or a matrix whose sets have other settings.
+        """
+        if not self.description.exists():
+            others = [found.name for found in self.path.glob("[!.]*")] if self.path.is_dir() else []
+            if others:
+                raise CondenseError(f"{self.path} holds other files ({min(others)}) and no matrix. Choose another --out.")
+            return []
+        before = self.asked()
+        for earlier in before:
+            _check_same_settings(self.path, earlier, config)
+        return before
+
+    def ask_for(self, config: MatrixConfig) -> None:
+        """Adds what `config` asks for to what was asked for before. Raises `CondenseError` as `check` does."""
+        check_writable(self.description)
+        with self._lock(self.path / ".locks" / "matrix.lock"):
+            before = self.check(config)
+            if config not in before:
+                requests = [_split(one)[1] for one in [*before, config]]
+                content = {"format": FORMAT, "settings": _split(config)[0], "requests": requests}
+                write_atomically(self.description, json.dumps(content, indent=1) + "\n")
+
+    def asked(self) -> list[MatrixConfig]:
+        """All that was asked for. Raises `CondenseError` when there is no matrix here or its description is damaged."""
+        try:
+            content = json.loads(self.description.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
+                raise CondenseError(f"{self.description} was written by another version of condense.")
+            requests = [{**content["settings"], **request} for request in content["requests"]]
+        except FileNotFoundError as error:
+            raise CondenseError(f"{self.path} holds no matrix: there is no matrix.json.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CondenseError(f"{self.description} is damaged: {error}.") from error
+        return [
+            checked(MatrixConfig, request, called=lambda name: f"{self.description}: {name}", strict=True)
+            for request in requests
+        ]
+
+    def cells_asked(self) -> list[CellTask]:
+        """Every cell that was asked for, once, with the largest number of seeds."""
+        found: dict[tuple[SetTask, str], CellTask] = {}
+        for task in (task for config in self.asked() for task in cell_tasks(config)):
+            key = task.of, task.name
+            if key not in found or found[key].seeds < task.seeds:
+                found[key] = task
+        return list(found.values())
+
+    def set_path(self, task: SetTask) -> Path:
+        """The file of a set."""
+        return self.path / task.name / "set.h5"
+
+    def set_records(self, task: SetTask) -> Path:
+        """The record of how a set was learned."""
+        return self.path / task.name / "set.jsonl"
+
+    def cell_records(self, task: CellTask) -> Path:
+        """The records of a cell, one for each time that seeds were added."""
+        return self.path / task.of.name / f"{task.name}.jsonl"
+
+    def learned(self, task: SetTask) -> Record | None:
+        """The record of a finished set; None for one that is not finished."""
+        path = self.set_path(task)
+        if not path.exists() or checkpoint_path(path).exists():
+            return None
+        return read_records(self.set_records(task))[0]
+
+    def tested(self, task: CellTask) -> list[Record]:
+        """The records of a cell, as far as they belong to its set."""
+        path, learned = self.cell_records(task), self.learned(task.of)
+        if learned is None or not path.exists():
+            return []
+        records = read_records(path)
+        for record in records:
+            if record.kind != "evaluate" or record.config["set"]["sha256"] != learned.config["set"]:
+                raise CondenseError(f"{path} holds records that do not belong to {self.set_path(task.of)}.")
+        return records
+
+    def missing_seeds(self, task: CellTask) -> list[int]:
+        """The seeds of a cell that are not recorded yet."""
+        recorded = {seed for record in self.tested(task) for seed in record.seeds}
+        return [seed for seed in range(task.seeds) if seed not in recorded]
+
+    def is_done(self, task: SetTask | CellTask) -> bool:
+        """Whether nothing is left to do."""
+        return not self.missing_seeds(task) if isinstance(task, CellTask) else self.learned(task) is not None
+
+    def state(self, task: SetTask | CellTask) -> str:
+        """Done, running (in some process) or missing."""
+        if self.is_done(task):
+            return DONE
+        if not self._lock_path(task).exists():
+            return MISSING
+        with self.taken(task) as free:
+            return MISSING if free else RUNNING
+
+    @contextmanager
+    def taken(self, task: SetTask | CellTask) -> Iterator[bool]:
+        """Takes a task within a `with` statement: True, or False where another process has it."""
+        lock = self._lock(self._lock_path(task))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _lock_path(self, task: SetTask | CellTask) -> Path:
+        name = task.name if isinstance(task, SetTask) else f"{task.of.name}--{task.name}"
+        return self.path / ".locks" / f"{name}.lock"
+
+    def _lock(self, path: Path) -> FileLock:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
+
+
+def _split(config: MatrixConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(Settings all sets share, what is asked for) as plain values."""
+    shared = {field.name for field in fields(StageC)}
+    values = as_dict(config)
+    return (
+        {name: value for name, value in values.items() if name in shared},
+        {name: value for name, value in values.items() if name not in shared},
+    )
+
+
+def _check_same_settings(path: Path, there: MatrixConfig, now: MatrixConfig) -> None:
+    before, after = _split(there)[0], _split(now)[0]
+    differing = [f"{name}: {before[name]!r} there, {after[name]!r} now" for name in after if before[name] != after[name]]
+    if differing:
+        raise CondenseError(f"{path} holds a matrix with other settings ({'; '.join(differing)}). Choose another --out.")

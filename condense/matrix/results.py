@@ -1,0 +1,49 @@
+"""From the folder of a matrix to its tables' content."""
+
+from collections.abc import Callable
+from itertools import product
+from typing import TypeVar
+
+from condense.matrix.folder import MatrixFolder
+from condense.matrix.tasks import CellTask, SetTask
+from condense.report.matrix import Matrix, merged_cells
+from condense.synthetic_set import SyntheticSet
+
+Value = TypeVar("Value")
+
+
+def matrices(folder: MatrixFolder) -> list[Matrix]:
+    """One matrix for each schedule and protocol that was asked for. Raises `CondenseError` for damaged records."""
+    tasks = folder.cells_asked()
+    schedules, protocols = _each(tasks, lambda task: task.of.config.schedule), _each(tasks, lambda task: task.protocol)
+    found = [
+        _matrix(folder, schedule, protocol, [t for t in tasks if (t.of.config.schedule, t.protocol) == (schedule, protocol)])
+        for schedule, protocol in product(schedules, protocols)
+    ]
+    return [matrix for matrix in found if matrix.asked]
+
+
+def finished_sets(folder: MatrixFolder) -> list[tuple[SetTask, SyntheticSet]]:
+    """The sets that are learned, as they were asked for."""
+    tasks = _each(folder.cells_asked(), lambda task: task.of)
+    return [(task, SyntheticSet.load(folder.set_path(task))) for task in tasks if folder.learned(task) is not None]
+
+
+def _matrix(folder: MatrixFolder, schedule: str, protocol: str, tasks: list[CellTask]) -> Matrix:
+    first = folder.asked()[0]
+    records = [record for task in tasks for record in folder.tested(task)]
+    return Matrix(
+        dataset=records[0].config["set"]["dataset"] if records else first.dataset,
+        images_per_class=first.ipc,
+        schedule=schedule,
+        protocol=protocol,
+        rows=tuple(_each(tasks, lambda task: task.of.config.network)),
+        columns=tuple(_each(tasks, lambda task: task.network)),
+        asked=frozenset((task.of.config.network, task.network) for task in tasks),
+        cells=merged_cells(records),
+    )
+
+
+def _each(tasks: list[CellTask], value: Callable[[CellTask], Value]) -> list[Value]:
+    """Every value once, in order."""
+    return list(dict.fromkeys(map(value, tasks)))

@@ -1,0 +1,91 @@
+"""Running a matrix: the cheapest task that can be done is done, until none is left.
+
+Any number of processes may run the same matrix; each takes what no other has taken, and waits for what others are doing.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from condense.config import MatrixConfig
+from condense.data.images import DataSet
+from condense.errors import RunFailed
+from condense.matrix.costs import Costs
+from condense.matrix.folder import MISSING, MatrixFolder
+from condense.matrix.tasks import CellTask, SetTask, cell_tasks, set_tasks
+from condense.pipeline import evaluate_and_keep, learn_and_save
+from condense.stage_c import learn as stage_c
+from condense.stage_t import evaluate as stage_t
+from condense.synthetic_set import SyntheticSet
+
+WAIT_SECONDS = 1.0
+Task = SetTask | CellTask
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how a matrix gets on: of each task as it begins, and of the progress within it."""
+
+    begins: Callable[[Task], None] = lambda task: None
+    learning: stage_c.Progress = lambda done, total, loss: None
+    training: stage_t.Progress = lambda name, done, total: None
+    waits: Callable[[int], None] = lambda tasks: None
+
+
+def run_matrix(config: MatrixConfig, data: DataSet, folder: MatrixFolder, costs: Costs, listener: Listener) -> None:
+    """Does what is missing; returns when everything `config` asks for is done, here or in other processes.
+
+    A set that cannot be learned (`RunFailed`) does not stop the others; `RunFailed` is raised in the end.
+    """
+    tasks: list[Task] = [*set_tasks(config), *cell_tasks(config)]
+    seconds = {task: costs.of(task) for task in tasks}
+    failed: dict[Task, str] = {}
+    while left := _left(tasks, folder, failed):
+        ready = [task for task in left if _ready(task, folder)]
+        for task in sorted(ready, key=lambda task: _rank(task, tasks, seconds)):
+            if _do(task, data, folder, listener, failed):
+                break
+        else:
+            listener.waits(len(left))
+            time.sleep(WAIT_SECONDS)
+    if failed:
+        raise RunFailed("\n".join(f"{task.label}: {message}" for task, message in failed.items()))
+
+
+def _left(tasks: list[Task], folder: MatrixFolder, failed: dict[Task, str]) -> list[Task]:
+    """What is neither done nor impossible, whoever may be doing it."""
+    possible = [task for task in tasks if task not in failed and not (isinstance(task, CellTask) and task.of in failed)]
+    return [task for task in possible if not folder.is_done(task)]
+
+
+def _ready(task: Task, folder: MatrixFolder) -> bool:
+    free = folder.state(task) == MISSING
+    return free and (isinstance(task, SetTask) or folder.learned(task.of) is not None)
+
+
+def _rank(task: Task, tasks: list[Task], seconds: dict[Task, float]) -> float:
+    """Seconds until a cell is done: its own, and for a set that must be learned first those of its cheapest cell too."""
+    if isinstance(task, CellTask):
+        return seconds[task]
+    return seconds[task] + min(seconds[cell] for cell in tasks if isinstance(cell, CellTask) and cell.of == task)
+
+
+def _do(task: Task, data: DataSet, folder: MatrixFolder, listener: Listener, failed: dict[Task, str]) -> bool:
+    """Takes and does a task; False where another process was quicker."""
+    with folder.taken(task) as free:
+        if not free or folder.is_done(task):
+            return False
+        listener.begins(task)
+        if isinstance(task, CellTask):
+            learned = SyntheticSet.load(folder.set_path(task.of))
+            seeds, records = folder.missing_seeds(task), folder.cell_records(task)
+            evaluate_and_keep(
+                *(task.network, task.protocol, learned, data, seeds, records), resume=True, progress=listener.training
+            )
+            return True
+        path, records = folder.set_path(task), folder.set_records(task)
+        try:
+            learn_and_save(task.config, data, path, records, resume=True, progress=listener.learning)
+        except RunFailed as error:
+            failed[task] = str(error)
+        return True

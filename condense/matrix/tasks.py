@@ -1,0 +1,74 @@
+"""What a matrix consists of: sets to learn, and cells, each the training of one network on one set."""
+
+from dataclasses import dataclass, fields
+from itertools import product
+
+from condense.config import LearnConfig, MatrixConfig, StageC, as_dict
+from condense.data.images import DataSet
+from condense.networks.registry import build
+from condense.records import config_hash
+
+
+@dataclass(frozen=True)
+class SetTask:
+    """A set to learn."""
+
+    config: LearnConfig
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: what tells it apart for people, and the hash of its whole configuration."""
+        c = self.config
+        return f"{c.network}-{c.schedule}-seed{c.seed}-{config_hash(as_dict(c.resolved()))[:8]}"
+
+    @property
+    def label(self) -> str:
+        """The same for people."""
+        return f"{self.config.network} ({self.config.schedule}, seed {self.config.seed})"
+
+
+@dataclass(frozen=True)
+class CellTask:
+    """Networks to train on a set: one a seed, 0 to `seeds` - 1."""
+
+    of: SetTask
+    network: str
+    protocol: str
+    seeds: int
+
+    @property
+    def name(self) -> str:
+        """Name of its file of records, without the suffix."""
+        return f"{self.network}-{self.protocol}"
+
+    @property
+    def label(self) -> str:
+        """The same for people."""
+        return f"{self.network} ({self.protocol}) on the set of {self.of.label}"
+
+
+def set_tasks(config: MatrixConfig) -> list[SetTask]:
+    """All sets, schedule by schedule and row by row."""
+    settings = {field.name: getattr(config, field.name) for field in fields(StageC)}
+    seeds = range(config.seed, config.seed + config.sets)
+    return [
+        SetTask(LearnConfig(**settings, network=network, schedule=schedule, seed=seed))
+        for schedule, network, seed in product(unique(config.schedule), unique(config.learn), seeds)
+    ]
+
+
+def cell_tasks(config: MatrixConfig) -> list[CellTask]:
+    """All cells, set by set."""
+    kinds = list(product(unique(config.protocol), unique(config.train)))
+    return [CellTask(task, network, protocol, config.seeds) for task in set_tasks(config) for protocol, network in kinds]
+
+
+def check_networks(config: MatrixConfig, data: DataSet) -> None:
+    """Raises `CondenseError` when one of the networks cannot take the images."""
+    for name in unique(config.learn + config.train):
+        build(name, data.train.shape, data.train.classes)
+
+
+def unique(names: tuple[str, ...]) -> list[str]:
+    """Each name once, in order."""
+    return list(dict.fromkeys(names))

@@ -1,0 +1,224 @@
+"""A cross-architecture matrix as tables: accuracies, differences to published ones, spread, and how images carry over."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from condense.records import Record
+from condense.report.cells import NONE, Cell, cells
+from condense.report.rendering import Table
+from condense.report.tables import cell_data, mean_and_std, own_accuracy
+from condense.stage_t.protocols import PROTOCOLS
+from condense.stage_t.statistics import spread
+
+_CORNER = "learned with ↓, trained with →"
+_DEVIATION = "Percent of the test images classified correctly, mean ± standard deviation over all networks (ddof = 0)."
+_INTERVAL = (
+    "± the half width of the 95 % interval of our own mean (Student's t, ddof = 1; over networks for one set, over sets for "
+    "several); the published mean is taken as it is printed."
+)
+_SPREAD = (
+    "Standard deviation in points between sets (of their means) / between networks on one set (pooled), ddof = 0: "
+    "weighted by the number of networks their squares add up to that of all networks."
+)
+_TRANSFER = (
+    "Own: the network the set was learned with (a BatchNorm network's is its instance-norm twin); others: mean of all other "
+    "columns; drop: own minus others; rank agreement: mean Spearman correlation of a row's accuracies with those of each "
+    "other row, over the columns both have."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """All cells of one schedule of stage C under one protocol of stage T.
+
+    rows, columns: networks learned with and trained; asked: (row, column) of all asked for; cells: those with results.
+    """
+
+    dataset: str
+    images_per_class: int
+    schedule: str
+    protocol: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    asked: frozenset[tuple[str, str]]
+    cells: dict[tuple[str, str], Cell]
+
+    @property
+    def title(self) -> str:
+        """What the matrix is of."""
+        plural = "" if self.images_per_class == 1 else "s"
+        what = f"{self.dataset}, {self.images_per_class} image{plural} per class"
+        return f"{what}, schedule {self.schedule}, protocol {self.protocol}"
+
+    @property
+    def means(self) -> np.ndarray:
+        """Mean accuracies in percent (rows, columns); NaN where nothing was run."""
+        found = [[self.cells.get((row, column)) for column in self.columns] for row in self.rows]
+        return np.array([[100 * cell.summary.mean if cell else np.nan for cell in line] for line in found])
+
+    @cached_property
+    def usual_size(self) -> str:
+        """What n is in most cells."""
+        return Counter(cell.size for cell in self.cells.values()).most_common(1)[0][0]
+
+    @property
+    def missing(self) -> dict[str, list[str]]:
+        """Columns that were asked for and have no results, by row."""
+        gaps = {row: [c for c in self.columns if (row, c) in self.asked and (row, c) not in self.cells] for row in self.rows}
+        return {row: columns for row, columns in gaps.items() if columns}
+
+    def own_column(self, row: str) -> int | None:
+        """Where the network stands that a row was learned with, or its instance-norm twin."""
+        twin = row.partition("BN")[0] if row not in self.columns else row
+        return self.columns.index(twin) if twin in self.columns else None
+
+
+def merged_cells(records: Iterable[Record]) -> dict[tuple[str, str], Cell]:
+    """Cells by (learned with, trained with); sets learned in different precisions are one cell here."""
+    found: dict[tuple[str, str], Cell] = {}
+    for cell in cells(records)[0]:
+        key = cell.learned_with or NONE, cell.trained_with
+        groups = {**found[key].groups, **cell.groups} if key in found else cell.groups
+        found[key] = replace(cell, groups=groups)
+    return found
+
+
+def matrix_tables(matrices: Sequence[Matrix], *, published: bool = False, bold_best: bool = False) -> list[Table]:
+    """All tables of some matrices: for each its accuracies and, as far as there is something to say, the others."""
+    found = []
+    for matrix in matrices:
+        found.append(accuracies(matrix, published=published, bold_best=bold_best))
+        if published and any(cell.difference is not None for cell in matrix.cells.values()):
+            found.append(differences(matrix))
+        if any(len(cell.groups) > 1 for cell in matrix.cells.values()):
+            found.append(_grid(matrix, f"Spread: {matrix.title}", _spread, [_SPREAD]))
+        if len(matrix.columns) > 1 and matrix.cells:
+            found.append(transfer(matrix))
+    return found
+
+
+def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = False) -> Table:
+    """Mean ± deviation in every cell, the published number in brackets, n where it is not the usual one."""
+
+    def text(cell: Cell) -> str:
+        known = cell.published if published else None
+        parts = [own_accuracy(cell), f"({mean_and_std(known.mean, known.std)})" if known else ""]
+        parts.append(f"[n = {cell.size}]" if cell.size != matrix.usual_size else "")
+        return " ".join(filter(None, parts))
+
+    notes = [f"{_DEVIATION} {'In brackets the published value.' if published else ''}".strip()]
+    notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
+    notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
+    if published:
+        sources = dict.fromkeys(p.source for cell in matrix.cells.values() if (p := cell.published))
+        notes += [f"Published: {source}." for source in sources]
+    missing = [f"{row} on {', '.join(columns)}" for row, columns in matrix.missing.items()]
+    notes += [f"Not run (learned with, trained with): {'; '.join(missing)}."] if missing else []
+    table = _grid(matrix, f"Test accuracy: {matrix.title}", text, notes)
+    return replace(table, bold=_best(matrix)) if bold_best else table
+
+
+def differences(matrix: Matrix) -> Table:
+    """Own minus published mean with its interval."""
+
+    def text(cell: Cell) -> str:
+        if cell.difference is None:
+            return ""
+        half = "" if cell.summary.high is None else f" ± {100 * (cell.summary.high - cell.summary.mean):.1f}"
+        return f"{signed(cell.difference)}{half}"
+
+    return _grid(matrix, f"Own minus published, percentage points: {matrix.title}", text, [_INTERVAL])
+
+
+def transfer(matrix: Matrix) -> Table:
+    """How well the images of each row carry over to other networks."""
+    means, rows, all_drops = matrix.means, [], []
+    agreement = _rank_agreement(means)
+    for index, row in enumerate(matrix.rows):
+        own, values = matrix.own_column(row), means[index]
+        others = np.delete(values, own) if own is not None else values
+        others = others[~np.isnan(others)]
+        own_mean = float(values[own]) if own is not None else float("nan")
+        mean = float(others.mean()) if len(others) else float("nan")
+        all_drops.append((own_mean, mean, own_mean - mean, agreement[index]))
+        rows.append((row, *(_number(value) for value in all_drops[-1][:3]), _number(agreement[index], 2)))
+    overall = [_mean(column) for column in zip(*all_drops, strict=True)]
+    rows.append(("mean", *(_number(value) for value in overall[:3]), _number(overall[3], 2)))
+    return Table(
+        title=f"How images carry over, percent: {matrix.title}",
+        header=("learned with", "own", "others", "drop", "rank agreement"),
+        rows=tuple(rows),
+        notes=(_TRANSFER,),
+        data=(),
+        numeric=(False, True, True, True, True),
+    )
+
+
+def signed(value: float) -> str:
+    """'+1.2' or '−0.3'."""
+    return f"{round(value, 1) + 0:+.1f}".replace("-", "−")  # adding zero turns a rounded -0.0 into 0.0
+
+
+def _spread(cell: Cell) -> str:
+    between, within = spread(cell.accuracies)
+    return f"{100 * between:.1f} / {100 * within:.1f}" if len(cell.groups) > 1 else f"{NONE} / {100 * within:.1f}"
+
+
+def _grid(matrix: Matrix, title: str, text: Callable[[Cell], str], notes: Sequence[str]) -> Table:
+    """A table with a row a network learned with and a column a network trained."""
+    places = [[(row, column) for column in matrix.columns] for row in matrix.rows]
+    return Table(
+        title=title,
+        header=(_CORNER, *matrix.columns),
+        rows=tuple(
+            (line[0][0], *(text(matrix.cells[place]) if place in matrix.cells else "" for place in line)) for line in places
+        ),
+        notes=tuple(notes),
+        data=tuple(_data(matrix, place) for line in places for place in line if place in matrix.asked),
+        numeric=(False, *(True for _ in matrix.columns)),
+    )
+
+
+def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, str | int | float | None]:
+    stated = {"learned_with": place[0], "trained_with": place[1], "schedule": matrix.schedule, "protocol": matrix.protocol}
+    cell = matrix.cells.get(place)
+    if cell is None:
+        return {"dataset": matrix.dataset, "images_per_class": matrix.images_per_class, **stated, "n": 0}
+    between, within = spread(cell.accuracies)
+    between_sets = round(100 * between, 4) if len(cell.groups) > 1 else None
+    deviations = {"between_sets_std_percent": between_sets, "between_networks_std_percent": round(100 * within, 4)}
+    return {**cell_data(cell), **stated, **deviations}
+
+
+def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:
+    """(Row, column) in the table of the best mean of every column."""
+    means = matrix.means
+    filled = [column for column in range(len(matrix.columns)) if not np.isnan(means[:, column]).all()]
+    return frozenset((int(np.nanargmax(means[:, column])), column + 1) for column in filled)
+
+
+def _rank_agreement(means: np.ndarray) -> list[float]:
+    """For every row the mean Spearman correlation with each other row, over columns both have (three at least)."""
+    found: list[list[float]] = [[] for _ in means]
+    for a in range(len(means)):
+        for b in range(a):
+            both = ~np.isnan(means[a]) & ~np.isnan(means[b])
+            if both.sum() >= 3:
+                correlation = float(stats.spearmanr(means[a][both], means[b][both])[0])
+                found[a].append(correlation)
+                found[b].append(correlation)
+    return [_mean(values) for values in found]
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return sum(known) / len(known) if known else float("nan")
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return NONE if np.isnan(value) else f"{value:.{digits}f}".replace("-", "−")

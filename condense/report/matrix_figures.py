@@ -1,0 +1,85 @@
+"""Figures of a cross-architecture matrix: a heat map, and every network's accuracy as a point. Equal input, equal bytes."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from condense.report.cells import Cell
+from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
+from condense.report.matrix import Matrix
+
+
+def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
+    """Mean accuracies as colours and numbers; cells that were not run are empty, the network's own is framed."""
+    means = matrix.means
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        size = 1.9 + 0.85 * len(matrix.columns), 1.2 + 0.5 * len(matrix.rows)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        axes.imshow(np.ma.masked_invalid(means), cmap="cividis", aspect="auto", vmin=0, vmax=100)
+        for row, column in np.ndindex(*means.shape):
+            if not np.isnan(means[row, column]):
+                colour = "white" if means[row, column] < 60 else "black"
+                axes.text(column, row, f"{means[row, column]:.1f}", ha="center", va="center", color=colour)
+        for row, name in enumerate(matrix.rows):
+            own = matrix.own_column(name)
+            if own is not None:
+                corner = own - 0.46, row - 0.44
+                axes.add_patch(Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=MARK, linewidth=1.6))
+        axes.set_xticks(range(len(matrix.columns)), matrix.columns)
+        axes.set_yticks(range(len(matrix.rows)), matrix.rows)
+        axes.tick_params(length=0)
+        axes.xaxis.set_ticks_position("top")
+        axes.set_xlabel("trained with; mean test accuracy (%)")
+        axes.set_ylabel("learned with")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return encoded(figure, format)
+
+
+def strips(matrix: Matrix, format: Format = "png") -> bytes:
+    """One panel a row of the matrix, in it one strip a network trained: networks as points, mean, published mean."""
+    with matplotlib.rc_context(STYLE):
+        rows, columns = len(matrix.rows), len(matrix.columns)
+        across = min(rows, 3)
+        down = -(-rows // across)
+        figure = Figure(figsize=(0.9 + 2.5 * across, 0.7 + down * (0.6 + 0.3 * columns)), layout="constrained")
+        panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flatten()
+        for axes, row in zip(panels, matrix.rows, strict=False):
+            _panel(axes, matrix, row)
+        for axes in panels[rows:]:
+            axes.set_visible(False)
+        panels[0].set_yticks(range(columns), matrix.columns)
+        panels[0].set_ylim(columns - 0.5, -0.5)
+        panels[0].set_xlim(0, 100)
+        figure.supxlabel("test accuracy (%)", fontsize=9)
+        handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3, handletextpad=0.3)
+        return encoded(figure, format)
+
+
+def _panel(axes: Axes, matrix: Matrix, row: str) -> None:
+    axes.set_title(f"learned with {row}", fontsize=9, loc="left", parse_math=False)
+    for place, column in enumerate(matrix.columns):
+        cell = matrix.cells.get((row, column))
+        if cell is None:
+            axes.annotate("not run", (1, place), color=MUTED, va="center", fontsize=8)
+        else:
+            _strip(axes, place, cell)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def _strip(axes: Axes, place: int, cell: Cell) -> None:
+    values, offsets = spread_points(cell)
+    axes.scatter(values, place + offsets, s=8, color=ACCENT, alpha=0.5, linewidths=0, label="one network")
+    mark: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
+    axes.plot(100 * cell.summary.mean, place + 0.18, label="mean", **mark)
+    if cell.published and cell.difference is not None:
+        diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
+        axes.plot(cell.published.mean, place + 0.18, "D", color=MARK, label="published mean", **diamond)

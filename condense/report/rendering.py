@@ -1,0 +1,153 @@
+"""Tables as text: Markdown, LaTeX, HTML, CSV, and plain text for a screen."""
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from condense.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to be rendered.
+
+    header and rows: text as people read it, equally many in each row; notes: sentences under the table;
+    data: the same as plain values for CSV, where a value that is missing is empty; numeric: which columns hold numbers (and
+    are aligned to the right); bold: (row, column) of the values to stand out.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+    data: tuple[dict[str, str | int | float | None], ...]
+    numeric: tuple[bool, ...]
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+
+def render(table: Table, format: str) -> str:
+    """The table as text: 'markdown', 'latex' (booktabs), 'html' (a fragment), 'csv' (plain values, no notes) or 'text'.
+
+    Ends with a line break. Raises `CondenseError` for any other format.
+    """
+    if format not in _RENDERERS:
+        raise unknown_name("table format", format, _RENDERERS)
+    return _RENDERERS[format](table)
+
+
+def _markdown(table: Table) -> str:
+    def line(values: Iterable[str]) -> str:
+        return "| " + " | ".join(values) + " |"
+
+    rule = ["---:" if numeric else "---" for numeric in table.numeric]
+    rows = [line(row) for row in _marked(table, _escape_markdown, "**{}**")]
+    notes = [f"- {_escape_markdown(note)}" for note in table.notes]
+    return "\n".join([f"**{table.title}**", "", line(table.header), line(rule), *rows, "", *notes]) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_|\[\]<>~])", r"\\\1", _one_line(text))
+
+
+def _latex(table: Table) -> str:
+    def line(values: Iterable[str]) -> str:
+        return " & ".join(values) + r" \\"
+
+    notes = [rf"\par\footnotesize {_escape_latex(note)}" for note in table.notes]
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escape_latex(table.title)}}}",
+            rf"\begin{{tabular}}{{{''.join('r' if numeric else 'l' for numeric in table.numeric)}}}",
+            r"\toprule",
+            line(map(_escape_latex, table.header)),
+            r"\midrule",
+            *map(line, _marked(table, _escape_latex, r"\textbf{{{}}}")),
+            r"\bottomrule",
+            r"\end{tabular}",
+            *notes,
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+def _html(table: Table) -> str:
+    def line(tag: str, values: Iterable[str]) -> str:
+        kinds = [' class="number"' if numeric else "" for numeric in table.numeric]
+        cells = "".join(f"<{tag}{kind}>{value}</{tag}>" for kind, value in zip(kinds, values, strict=True))
+        return f"<tr>{cells}</tr>"
+
+    notes = "".join(f"<li>{html.escape(note)}</li>\n" for note in table.notes)
+    return "\n".join(
+        [
+            f"<table>\n<caption>{html.escape(table.title)}</caption>",
+            f"<thead>{line('th', map(html.escape, table.header))}</thead>\n<tbody>",
+            *(line("td", row) for row in _marked(table, html.escape, "<b>{}</b>")),
+            f'</tbody>\n</table>\n<ul class="notes">\n{notes}</ul>\n',
+        ]
+    )
+
+
+def _marked(table: Table, escape: Callable[[str], str], bold: str) -> Iterator[list[str]]:
+    """The rows, escaped, with the values to be set in bold marked."""
+    for row, values in enumerate(table.rows):
+        texts = map(escape, values)
+        yield [bold.format(text) if (row, column) in table.bold else text for column, text in enumerate(texts)]
+
+
+def _csv(table: Table) -> str:
+    buffer = io.StringIO()
+    names = dict.fromkeys(name for row in table.data for name in row)
+    writer = csv.DictWriter(buffer, fieldnames=list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table.data)
+    return buffer.getvalue()
+
+
+def _text(table: Table) -> str:
+    lines = [table.header, *(tuple(map(_one_line, row)) for row in table.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+    def line(values: Iterable[str]) -> str:
+        cells = zip(values, widths, table.numeric, strict=True)
+        return "  ".join(v.rjust(width) if numeric else v.ljust(width) for v, width, numeric in cells).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([table.title, "", line(lines[0]), rule, *map(line, lines[1:]), "", *table.notes]) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+_RENDERERS: dict[str, Callable[[Table], str]] = {
+    "markdown": _markdown,
+    "latex": _latex,
+    "html": _html,
+    "csv": _csv,
+    "text": _text,
+}

@@ -1,0 +1,52 @@
+"""Checkpoints of stage T: the networks of one evaluation that are trained and tested already."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from condense.errors import CondenseError
+from condense.files import write_atomically
+from condense.records import config_hash
+
+
+@dataclass
+class Tested:
+    """Accuracy (fraction) by seed, remarks on single seeds, and the seconds they took, warm-up apart."""
+
+    accuracies: dict[int, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    warm_up_seconds: float = 0.0
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+_ADAPTER = TypeAdapter(Tested)
+
+
+def save_tested(path: Path, tested: Tested, identity: dict[str, Any]) -> None:
+    """Writes atomically; identity: all that the accuracies depend on."""
+    write_atomically(path, json.dumps({"identity": config_hash(identity), "tested": asdict(tested)}) + "\n")
+
+
+def load_tested(path: Path, identity: dict[str, Any]) -> Tested:
+    """What was tested before; nothing without the file.
+
+    Raises `CondenseError` when it is damaged or belongs to an evaluation of another identity.
+    """
+    if not path.exists():
+        return Tested()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stored, tested = content["identity"], _ADAPTER.validate_python(content["tested"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        raise CondenseError(f"The checkpoint {path} is damaged and cannot be resumed; delete it to start anew.") from error
+    if stored != config_hash(identity):
+        raise CondenseError(
+            f"The checkpoint {path} belongs to an evaluation of another set, under other settings, threads or versions. "
+            "Use those, or delete it."
+        )
+    return tested

@@ -1,0 +1,120 @@
+"""Tables and figures of a cross-architecture matrix, from made-up records."""
+
+import numpy as np
+import pytest
+from report_samples import evaluated
+
+from condense.records import Record
+from condense.report.matrix import Matrix, accuracies, differences, matrix_tables, merged_cells, transfer
+from condense.report.matrix_figures import heat_map, strips
+from condense.report.matrix_page import headline
+from condense.report.rendering import render
+from condense.stage_t.statistics import spread, summarise_sets
+
+NAMES = ("MLP", "ConvNet", "LeNet")
+
+
+def matrix(records: list[Record], rows: tuple[str, ...] = NAMES, protocol: str = "published") -> Matrix:
+    asked = frozenset((row, column) for row in rows for column in NAMES)
+    return Matrix("mnist", 1, "published", protocol, rows, NAMES, asked, merged_cells(records))
+
+
+def cell(row: str, column: str, values: list[float], sha256: str = "a", protocol: str = "published") -> Record:
+    record = evaluated(values, network=column, protocol=protocol, sha256=f"{row}{sha256}")
+    record.config["set"]["network"] = row
+    return record
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    means = {"MLP": (0.7, 0.65, 0.75), "ConvNet": (0.69, 0.9, 0.85), "LeNet": (0.71, 0.88, 0.86)}
+    found = [
+        cell(row, column, [mean - 0.01, mean + 0.01] * 2)
+        for row, line in means.items()
+        for column, mean in zip(NAMES, line, strict=True)
+    ]
+    return [*found[:-1], cell("LeNet", "LeNet", [0.86])]
+
+
+def test_accuracies_with_published_numbers_and_another_n(records: list[Record]) -> None:
+    table = accuracies(matrix(records), published=True, bold_best=True)
+    assert table.header == ("learned with ↓, trained with →", *NAMES)
+    assert table.rows[0][:2] == ("MLP", "70.0 ± 1.0 (70.5 ± 1.2)")
+    assert table.rows[2][3] == "86.0 ± 0.0 (85.0 ± 1.7) [n = 1]"
+    assert table.bold == {(2, 1), (1, 2), (2, 3)}
+    assert "n = 4 networks in every cell that does not say otherwise." in table.notes
+    assert "**90.0 ± 1.0 (91.7 ± 0.5)**" in render(table, "markdown")
+    assert r"\textbf{90.0 $\pm$ 1.0 (91.7 $\pm$ 0.5)}" in render(table, "latex")
+    assert "<b>90.0 ± 1.0 (91.7 ± 0.5)</b>" in render(table, "html")
+    assert "(" not in accuracies(matrix(records)).rows[0][1]
+
+
+def test_cells_not_run_are_empty_and_named(records: list[Record]) -> None:
+    table = accuracies(matrix(records[:5]), published=True)
+    assert table.rows[1][3] == "" and table.rows[2][1:] == ("", "", "")
+    assert "Not run (learned with, trained with): ConvNet on LeNet; LeNet on MLP, ConvNet, LeNet." in table.notes
+    lines = render(table, "csv").splitlines()
+    assert len(lines) == 10 and sum(line.startswith("mnist,1,dc") for line in lines) == 5
+
+
+def test_a_csv_may_begin_with_a_cell_not_run(records: list[Record]) -> None:
+    header, first, *_ = render(accuracies(matrix(records[1:])), "csv").splitlines()
+    values = dict(zip(header.split(","), first.split(","), strict=True))
+    assert (values["learned_with"], values["trained_with"], values["n"]) == ("MLP", "MLP", "0")
+
+
+def test_differences_have_the_interval_of_our_mean(records: list[Record]) -> None:
+    half = 3.182446 * np.std([0.69, 0.71] * 2, ddof=1) / 2 * 100
+    assert differences(matrix(records)).rows[0][1] == f"−0.5 ± {half:.1f}"
+    assert differences(matrix(records)).rows[2][3] == "+1.0"  # one network has no interval
+
+
+def test_the_report_is_compared_with_under_its_own_protocol() -> None:
+    of_report = matrix([cell("LeNet", "MLP", [0.7, 0.72], protocol="report")], protocol="report")
+    table = accuracies(of_report, published=True)
+    assert table.rows[2][1] == "71.0 ± 1.0 (74.3 ± 0.9)"
+    assert any("reproduction report" in note and "Table 3" in note for note in table.notes)
+
+
+def test_spread_splits_the_deviation(records: list[Record]) -> None:
+    two = [*records, cell("MLP", "MLP", [0.79, 0.81] * 2, sha256="b")]
+    groups = merged_cells(two)["MLP", "MLP"].accuracies
+    between, within = spread(groups)
+    assert (between, within) == (pytest.approx(0.05), pytest.approx(0.01))
+    assert between**2 + within**2 == pytest.approx(summarise_sets(groups).std ** 2)
+    titles = {table.title.partition(":")[0]: table for table in matrix_tables([matrix(two)])}
+    assert titles["Spread"].rows[0][1:3] == ("5.0 / 1.0", "– / 1.0")
+    assert "[n = 2 × 4]" in titles["Test accuracy"].rows[0][1]
+
+
+def test_uneven_sets_add_up_too() -> None:
+    groups = [[0.1, 0.2, 0.4], [0.5], [0.3, 0.9]]
+    between, within = spread(groups)
+    assert between**2 + within**2 == pytest.approx(np.var([value for group in groups for value in group]))
+
+
+def test_transfer(records: list[Record]) -> None:
+    rows = transfer(matrix(records)).rows
+    assert rows[0] == ("MLP", "70.0", "70.0", "0.0", "−0.50")
+    assert rows[1][:4] == ("ConvNet", "90.0", "77.0", "13.0")
+    assert rows[3][0] == "mean" and rows[3][1] == "82.0"
+
+
+def test_own_column_of_a_batch_norm_row() -> None:
+    rows = ("ResNet18BN_AP", "MLP", "VGG11BN")
+    one = Matrix("mnist", 1, "fast", "published", rows, ("MLP", "VGG11"), frozenset(), {})
+    assert [one.own_column(row) for row in rows] == [None, 0, 1]
+
+
+def test_figures_are_drawn_with_gaps(records: list[Record]) -> None:
+    part = matrix(records[:5])
+    for draw in (heat_map, strips):
+        picture = draw(part, "svg")
+        assert picture == draw(part, "svg") and b"LeNet" in picture
+    assert b"90.0" in heat_map(part, "svg") and b"not run" in strips(part, "svg")
+
+
+def test_headline(records: list[Record]) -> None:
+    assert headline([matrix([])]) == "No cell has been run yet."
+    sentence = headline([matrix(records)])
+    assert "82.0 % of the test images right on their own" in sentence and "9 of 9 cells" in sentence
