@@ -289,6 +289,14 @@ class Residual(Layer):
         return F.relu(apply_layers(self.main, x, parameters, run) + apply_layers(self.shortcut, x, parameters, run))
 
 
+def nested(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    """All layers, those inside residual blocks too."""
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from nested(layer.main + layer.shortcut)
+
+
 def parameters_of(layers: tuple[Layer, ...], shape: Shape) -> Iterator[ParameterSpec]:
     """The parameters of layers in sequence."""
     for layer in layers:

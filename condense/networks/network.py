@@ -12,6 +12,7 @@ from condense.networks.layers import (
     PLAIN,
     Arithmetic,
     Dropout,
+    GroupNorm,
     Layer,
     ParameterSpec,
     Pass,
@@ -19,6 +20,7 @@ from condense.networks.layers import (
     Tensors,
     apply_layers,
     multiply_adds_of,
+    nested,
     parameters_of,
 )
 
@@ -66,6 +68,11 @@ class Network:
     def has_batch_norm(self) -> bool:
         """Whether running statistics exist."""
         return bool(self.statistics_specs)
+
+    @property
+    def has_group_norm(self) -> bool:
+        """Whether there are group or instance norms."""
+        return any(isinstance(layer, GroupNorm) for layer in nested(self.layers))
 
     @property
     def has_dropout(self) -> bool:

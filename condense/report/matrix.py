@@ -111,12 +111,11 @@ def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = Fal
         parts.append(f"[n = {cell.size}]" if cell.size != matrix.usual_size else "")
         return " ".join(filter(None, parts))
 
-    notes = [f"{_DEVIATION} {'In brackets the published value.' if published else ''}".strip()]
+    sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := cell.published))
+    notes = [f"{_DEVIATION} {'In brackets the published value.' if sources else ''}".strip()]
     notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
     notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
-    if published:
-        sources = dict.fromkeys(p.source for cell in matrix.cells.values() if (p := cell.published))
-        notes += [f"Published: {source}." for source in sources]
+    notes += [f"Published: {source}." for source in sources]
     missing = [f"{row} on {', '.join(columns)}" for row, columns in matrix.missing.items()]
     notes += [f"Not run (learned with, trained with): {'; '.join(missing)}."] if missing else []
     table = _grid(matrix, f"Test accuracy: {matrix.title}", text, notes)
@@ -209,7 +208,7 @@ def _rank_agreement(means: np.ndarray) -> list[float]:
         for b in range(a):
             both = ~np.isnan(means[a]) & ~np.isnan(means[b])
             if both.sum() >= 3:
-                correlation = float(stats.spearmanr(means[a][both], means[b][both])[0])
+                correlation = float(np.corrcoef(*(stats.rankdata(means[row][both]) for row in (a, b)))[0, 1])
                 found[a].append(correlation)
                 found[b].append(correlation)
     return [_mean(values) for values in found]

@@ -51,12 +51,12 @@ def headline(matrices: Sequence[Matrix]) -> str:
             own[row, column] = True
     known = ~np.isnan(means)
     texts = [
-        f"{means[chosen].mean():.1f} % of the test images right on {what}"
-        for what, chosen in (("their own architecture's images", known & own), ("another architecture's", known & ~own))
+        f"{means[chosen].mean():.1f}\N{NO-BREAK SPACE}% on images learned with {what}"
+        for what, chosen in (("their own architecture", known & own), ("another", known & ~own))
         if chosen.any()
     ]
     done = f"{known.sum()} of {len(matrix.asked)} cells"
-    return f"Networks trained from scratch get {', '.join(texts)} (means of cells; {done}; {matrix.title})."
+    return f"Networks trained from scratch reach {' and '.join(texts)} (means of cells; {done}; {matrix.title})."
 
 
 def _part(matrix: Matrix, index: int) -> dict[str, Any]:

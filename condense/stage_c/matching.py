@@ -16,6 +16,7 @@ from condense.machine import compiled_function, tf32
 from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.stage_c.distance import gradient_distance, matched_names
+from condense.training.layout import Layout
 from condense.training.stacking import even_parts
 
 Dropout = torch.Generator | None
@@ -37,6 +38,7 @@ class GradientMatcher:
         self.network, self.distance, self.precision = network, distance, precision
         self.names = matched_names(network, distance)
         self.chunk = even_parts(network, real_batch, device)
+        self.memory_format = Layout.of(network).memory_format
         self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=precision == "mixed")
         self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
         prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
@@ -55,7 +57,7 @@ class GradientMatcher:
         total: Tensors = {}
         with tf32(self.precision != "fp32"):
             for part in x.split(self.chunk):
-                part = part.contiguous(memory_format=torch.channels_last)
+                part = part.contiguous(memory_format=self.memory_format)
                 # A chunk of another size would be compiled anew; the eager function computes the same.
                 function = self._real if len(part) == self.chunk else self._eager_real
                 _add(total, function(matched, rest, statistics, part, self._labels(part, label), dropout))
@@ -66,7 +68,7 @@ class GradientMatcher:
     ) -> tuple[Tensor, Tensor]:
         """(distance, its gradient with respect to `images`) for synthetic images (ipc, C, H, W) of class `label`."""
         matched, rest = self._split(parameters)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=self.memory_format)
         gradient, distance = self._match(images, matched, rest, statistics, self._labels(images, label), real, dropout)
         return distance, gradient
 

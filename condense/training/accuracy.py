@@ -17,7 +17,7 @@ def predictions(network: Network, members: Members, source: Source) -> Tensor:
     chunk = images_at_once(network, members.vector.device)
     predicted = torch.empty(len(members), count, dtype=torch.int64, device=members.vector.device)
     for indices in torch.arange(count, device=members.vector.device).split(chunk):
-        x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=torch.channels_last)
+        x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=layout.memory_format)
         for member in range(len(members)):
             statistics = {name: value[member] for name, value in members.statistics.items()}
             logits = network.logits(layout.views(members.vector[member]), x, statistics)

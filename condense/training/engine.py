@@ -143,7 +143,12 @@ class _Loss:
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None = None
     ) -> tuple[Tensor, Tensors]:
         """(mean cross-entropy, running statistics after) for images x (B, C, H, W) with labels y (B,)."""
-        parameters = self.layout.views(vector)
+        return self.of_parameters(self.layout.views(vector), statistics, x, y, dropout)
+
+    def of_parameters(
+        self, parameters: Tensors, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
+    ) -> tuple[Tensor, Tensors]:
+        """The same of parameters by name."""
         logits, after = self.network.train_logits(parameters, x, statistics, dropout, self.arithmetic)
         return F.cross_entropy(logits, y), after
 
@@ -174,7 +179,7 @@ class _Step:
             function = _compiled_gradient(self.network, self.device, stacked=True) if whole else self.stacked
             gradients, (_, after) = function(vector, statistics, x, y)
             return gradients, after
-        x = x[0].contiguous(memory_format=torch.channels_last)
+        x = x[0].contiguous(memory_format=self.loss.layout.memory_format)
         gradient, after = self._single(vector[0], {n: v[0] for n, v in statistics.items()}, x, y[0], draws[0].dropout)
         return gradient[None], {name: value[None] for name, value in after.items()}
 
@@ -182,21 +187,30 @@ class _Step:
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
     ) -> tuple[Tensor, Tensors]:
         """One member's gradient (P,): the sum over parts that fit the caches, each weighted by its share of the batch."""
-        total, after = torch.zeros_like(vector), {}
-        for part, labels in zip(x.split(self.part), y.split(self.part), strict=True):
-            # A part of another size would be compiled anew; the eager gradient is the same.
-            if self.compiled and len(part) == self.part:
-                function = _compiled_gradient(self.network, self.device, stacked=False)
-                gradient, (_, after) = function(vector, statistics, part, labels)
-            else:
-                gradient, after = self._eager(vector, statistics, part, labels, dropout)
+        (part, labels), *others = zip(x.split(self.part), y.split(self.part), strict=True)
+        total, after = self._of_part(vector, statistics, part, labels, dropout)
+        if others:
+            total.mul_(len(part) / len(x))
+        for part, labels in others:
+            gradient, after = self._of_part(vector, statistics, part, labels, dropout)
             total.add_(gradient, alpha=len(part) / len(x))
         return total, after
+
+    def _of_part(
+        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
+    ) -> tuple[Tensor, Tensors]:
+        # A part of another size would be compiled anew; the eager gradient is the same.
+        if self.compiled and len(x) == self.part:
+            gradient, (_, after) = _compiled_gradient(self.network, self.device, stacked=False)(vector, statistics, x, y)
+            return gradient, after
+        return self._eager(vector, statistics, x, y, dropout)
 
     def _eager(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
     ) -> tuple[Tensor, Tensors]:
-        # torch.autograd costs less a call than torch.func.
-        vector = vector.detach().requires_grad_()
-        loss, after = self.loss(vector, statistics, x, y, dropout)
-        return torch.autograd.grad(loss, vector)[0], after
+        # torch.autograd costs less a call than torch.func, and parameters of their own less than parts of one vector.
+        layout = self.loss.layout
+        parameters = {name: value.requires_grad_() for name, value in layout.views(vector.detach()).items()}
+        loss, after = self.loss.of_parameters(parameters, statistics, x, y, dropout)
+        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        return layout.flatten(dict(zip(parameters, gradients, strict=True))), after

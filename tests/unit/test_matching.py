@@ -1,5 +1,7 @@
 """Gradient matching against its plain twin in float64: every network, distance and number of channels."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -54,7 +56,7 @@ def test_whole_iterations_equal_the_twin_step_by_step(
     name: str, init: str, path: str, small_images, fresh_seed: int
 ) -> None:
     data = small_images(counts=(20, 20, 20) if path == "all classes" else (20, 7, 12))
-    loops = {"iterations": 2, "outer_loop": 3, "inner_loop": 4, "real_batch": 9}
+    loops: dict[str, Any] = {"iterations": 2, "outer_loop": 3, "inner_loop": 4, "real_batch": 9}
     decay = "constant" if path == "compiled" else "cosine"
     settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, seed=fresh_seed, **loops)
     network = build(name, data.shape, data.classes)
