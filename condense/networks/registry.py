@@ -26,17 +26,22 @@ _FIXED: dict[str, tuple[Callable[[Shape, int], Network], str]] = {
     "lenet-classic": (small.lenet_classic, "LeNet-5 with sigmoid and average pooling (reproduction report)"),
     "alexnet-classic": (alexnet.alexnet_classic, "the ImageNet AlexNet at 227 pixels (reproduction report)"),
 }
+_SIZED_MLP = "1 hidden layer of 512 units; mlp-DEPTHxWIDTH for any other"
 _CONVNET = "3 blocks of 128 channels, instance norm, ReLU, average pooling; suffixes W, D, A*, *N, *P change them"
 
 
 def names() -> dict[str, str]:
     """Every network's name and a line on it; ConvNet takes suffixes (see `condense.networks.convnet`)."""
-    return {"ConvNet": _CONVNET} | {name: text for name, (_, text) in _FIXED.items()}
+    return {"ConvNet": _CONVNET, "mlp-1x512": _SIZED_MLP} | {name: text for name, (_, text) in _FIXED.items()}
 
 
 def check_name(name: str) -> str:
     """The name itself; raises `CondenseError` with the nearest match when no network has it."""
-    if name in _FIXED or ((options := parse_name(name)) is not None and _divisible(name, options.norm, options.width)):
+    if (
+        name in _FIXED
+        or small.is_sized_mlp(name)
+        or ((options := parse_name(name)) is not None and _divisible(name, options.norm, options.width))
+    ):
         return name
     raise unknown_name("network", name, names())
 
@@ -55,6 +60,8 @@ def build(name: str, shape: Shape, classes: int) -> Network:
     check_name(name)
     if shape[0] not in (1, 3):
         raise CondenseError(f"{name} takes images with 1 or 3 channels, not {shape[0]}.")
+    if small.is_sized_mlp(name):
+        return small.sized_mlp(name, shape, classes)
     options = parse_name(name)
     if options is not None:
         return convnet(name, shape, classes, options)

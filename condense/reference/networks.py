@@ -48,11 +48,9 @@ def module(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     if options is not None:
         return _convnet(shape, classes, options.width, options.depth, options.norm, options.activation, options.pooling)
     grey = shape[0] == 1
-    if name == "MLP":
-        features = shape[0] * shape[1] * shape[2]
-        return nn.Sequential(
-            nn.Flatten(), nn.Linear(features, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, classes)
-        )
+    if name == "MLP" or name.startswith("mlp-"):
+        depth, width = (2, 128) if name == "MLP" else map(int, name.removeprefix("mlp-").split("x"))
+        return _mlp(shape[0] * shape[1] * shape[2], depth, width, classes)
     if name in ("LeNet", "lenet-classic"):
         return (
             _lenet(shape[0], classes, nn.ReLU, nn.MaxPool2d)
@@ -90,6 +88,12 @@ def _norm(kind: str, channels: int, side: int = 0) -> nn.Module:
         "group": lambda: nn.GroupNorm(4, channels),
     }
     return kinds[kind]()
+
+
+def _mlp(features: int, depth: int, width: int, classes: int) -> nn.Module:
+    sizes = [features, *[width] * depth]
+    hidden = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], classes))
 
 
 def _convnet(shape, classes: int, width: int, depth: int, norm: str, activation: str, pooling: str) -> nn.Module:

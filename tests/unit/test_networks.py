@@ -11,6 +11,8 @@ from condense.reference.networks import load, module
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 COUNTS = {
     "MLP": (118_282, 411_146),
+    "mlp-1x256": (203_530, 789_258),
+    "mlp-1x512": (407_050, 1_578_506),
     "ConvNet": (317_706, 320_010),
     "LeNet": (61_706, 62_006),
     "AlexNet": (1_865_802, 1_872_202),
@@ -18,12 +20,18 @@ COUNTS = {
     "ResNet18": (11_172_810, 11_173_962),
     "ResNet18BN_AP": (11_213_770, 11_250_762),
 }
-VARIANTS = ["ConvNetW8D2", "ConvNetW8LNMP", "ConvNetW8GNNP", "ConvNetW8BNASwish", "ConvNetW8NNAS", "ConvNetW8AL"]
+VARIANTS = ["mlp-3x17", "ConvNetW8D2", "ConvNetW8LNMP", "ConvNetW8GNNP", "ConvNetW8BNASwish", "ConvNetW8NNAS", "ConvNetW8AL"]
 
 
 @pytest.mark.parametrize(("name", "counts"), COUNTS.items())
 def test_parameter_counts_are_the_published_ones(name: str, counts: tuple[int, int]) -> None:
     assert (build(name, GREY, 10).parameter_count, build(name, COLOUR, 10).parameter_count) == counts
+
+
+@pytest.mark.parametrize("name", ["mlp-0x512", "mlp-1x0", "mlp-1x", "mlp-100x5"])
+def test_sizes_that_no_mlp_has(name: str) -> None:
+    with pytest.raises(CondenseError, match=f"Unknown network '{name}'. Did you mean 'mlp-1x512'"):
+        build(name, GREY, 10)
 
 
 @pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
