@@ -1,5 +1,7 @@
 """Plain `torch.nn` twins of the networks, parameters in the same order."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -92,7 +94,7 @@ def _norm(kind: str, channels: int, side: int = 0) -> nn.Module:
 
 def _mlp(features: int, depth: int, width: int, classes: int) -> nn.Module:
     sizes = [features, *[width] * depth]
-    hidden = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
+    hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], classes))
 
 
