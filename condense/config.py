@@ -69,15 +69,15 @@ class StageC:
     ipc: AtLeastOne = 1
     """Images per class."""
     init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] | None = None
-    """Start from noise or from real images; both schedules: noise."""
+    """Start from noise or from real images; published: noise, fast: noise for one image per class, else real."""
     distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
     """Distance between gradients: ours, mse or cos."""
     iterations: Count | None = None
-    """Iterations, each with a new network; published: 1000, fast: 250 for one image per class."""
+    """Iterations, each with a new network; published: 1000, fast: 600 for one image per class."""
     outer_loop: AtLeastOne | None = None
     """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
     inner_loop: Count | None = None
-    """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 10."""
+    """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 5."""
     image_learning_rate: Positive | None = None
     """Learning rate of the images; published: 0.1, fast: 0.5, a tenth of it with the MLP."""
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None
@@ -87,7 +87,7 @@ class StageC:
     network_learning_rate: Positive = 0.01
     """Learning rate of the network between image updates."""
     real_batch: AtLeastOne | None = None
-    """Real images a class and step; published: 256, fast: 32."""
+    """Real images a class and step; published: 256, fast: 8 for one image per class, else 32."""
     precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None

@@ -17,15 +17,16 @@ from condense.files import append_line, check_writable
 class Record:
     """What was done, with which configuration, what came out, what it cost.
 
-    kind: 'learn' (stage C; `losses` filled), 'evaluate' (stage T on a synthetic set) or 'whole' (stage T on all real
-    images). config: the resolved configuration; evaluations name the set they belong to under config['set'].
+    kind: 'learn' (stage C; `losses` filled), 'evaluate' (stage T on a synthetic set), 'whole' (stage T on all real
+    images) or 'fit' (an experiment's training on real images; its course, by epoch, in `series`).
+    config: the resolved configuration; evaluations name the set they belong to under config['set'].
     seeds, accuracies: equal length; accuracies are fractions of the test images classified correctly.
     losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
     wall_seconds: time of the work itself; warm_up_seconds: of compiling and the precision test before it;
     peak_memory_bytes: of the process (CPU) or the device (GPU).
     """
 
-    kind: Literal["learn", "evaluate", "whole"]
+    kind: Literal["learn", "evaluate", "whole", "fit"]
     config: dict[str, Any]
     seeds: list[int]
     accuracies: list[float]
@@ -39,6 +40,7 @@ class Record:
     losses: list[float] = field(default_factory=list)
     warm_up_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    series: dict[str, list[float]] = field(default_factory=dict)
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -49,7 +51,10 @@ class Record:
 
     def to_json(self) -> str:
         """One line of JSON, without a line break."""
-        return json.dumps({**asdict(self), "config_hash": self.config_hash}, sort_keys=True, allow_nan=False)
+        values = {**asdict(self), "config_hash": self.config_hash}
+        if not self.series:
+            del values["series"]
+        return json.dumps(values, sort_keys=True, allow_nan=False)
 
 
 def config_hash(config: dict[str, Any]) -> str:

@@ -1,6 +1,17 @@
-"""AlexNet as published with dataset condensation, its BatchNorm variant, and the ImageNet network of the report."""
+"""AlexNet as published with dataset condensation and with BatchNorm, the classic one, and that of Zhang et al. (2017)."""
 
-from condense.networks.layers import Activation, BatchNorm, Conv, Dropout, Layer, Linear, Pool, Resize, Shape
+from condense.networks.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Layer,
+    Linear,
+    LocalResponseNorm,
+    Pool,
+    Resize,
+    Shape,
+)
 from condense.networks.network import Network
 
 RELU = Activation("relu")
@@ -32,3 +43,13 @@ def alexnet_classic(shape: Shape, classes: int) -> Network:
     )
     head = (Dropout(), Linear("fc1", 4096), RELU, Dropout(), Linear("fc2", 4096), RELU, Linear("fc3", classes))
     return Network("alexnet-classic", shape, classes, features + head)
+
+
+def small_alexnet(shape: Shape, classes: int) -> Network:
+    """Two modules of 5x5 convolution, max pooling and local response norm; 384 and 192 units (Zhang et al., 2017)."""
+    features: list[Layer] = []
+    for index in (1, 2):
+        pool = Pool("max", 3, 2, padding=1)
+        features += [Conv(f"conv{index}", 64, 5, padding=2), RELU, pool, LocalResponseNorm()]
+    head = (Linear("fc1", 384), RELU, Linear("fc2", 192), RELU, Linear("fc3", classes))
+    return Network("small-alexnet", shape, classes, (*features, *head))

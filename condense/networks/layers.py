@@ -7,6 +7,7 @@ transforms, stacking over seeds and compilation all apply.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -184,13 +185,15 @@ class LayerNorm(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Batch normalisation, affine: batch statistics in training, running ones otherwise."""
+    """Batch normalisation with a shift and, by default, a scale: batch statistics in training, running ones otherwise."""
 
     name: str
     channels: int
+    scale: bool = True
 
     def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
-        yield ParameterSpec(f"{self.name}.weight", (self.channels,), value=1.0)
+        if self.scale:
+            yield ParameterSpec(f"{self.name}.weight", (self.channels,), value=1.0)
         yield ParameterSpec(f"{self.name}.bias", (self.channels,))
 
     def running_statistics(self) -> Iterator[ParameterSpec]:
@@ -198,7 +201,7 @@ class BatchNorm(Layer):
         yield ParameterSpec(f"{self.name}.variance", (self.channels,), value=1.0)
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
-        weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"]
+        weight, bias = parameters.get(f"{self.name}.weight"), parameters[f"{self.name}.bias"]
         names = f"{self.name}.mean", f"{self.name}.variance"
         mean, variance = (run.statistics[name] for name in names)
         if not run.train_norm:
@@ -223,19 +226,28 @@ class Activation(Layer):
 
 @dataclass(frozen=True)
 class Pool(Layer):
-    """Maximum ('max') or average ('avg') pooling without padding."""
+    """Maximum ('max') or average ('avg') pooling."""
 
     kind: str
     kernel: int = 2
     stride: int = 2
+    padding: int = 0
 
     def output(self, shape: Shape) -> Shape:
-        height, width = ((side - self.kernel) // self.stride + 1 for side in shape[1:])
+        height, width = ((side + 2 * self.padding - self.kernel) // self.stride + 1 for side in shape[1:])
         return shape[0], height, width
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         function = F.max_pool2d if self.kind == "max" else F.avg_pool2d
-        return function(x, self.kernel, self.stride)
+        return function(x, self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(Layer):
+    """x / (1 + 0.001 * mean of x^2 over 9 neighbouring channels)^0.75, as in Krizhevsky's networks for CIFAR-10."""
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        return F.local_response_norm(x, size=9, alpha=0.001, beta=0.75, k=1.0)
 
 
 @dataclass(frozen=True)
@@ -253,13 +265,15 @@ class Resize(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Dropout with probability one half, drawn from the pass's generator."""
+    """Dropout with a probability (`rate`), drawn from the pass's generator."""
+
+    rate: float = 0.5
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         if not run.train_dropout:
             return x
-        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 0.5
-        return x * keep * 2
+        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 1 - self.rate
+        return x * keep / (1 - self.rate)
 
 
 @dataclass(frozen=True)
@@ -289,12 +303,39 @@ class Residual(Layer):
         return F.relu(apply_layers(self.main, x, parameters, run) + apply_layers(self.shortcut, x, parameters, run))
 
 
+@dataclass(frozen=True)
+class Parallel(Layer):
+    """Branches side by side, their channels concatenated; an empty branch is the identity."""
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+    def output(self, shape: Shape) -> Shape:
+        outputs = [reduce(lambda before, layer: layer.output(before), branch, shape) for branch in self.branches]
+        return sum(output[0] for output in outputs), *outputs[0][1:]
+
+    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+        for branch in self.branches:
+            yield from parameters_of(branch, shape)
+
+    def running_statistics(self) -> Iterator[ParameterSpec]:
+        for branch in self.branches:
+            for layer in branch:
+                yield from layer.running_statistics()
+
+    def multiply_adds(self, shape: Shape) -> int:
+        return sum(multiply_adds_of(branch, shape) for branch in self.branches)
+
+    def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
+        return torch.cat([apply_layers(branch, x, parameters, run) for branch in self.branches], dim=1)
+
+
 def nested(layers: tuple[Layer, ...]) -> Iterator[Layer]:
-    """All layers, those inside residual blocks too."""
+    """All layers, those inside residual blocks and branches too."""
     for layer in layers:
         yield layer
-        if isinstance(layer, Residual):
-            yield from nested(layer.main + layer.shortcut)
+        inner = (layer.main, layer.shortcut) if isinstance(layer, Residual) else ()
+        for part in layer.branches if isinstance(layer, Parallel) else inner:
+            yield from nested(part)
 
 
 def parameters_of(layers: tuple[Layer, ...], shape: Shape) -> Iterator[ParameterSpec]:

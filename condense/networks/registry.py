@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from condense.errors import CondenseError, unknown_name
-from condense.networks import alexnet, resnet, small, vgg
+from condense.networks import alexnet, inception, resnet, small, vgg
 from condense.networks.convnet import convnet, parse_name
 from condense.networks.layers import Shape
 from condense.networks.network import Network
@@ -24,6 +24,14 @@ _FIXED: dict[str, tuple[Callable[[Shape, int], Network], str]] = {
         "the same with BatchNorm, the ResNet of the published cross-architecture table",
     ),
     "lenet-classic": (small.lenet_classic, "LeNet-5 with sigmoid and average pooling (reproduction report)"),
+    "small-alexnet": (alexnet.small_alexnet, "small AlexNet with local response norm (Zhang et al., 2017)"),
+    **{
+        f"small-inception{suffix}": (
+            partial(inception.small_inception, suffix=suffix),
+            f"small Inception, {what} (Zhang et al., 2017)",
+        )
+        for suffix, what in inception.VARIANTS.items()
+    },
     "alexnet-classic": (alexnet.alexnet_classic, "the ImageNet AlexNet at 227 pixels (reproduction report)"),
 }
 _SIZED_MLP = "1 hidden layer of 512 units; mlp-DEPTHxWIDTH for any other"

@@ -9,17 +9,19 @@ from condense.networks.convnet import parse_name
 
 
 class SeededDropout(nn.Module):
-    """Dropout with probability one half whose mask comes from `generator`."""
+    """Dropout whose mask comes from `generator`."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = 0.5) -> None:
         super().__init__()
+        self.rate = rate
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """X (N, features), half of it zeroed and the rest doubled when in training mode."""
-        if not self.training:
+        """X (N, features), a share of it zeroed and the rest enlarged when in training mode."""
+        if not self.training or self.rate == 0:
             return x
-        return x * (torch.rand(x.shape, generator=self.generator, dtype=x.dtype) < 0.5) * 2
+        kept = torch.rand(x.shape, generator=self.generator, dtype=x.dtype) < 1 - self.rate
+        return x * kept / (1 - self.rate)
 
 
 class BasicBlock(nn.Module):
@@ -44,6 +46,30 @@ class BasicBlock(nn.Module):
         return torch.relu(self.bn2(self.conv2(inner)) + self.shortcut(x))
 
 
+class ShiftNorm(nn.BatchNorm2d):
+    """BatchNorm with a trainable shift and no scale."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalised `input` (N, C, H, W) plus the shift."""
+        return super().forward(input) + self.shift[:, None, None]
+
+
+class Concatenated(nn.Module):
+    """Branches side by side."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """X (N, C, H, W)."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
 def module(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network of that name for images (C, H, W) with 28 (1 channel) or 32 pixels a side."""
     options = parse_name(name)
@@ -58,6 +84,16 @@ def module(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
             _lenet(shape[0], classes, nn.ReLU, nn.MaxPool2d)
             if name == "LeNet"
             else _lenet(shape[0], classes, nn.Sigmoid, nn.AvgPool2d)
+        )
+    if name == "small-alexnet":
+        return _small_alexnet(shape, classes)
+    if name.startswith("small-inception"):
+        return _small_inception(
+            shape,
+            classes,
+            everywhere=name.endswith(("inception", "dropout5")),
+            down=not name.endswith("nobn"),
+            dropout=0.05 * name.endswith("dropout5"),
         )
     if name.startswith("AlexNet"):
         return _alexnet(shape[0], classes, grey, name.endswith("BN"))
@@ -96,6 +132,37 @@ def _mlp(features: int, depth: int, width: int, classes: int) -> nn.Module:
     sizes = [features, *[width] * depth]
     hidden = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], classes))
+
+
+def _small_alexnet(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def part(inputs: int) -> list[nn.Module]:
+        norm = nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1.0)
+        return [nn.Conv2d(inputs, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1), norm]
+
+    side = (shape[1] + 3) // 4
+    head = [nn.Linear(64 * side**2, 384), nn.ReLU(), nn.Linear(384, 192), nn.ReLU(), nn.Linear(192, classes)]
+    return nn.Sequential(*part(shape[0]), *part(64), nn.Flatten(), *head)
+
+
+def _small_inception(
+    shape: tuple[int, int, int], classes: int, *, everywhere: bool, down: bool, dropout: float
+) -> nn.Module:
+    def conv(inputs: int, outputs: int, kernel: int, norm: bool, stride: int = 1) -> nn.Module:
+        inner = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=not norm)
+        return nn.Sequential(inner, *([ShiftNorm(outputs)] if norm else []), nn.ReLU())
+
+    def inception(inputs: int, one: int, three: int) -> nn.Module:
+        return Concatenated(conv(inputs, one, 1, everywhere), conv(inputs, three, 3, everywhere))
+
+    def downsample(inputs: int, filters: int) -> nn.Module:
+        return Concatenated(conv(inputs, filters, 3, down, stride=2), nn.MaxPool2d(3, 2, padding=1))
+
+    return nn.Sequential(
+        *(conv(shape[0], 96, 3, everywhere), inception(96, 32, 32), inception(64, 32, 48), downsample(80, 80)),
+        *(inception(160, 112, 48), inception(160, 96, 64), inception(160, 80, 80), inception(160, 48, 96)),
+        *(downsample(144, 96), inception(240, 176, 160), inception(336, 176, 160)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), SeededDropout(dropout), nn.Linear(336, classes)),
+    )
 
 
 def _convnet(shape, classes: int, width: int, depth: int, norm: str, activation: str, pooling: str) -> nn.Module:

@@ -85,7 +85,7 @@ def cells(records: Iterable[Record]) -> tuple[list[Cell], list[str]]:
     found: dict[str, Cell] = {}
     repeated, remarks = 0, list[str]()
     for record in records:
-        if record.kind == "learn":
+        if record.kind not in ("evaluate", "whole"):
             continue
         cell, group = _cell(record)
         cell = found.setdefault(json.dumps([cell.fixed, cell.settings], sort_keys=True), cell)

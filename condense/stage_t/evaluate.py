@@ -21,7 +21,7 @@ from condense.stage_t.checkpoint import Tested, load_tested, save_tested
 from condense.stage_t.protocols import recipe, whole_recipe
 from condense.synthetic_set import SyntheticSet
 from condense.training.accuracy import accuracies
-from condense.training.engine import MemberDraws, Members, fresh_members, train
+from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
 from condense.training.stacking import members_at_once, pays_to_compile
@@ -165,7 +165,7 @@ class _Evaluation:
         return {
             **self.described,
             "network": self.network.name,
-            "recipe": _plain(asdict(self.recipe)),
+            "recipe": self.recipe.facts(),
             "path": "compiled" if compiled else "eager",
             "test_images": len(self.data.test),
             "test_fingerprint": self.data.test.fingerprint,
@@ -194,9 +194,9 @@ class _Evaluation:
         one_batch = TensorSource(self.source.inputs(torch.arange(batch, device=device)), self.source.labels[:batch])
         one_step = replace(self.recipe, stages=(replace(self.recipe.stages[0], epochs=1),))
         short = replace(self, source=one_batch, recipe=one_step)
-        return compiles(lambda: short._train(members, True, lambda epoch: None))
+        return compiles(lambda: short._train(members, True, lambda epoch, trained: None))
 
-    def _train(self, seeds: Sequence[int], compiled: bool, after_epoch: Callable[[int], None]) -> Members:
+    def _train(self, seeds: Sequence[int], compiled: bool, after_epoch: AfterEpoch) -> Members:
         device = self.data.test.device
         members = fresh_members(self.network, seeds, "stage T network", device)
         draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
@@ -216,7 +216,7 @@ class _Kept:
             save_tested(self.path, self.tested, self.identity)
 
 
-def _tell(progress: Callable[[int], None], before: int, members: int, epoch: int) -> None:
+def _tell(progress: Callable[[int], None], before: int, members: int, epoch: int, trained: Members) -> None:
     progress(before + epoch * members)
 
 
@@ -229,10 +229,3 @@ def _best_by_chance(test: LabelledImages) -> float:
 def _diverged(members: Members, seeds: Sequence[int]) -> list[int]:
     finite = torch.isfinite(members.vector).all(dim=1).tolist()
     return [seed for seed, fine in zip(seeds, finite, strict=True) if not fine]
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that a configuration equals itself read back from JSON."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

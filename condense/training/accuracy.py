@@ -1,6 +1,7 @@
 """Classification accuracy on held-out images."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from condense.networks.network import Network
@@ -23,6 +24,21 @@ def predictions(network: Network, members: Members, source: Source) -> Tensor:
             logits = network.logits(layout.views(members.vector[member]), x, statistics)
             predicted[member, indices] = logits.argmax(dim=1)
     return predicted
+
+
+@torch.no_grad()
+def loss_and_accuracy(network: Network, members: Members, member: int, source: Source) -> tuple[float, float]:
+    """Mean cross-entropy an image and fraction classified correctly, of one member; BatchNorm uses running statistics."""
+    layout, labels = Layout.of(network), source.labels
+    parameters = layout.views(members.vector[member])
+    statistics = {name: value[member] for name, value in members.statistics.items()}
+    loss, correct = members.vector.new_zeros((), dtype=torch.float64), 0
+    for indices in torch.arange(len(labels), device=labels.device).split(images_at_once(network, members.vector.device)):
+        x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=layout.memory_format)
+        logits = network.logits(parameters, x, statistics)
+        loss += F.cross_entropy(logits, labels[indices], reduction="sum").double()
+        correct += int((logits.argmax(dim=1) == labels[indices]).sum())
+    return float(loss) / len(labels), correct / len(labels)
 
 
 def accuracies(network: Network, members: Members, source: Source) -> list[float]:

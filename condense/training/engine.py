@@ -23,7 +23,7 @@ from condense.randomness import Device, generator
 from condense.training.augmentation import augment
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe
-from condense.training.sources import Source
+from condense.training.sources import AugmentingSource, Source
 from condense.training.stacking import even_parts
 
 
@@ -47,6 +47,10 @@ class Members:
         return Members(
             torch.cat([p.vector for p in parts]), {name: torch.cat([p.statistics[name] for p in parts]) for name in names}
         )
+
+
+AfterEpoch = Callable[[int, "Members"], bool | None]
+"""Told epochs done and the members as they are (to be copied if kept); True ends the training."""
 
 
 @dataclass(frozen=True)
@@ -80,32 +84,37 @@ def fresh_members(
 def train(
     network: Network,
     members: Members,
-    source: Source,
+    source: Source | Sequence[Source],
     recipe: Recipe,
     draws: Sequence[MemberDraws],
     *,
     compiled: bool = False,
-    after_epoch: Callable[[int], None] = lambda epoch: None,
+    after_epoch: AfterEpoch = lambda epoch, members: None,
 ) -> Members:
     """Trains every member by the recipe on `source` and returns the trained members; the given ones stay as they are.
 
-    Members are one stack here; the caller chooses how many it gives at a time. `after_epoch` is told each finished epoch.
+    source: one for all, or one a member, all with equally many images. Members are one stack here; the caller chooses how
+    many it gives at a time. `after_epoch` is told each finished epoch, and ends the training by returning True.
     Dropout needs members one at a time. With `compiled` the gradient goes through torch.compile; that pays for thousands of
     steps and takes no dropout.
     """
-    step = _Step(network, min(recipe.batch_size, len(source.labels)), members.vector.device, compiled)
+    sources = source if isinstance(source, Sequence) else [source] * len(members)
+    size = len(sources[0].labels)
+    step = _Step(network, min(recipe.batch_size, size), members.vector.device, compiled)
     vector, statistics = members.vector.clone(), dict(members.statistics)
     epoch = 0
     for stage in recipe.stages:
         velocity = torch.zeros_like(vector)
-        for _ in range(stage.epochs):
-            for indices in _batches(len(source.labels), recipe.batch_size, draws, vector.device):
-                x, y = source.inputs(indices, vector.dtype), source.labels[indices]
+        for done in range(stage.epochs):
+            rate = stage.learning_rate * recipe.decay**done
+            for indices in _batches(size, recipe.batch_size, draws, vector.device):
+                x, y = _fetched(sources, indices, draws, vector.dtype)
                 x = augment(x, recipe.augmentation, [draw.augmentation for draw in draws])
                 gradient, statistics = step.gradient(vector, statistics, x, y, draws)
-                sgd_step(vector, velocity, gradient, stage.learning_rate, recipe)
+                sgd_step(vector, velocity, gradient, rate, recipe)
             epoch += 1
-            after_epoch(epoch)
+            if after_epoch(epoch, Members(vector, statistics)):
+                return Members(vector, statistics)
     return Members(vector, statistics)
 
 
@@ -131,6 +140,22 @@ def _batches(size: int, batch: int, draws: Sequence[MemberDraws], device: Device
     """Indices (E, B) of each batch of one epoch, every member in its own random order."""
     orders = [torch.randperm(size, generator=draw.order, device=draw.order.device) for draw in draws]
     yield from torch.stack(orders).to(device).split(batch, dim=1)
+
+
+def _fetched(
+    sources: Sequence[Source], indices: Tensor, draws: Sequence[MemberDraws], dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Images (E, B, C, H, W) and labels (E, B) of every member's batch."""
+    first = sources[0]
+    if all(source is first for source in sources) and not isinstance(first, AugmentingSource):
+        return first.inputs(indices, dtype), first.labels[indices]
+
+    def images(source: Source, own: Tensor, draw: MemberDraws) -> Tensor:
+        varied = isinstance(source, AugmentingSource)
+        return source.augmented(own, draw.augmentation, dtype) if varied else source.inputs(own, dtype)
+
+    each = list(zip(sources, indices, draws, strict=True))
+    return torch.stack([images(*one) for one in each]), torch.stack([source.labels[own] for source, own, _ in each])
 
 
 class _Loss:

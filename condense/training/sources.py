@@ -1,7 +1,7 @@
 """What training reads: labelled inputs on one device, fetched by index."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,15 @@ class Source(Protocol):
 
     def inputs(self, indices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Normalised images of `indices`, any shape S: (S, C, H, W)."""
+        ...
+
+
+@runtime_checkable
+class AugmentingSource(Source, Protocol):
+    """A source whose training images vary from step to step; `inputs` gives those to test on."""
+
+    def augmented(self, indices: Tensor, random: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Normalised images of `indices` (B,) as training sees them this time: (B, C, H, W)."""
         ...
 
 

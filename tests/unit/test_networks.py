@@ -6,7 +6,7 @@ from torch import nn
 
 from condense.errors import CondenseError
 from condense.networks.registry import build, names
-from condense.reference.networks import load, module
+from condense.reference.networks import SeededDropout, load, module
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 COUNTS = {
@@ -28,6 +28,20 @@ def test_parameter_counts_are_the_published_ones(name: str, counts: tuple[int, i
     assert (build(name, GREY, 10).parameter_count, build(name, COLOUR, 10).parameter_count) == counts
 
 
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("mlp-1x512", 1_209_866),
+        ("mlp-3x512", 1_735_178),
+        ("small-alexnet", 1_387_786),
+        ("small-inception", 1_649_402),
+        ("small-inception-nobn", 1_649_402),
+    ],
+)
+def test_parameter_counts_of_zhang_et_al(name: str, count: int) -> None:
+    assert build(name, (3, 28, 28), 10).parameter_count == count
+
+
 @pytest.mark.parametrize("name", ["mlp-0x512", "mlp-1x0", "mlp-1x", "mlp-100x5"])
 def test_sizes_that_no_mlp_has(name: str) -> None:
     with pytest.raises(CondenseError, match=f"Unknown network '{name}'. Did you mean 'mlp-1x512'"):
@@ -43,7 +57,11 @@ def test_equals_plain_modules(name: str, shape: tuple[int, int, int]) -> None:
     x = torch.randn(3, *shape, dtype=torch.float64)
     statistics = network.initial_statistics(dtype=torch.float64)
 
-    logits, statistics = network.train_logits(parameters, x, statistics)
+    for layer in twin.modules():
+        if isinstance(layer, SeededDropout):
+            layer.generator = torch.Generator().manual_seed(3)
+
+    logits, statistics = network.train_logits(parameters, x, statistics, torch.Generator().manual_seed(3))
     torch.testing.assert_close(logits, twin.train()(x), rtol=1e-10, atol=1e-12)
     # The second pass is in evaluation mode, on the running statistics that the first one left.
     torch.testing.assert_close(network.logits(parameters, x, statistics), twin.eval()(x), rtol=1e-10, atol=1e-12)

@@ -1,0 +1,111 @@
+"""Which runs each experiment consists of, at the scale of an afternoon on two cores ('small') or of the paper ('full')."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from condense.experiments.generalization.runs import OTHER_RATE, Run, rate_of
+
+EXPERIMENTS = {
+    "fig1a": "training loss of Inception on five versions of the training set",
+    "fig1b": "time to fit against the share of corrupted labels",
+    "fig1c": "test error after fitting, against the share of corrupted labels",
+    "fig2a": "Inception without and with regularisers",
+    "fig2b": "Inception with BatchNorm everywhere, in part, and nowhere",
+    "table1": "training and test accuracy with and without regularisers, and on random labels",
+}
+NETWORKS = ("small-inception", "small-alexnet", "mlp-1x512")
+VERSIONS = {
+    "true labels": ("labels", 0.0),
+    "random labels": ("labels", 1.0),
+    "shuffled pixels": ("shuffled pixels", 0.0),
+    "random pixels": ("random pixels", 0.0),
+    "gaussian": ("gaussian", 0.0),
+}
+"""The versions of the training set in Figure 1a: (corruption, p)."""
+REGULARISERS = {
+    "none": {},
+    "weight decay": {"weight_decay": 1e-3},
+    "weight decay, augmentation, dropout": {
+        "weight_decay": 1e-3,
+        "augmentation": "all",
+        "network": "small-inception-dropout5",
+    },
+}
+"""The models m1, m2, m3 of the report's Figure 2a."""
+NORMS = {
+    "BatchNorm everywhere": ("small-inception", 0.1),
+    "in the downsample modules": ("small-inception-partbn", 0.1),
+    "nowhere, rate 0.1": ("small-inception-nobn", 0.1),
+    "nowhere, rate 0.01": ("small-inception-nobn", 0.01),
+}
+TABLE_NETWORKS = ("small-inception", "small-inception-nobn", "small-alexnet", "mlp-3x512", "mlp-1x512")
+TABLE_SETTINGS = {
+    "crop, weight decay": {"augmentation": "crop", "weight_decay": 5e-4},
+    "crop": {"augmentation": "crop"},
+    "weight decay": {"weight_decay": 5e-4},
+    "none": {},
+    "random labels": {"p": 1.0},
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes: class-balanced subsets of so many images (None: all), the shares of corrupted labels, the most epochs."""
+
+    train_size: int | None
+    test_size: int | None
+    shares: tuple[float, ...]
+    epochs: int
+    course_epochs: int
+    test_every: int
+
+
+SCALES = {
+    "small": Scale(300, 500, (0.0, 0.25, 0.5, 0.75, 1.0), epochs=150, course_epochs=40, test_every=4),
+    "full": Scale(None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs that differ in their seed alone, and what they are called in a figure or a table.
+
+    group: a network or nothing; label: a version, a setting; x: the share of corrupted labels, where it matters.
+    """
+
+    group: str
+    label: str
+    runs: tuple[Run, ...]
+    x: float = 0.0
+
+
+def lines(experiment: str, scale: Scale, seeds: int, epochs: int | None, networks: Sequence[str]) -> list[Line]:
+    """The lines of an experiment, in the order of its figure."""
+    most, course = epochs or scale.epochs, epochs or scale.course_epochs
+
+    def line(group: str, label: str, x: float = 0.0, **settings: object) -> Line:
+        network = str(settings.pop("network", group))
+        rate = settings.pop("learning_rate", rate_of(network))
+        values = {"network": network, "learning_rate": rate, "epochs": most, **settings}
+        return Line(group, label, tuple(Run(seed=seed, **values) for seed in range(seeds)), x)  # type: ignore[arg-type]
+
+    if experiment == "fig1a":
+        kinds = VERSIONS.items()
+        return [line("small-inception", name, corruption=kind, p=p) for name, (kind, p) in kinds]
+    if experiment in ("fig1b", "fig1c"):
+        return [line(network, f"p = {p:g}", p, p=p) for network in networks or NETWORKS for p in scale.shares]
+    long = {"epochs": course, "stops": False, "test_every": scale.test_every}
+    if experiment == "fig2a":
+        return [line("small-inception", name, **settings, **long) for name, settings in REGULARISERS.items()]
+    if experiment == "fig2b":
+        named = NORMS.items()
+        return [line("small-inception", name, network=kind, learning_rate=rate, **long) for name, (kind, rate) in named]
+    return [
+        line(network, name, **settings)
+        for network in networks or TABLE_NETWORKS
+        for name, settings in TABLE_SETTINGS.items()
+        if not (network.startswith("mlp") and "augmentation" in settings)
+    ]
+
+
+__all__ = ["EXPERIMENTS", "OTHER_RATE", "SCALES", "Line", "Scale", "lines"]

@@ -1,0 +1,69 @@
+"""One run of these experiments: a network, a version of the training set, a recipe; and how it ends."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from condense.data.corrupt import CORRUPTIONS, corrupted_labels, shuffled_pixels
+from condense.data.images import LabelledImages
+from condense.experiments.generalization.images import Augmented, Cropped, Standardised
+from condense.records import config_hash
+
+BATCH = 60
+DECAY = 0.95
+FITTED_LOSS = 0.1
+"""Mean cross-entropy on the training images below which, with all of them right, a run has fitted them."""
+RATES = {"small-inception": 0.1}
+OTHER_RATE = 0.01
+SOURCES = {"none": Standardised, "crop": Cropped, "all": Augmented}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is trained.
+
+    corruption: 'labels', each replaced with probability p, or one of the pixels (`CORRUPTIONS`); augmentation: none, crop
+    or all; epochs: the most there are; stops: whether the run ends as soon as it has fitted; test_every: epochs between
+    tests, 0: only in the end.
+    """
+
+    network: str
+    corruption: str = "labels"
+    p: float = 0.0
+    seed: int = 0
+    learning_rate: float = OTHER_RATE
+    weight_decay: float = 0.0
+    augmentation: str = "none"
+    epochs: int = 100
+    stops: bool = True
+    test_every: int = 0
+
+    def config(self, train: LabelledImages, test: LabelledImages) -> dict[str, Any]:
+        """The configuration of its record: all that its outcome depends on."""
+        sizes = {"train_images": len(train), "test_images": len(test)}
+        data = {"dataset": train.name, "dataset_fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
+        recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS}
+        return {**asdict(self), **data, **sizes, **recipe}
+
+    def key(self, train: LabelledImages, test: LabelledImages) -> str:
+        """The hash of its configuration."""
+        return config_hash(self.config(train, test))
+
+    @property
+    def together(self) -> tuple[Any, ...]:
+        """Runs with the same can be trained as one stack: they differ in their data and their seed alone."""
+        values = asdict(self)
+        return tuple(value for name, value in values.items() if name not in ("seed", "corruption", "p"))
+
+    def sources(self, train: LabelledImages, test: LabelledImages) -> tuple[Standardised, Standardised]:
+        """Training and test images; test images are corrupted only where the whole task is another (shuffled pixels)."""
+        if self.corruption == "labels":
+            seen = corrupted_labels(train, self.p, self.seed)
+        else:
+            seen = CORRUPTIONS[self.corruption](train, self.seed)
+        tested = shuffled_pixels(test, self.seed) if self.corruption == "shuffled pixels" else test
+        return SOURCES[self.augmentation](seen), Standardised(tested)
+
+
+def rate_of(network: str) -> float:
+    """The paper's initial learning rate: 0.1 for Inception with BatchNorm, 0.01 for the others."""
+    return RATES.get(network.removesuffix("-partbn").removesuffix("-dropout5"), OTHER_RATE)
