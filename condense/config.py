@@ -77,7 +77,7 @@ class StageC:
     outer_loop: AtLeastOne | None = None
     """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
     inner_loop: Count | None = None
-    """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 5."""
+    """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 10."""
     image_learning_rate: Positive | None = None
     """Learning rate of the images; published: 0.1, fast: 0.5, a tenth of it with the MLP."""
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None

@@ -1,7 +1,7 @@
 """What each command does: call the library, print the result."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,6 +14,10 @@ from condense.config import METHODS, EvaluateConfig, LearnConfig, MatrixConfig, 
 from condense.data import catalog
 from condense.data.images import DataSet
 from condense.errors import CondenseError
+from condense.experiments.generalization import report as generalization_report
+from condense.experiments.generalization import run as generalization
+from condense.experiments.generalization.run import GeneralizeConfig
+from condense.experiments.generalization.runs import Run
 from condense.files import refuse_overwrite, write_atomically
 from condense.machine import choose_device, set_threads
 from condense.matrix.costs import Costs
@@ -37,7 +41,7 @@ from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 
-Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig)
+Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig, GeneralizeConfig)
 
 
 def run(chosen: options.Run) -> None:
@@ -111,6 +115,30 @@ def matrix(chosen: options.Matrix) -> None:
     if not chosen.quiet:
         print("\n".join(render(found, "text") for found in matrix_tables(matrices(folder), published=True)))
     print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
+def generalize(chosen: options.Generalize) -> None:
+    """Condense generalize"""
+    (out,) = _required((chosen.out, "--out DIR"))
+    config = _part(GeneralizeConfig, chosen)
+    check_appendable(generalization.records_path(out))
+    data = generalization.sized(config, _load(config.dataset, chosen))
+    bars: list[Bar] = []
+
+    def begins(runs: Sequence[Run], done: int, total: int) -> None:
+        label = f"{done} of {total} runs done; {len(runs)} of {runs[0].network}"
+        bars.append(Bar(label, "epoch", quiet=chosen.quiet))
+
+    listener = generalization.Listener(begins, lambda epoch, epochs, loss: bars[-1].update(epoch, epochs, loss=loss))
+    try:
+        records = generalization.run_missing(config, data, out, listener)
+    finally:
+        for bar in bars:
+            bar.close()
+    tables = generalization_report.write_report(config, data, records, out)
+    if not chosen.quiet:
+        print("\n".join(render(found, "text") for found in tables))
+    print(f"Records: {generalization.records_path(out)}\nPage:    {(out / 'page.html').resolve().as_uri()}")
 
 
 def table(chosen: options.Table) -> None:
@@ -187,6 +215,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Learn: learn,
     options.Evaluate: evaluate,
     options.Matrix: matrix,
+    options.Generalize: generalize,
     options.Table: table,
     options.Show: show,
     options.Info: info,

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
 from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
+from condense.experiments.generalization.run import GeneralizeConfig
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
@@ -84,6 +85,16 @@ class Matrix(MatrixConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generalize(GeneralizeConfig, Common):
+    """What networks fit and what they learn: random labels, random pixels, regularisers (Zhang et al., 2017)."""
+
+    experiment: Positional[Annotated[str, arg(metavar="EXPERIMENT")]] = "all"
+    """fig1a, fig1b, fig1c, fig2a, fig2b, table1 or all."""
+    out: Path | None = None
+    """Folder for records, figures and the page; runs that are recorded in it are not done again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Print accuracies as a table: of files of records, or of the folder of a matrix."""
 
@@ -139,6 +150,7 @@ COMMANDS: dict[str, type] = {
     "learn": Learn,
     "evaluate": Evaluate,
     "matrix": Matrix,
+    "generalize": Generalize,
     "table": Table,
     "show": Show,
     "info": Info,

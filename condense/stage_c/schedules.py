@@ -78,4 +78,4 @@ def _fast(images_per_class: int, network: str) -> Schedule:
         return Schedule(600, 1, 1, 8, rate, "cosine", "noise")
     outer, inner = published_loops(images_per_class)
     outer = min(outer, 10)
-    return Schedule(400 // outer, outer, min(inner, 5), 32, rate, "cosine", "real")
+    return Schedule(400 // outer, outer, min(inner, 10), 32, rate, "cosine", "real")

@@ -83,7 +83,7 @@ def test_a_number_that_is_not_finite_is_never_written(path: Path) -> None:
         ({"config": {}}, "the configuration does not match its hash; the record was changed"),
         ({"config_hash": "0" * 64}, "the configuration does not match its hash; the record was changed"),
         ({"config_hash": None}, "the configuration does not match its hash; the record was changed"),
-        ({"kind": "guess"}, "damaged record (kind: Input should be 'learn', 'evaluate' or 'whole')"),
+        ({"kind": "guess"}, "damaged record (kind: Input should be 'learn', 'evaluate', 'whole' or 'fit')"),
         ({"seeds": ["0", 1]}, "damaged record (seeds.0: Input should be a valid integer)"),
         ({"accuracies": [True, 0.5]}, "damaged record (accuracies.0: Input should be a valid number)"),
         ({"threads": 1.5}, "damaged record (threads: Input should be a valid integer"),

@@ -4,12 +4,13 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import torch
 
 from condense.data.images import DataSet
 from condense.experiments.generalization.images import Standardised
-from condense.experiments.generalization.runs import BATCH, DECAY, FITTED_LOSS, Run
+from condense.experiments.generalization.runs import BATCH, DECAY, DECAY_IMAGES, FITTED_LOSS, Run
 from condense.machine import Surroundings, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
@@ -20,8 +21,8 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.stacking import members_at_once
 from condense.versions import CODE_VERSION, library_versions
 
-STUCK_AFTER = 10
-"""Epochs after which a run whose training accuracy is still that of chance, at a loss no lower, is given up."""
+STUCK_EPOCHS, STUCK_STEPS = 10, 400
+"""After so many of both a run whose training accuracy is still that of chance, at a loss no lower, is given up."""
 
 Progress = Callable[[int, int, float], None]
 
@@ -40,8 +41,9 @@ class _Course:
 def fit(runs: Sequence[Run], data: DataSet, progress: Progress = lambda epoch, epochs, loss: None) -> Iterator[Record]:
     """Trains runs that agree in `Run.together`, as many at once as pays; a record each, in order.
 
-    A record's note is the outcome: 'fitted' (every training image right and the mean loss below 0.1), 'censored' fitted
-    at the last epoch) or 'diverged' (a loss that is not finite, or chance after ten epochs). Its accuracy is that on the
+    A record's note is the outcome: 'fitted' (every training image right and the mean loss below 0.1), 'censored' (not fitted
+    at the last epoch) or 'diverged' (a loss that is not finite, or that of
+    chance after ten epochs and 400 steps). Its accuracy is that on the
     test images when the run ended, its series are by epoch.
     """
     sources = [run.sources(data.train, data.test) for run in runs]
@@ -49,7 +51,12 @@ def fit(runs: Sequence[Run], data: DataSet, progress: Progress = lambda epoch, e
     group = members_at_once(network, len(runs), BATCH, data.train.device)
     for first in range(0, len(runs), group):
         chosen = slice(first, first + group)
-        yield from _fit_together(runs[chosen], sources[chosen], network, data, progress)
+        tell = partial(_tell, progress, first // group, -(-len(runs) // group))
+        yield from _fit_together(runs[chosen], sources[chosen], network, data, tell)
+
+
+def _tell(progress: Progress, before: int, groups: int, epoch: int, epochs: int, loss: float) -> None:
+    progress(before * epochs + epoch, groups * epochs, loss)
 
 
 def _fit_together(
@@ -66,7 +73,9 @@ def _fit_together(
     members = fresh_members(network, [run.seed for run in runs], "generalization network", device)
     draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in runs]
     stages = (Stage(run.epochs, run.learning_rate),)
-    recipe = Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=DECAY)
+    # The paper's decay is that of an epoch of 50,000 images; in an epoch of fewer the rate falls by as much less.
+    decay = DECAY ** (len(data.train) / DECAY_IMAGES)
+    recipe = Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=decay)
 
     def look(epoch: int, members: Members) -> bool:
         for index, course in enumerate(courses):
@@ -113,7 +122,8 @@ def _look_at(
         course.series["train_loss"].append(loss)
         course.series["train_accuracy"].append(accuracy)
     fitted = accuracy == 1.0 and loss < FITTED_LOSS
-    if not finite or (epoch >= STUCK_AFTER and _at_chance(loss, accuracy, seen)):
+    late = epoch >= STUCK_EPOCHS and epoch * -(-len(seen.labels) // BATCH) >= STUCK_STEPS
+    if not finite or (late and _at_chance(loss, accuracy, seen)):
         course.outcome = "diverged"
     elif fitted:
         course.outcome = "fitted"

@@ -1,4 +1,4 @@
-"""Images as these experiments see them: 28x28 pixels, standardised one by one, varied in training where that is asked for."""
+"""Images as these experiments see them: 28x28 pixels, standardised one by one, and varied in training if asked for."""
 
 from dataclasses import dataclass
 

@@ -61,7 +61,7 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale(300, 500, (0.0, 0.25, 0.5, 0.75, 1.0), epochs=150, course_epochs=40, test_every=4),
+    "small": Scale(200, 500, (0.0, 0.25, 0.5, 0.75, 1.0), epochs=300, course_epochs=40, test_every=4),
     "full": Scale(None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
 }
 

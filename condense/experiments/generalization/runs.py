@@ -9,7 +9,8 @@ from condense.experiments.generalization.images import Augmented, Cropped, Stand
 from condense.records import config_hash
 
 BATCH = 60
-DECAY = 0.95
+DECAY, DECAY_IMAGES = 0.95, 50_000
+"""The learning rate falls by this factor with every so many images seen: an epoch of the paper's."""
 FITTED_LOSS = 0.1
 """Mean cross-entropy on the training images below which, with all of them right, a run has fitted them."""
 RATES = {"small-inception": 0.1}

@@ -1,0 +1,120 @@
+"""Running experiments: the runs that are missing, those that can be trained together as one; then their report."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict
+
+from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
+from condense.data.images import DataSet
+from condense.errors import CondenseError, Interrupted
+from condense.experiments.generalization.fit import Progress, fit
+from condense.experiments.generalization.images import SIDE
+from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, lines
+from condense.experiments.generalization.runs import Run
+from condense.networks.registry import build
+from condense.records import Record, append_record, check_appendable, read_records
+
+ALL = "all"
+_OWN_NETWORKS = ("fig2a", "fig2b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizeConfig:
+    """Which experiments, on what, and how large."""
+
+    experiment: Annotated[str, one_of("experiment", {**EXPERIMENTS, ALL: ""})] = ALL
+    """fig1a, fig1b, fig1c, fig2a, fig2b, table1 or all."""
+    dataset: DatasetName = "cifar10"
+    """Name or path of the images."""
+    scale: Literal["small", "full"] = "small"
+    """small: 200 training images, for two cores; full: all images, as in the paper, for a GPU."""
+    train_size: AtLeastOne | None = None
+    """Class-balanced subset of so many training images instead of the scale's."""
+    networks: tuple[NetworkName, ...] = ()
+    """Networks instead of the paper's, in fig1a, fig1b, fig1c and table1."""
+    seeds: Seeds = 3
+    """Runs of everything, with seeds 0, 1, ..."""
+    epochs: AtLeastOne | None = None
+    """The most epochs a run may take, instead of the scale's."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @property
+    def names(self) -> list[str]:
+        """The experiments asked for."""
+        return list(EXPERIMENTS) if self.experiment == ALL else [self.experiment]
+
+    def lines(self, experiment: str) -> list[Line]:
+        """What an experiment consists of."""
+        return lines(experiment, SCALES[self.scale], self.seeds, self.epochs, self.networks)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told how it gets on: of each group of runs as it begins, with how many are done of all, and of its epochs."""
+
+    begins: Callable[[Sequence[Run], int, int], None] = lambda runs, done, total: None
+    epoch: Progress = lambda epoch, epochs, loss: None
+
+
+def records_path(folder: Path) -> Path:
+    """Where the records of a folder are."""
+    return folder / "records.jsonl"
+
+
+def sized(config: GeneralizeConfig, data: DataSet) -> DataSet:
+    """The images in the size asked for. Raises `CondenseError` where no balanced subset has it or a network cannot take it."""
+    scale = SCALES[config.scale]
+    train_size = config.train_size or scale.train_size
+    if config.networks and config.experiment in _OWN_NETWORKS:
+        raise CondenseError(
+            f"--networks: {config.experiment} compares variants of Inception, so it takes no other networks."
+        )
+    for name in config.networks:
+        build(name, (data.train.shape[0], SIDE, SIDE), data.train.classes)
+    return replace(
+        data,
+        train=data.train.subset(train_size, seed=0) if train_size else data.train,
+        test=data.test.subset(min(scale.test_size, _balanced(data)), seed=0) if scale.test_size else data.test,
+    )
+
+
+def run_missing(config: GeneralizeConfig, data: DataSet, folder: Path, listener: Listener) -> list[Record]:
+    """Does the runs that have no record yet, cheap networks first, a record at a time; returns all records of the folder."""
+    path = records_path(folder)
+    check_appendable(path)
+    done = {record.config_hash for record in _read(path)}
+    wanted = {
+        run.key(data.train, data.test): run for name in config.names for line in config.lines(name) for run in line.runs
+    }
+    groups: dict[tuple, list[Run]] = defaultdict(list)
+    for key, run in wanted.items():
+        if key not in done:
+            groups[run.together].append(run)
+    finished, total = len(wanted) - sum(map(len, groups.values())), len(wanted)
+    try:
+        for runs in sorted(groups.values(), key=lambda runs: _cost(runs[0], data)):
+            listener.begins(runs, finished, total)
+            for record in fit(runs, data, listener.epoch):
+                append_record(path, record)
+            finished += len(runs)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"Stopped; {path} keeps the runs that are finished, and the same command goes on.") from error
+    return _read(path)
+
+
+def _read(path: Path) -> list[Record]:
+    return read_records(path) if path.exists() and path.stat().st_size else []
+
+
+def _cost(run: Run, data: DataSet) -> int:
+    return build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes).multiply_adds
+
+
+def _balanced(data: DataSet) -> int:
+    """The largest class-balanced subset of the test images."""
+    return min(data.test.counts) * data.test.classes

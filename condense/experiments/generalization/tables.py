@@ -1,0 +1,98 @@
+"""Tables of the generalization experiments."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from condense.experiments.generalization.results import Result
+from condense.experiments.statistics import holm, paired
+from condense.report.rendering import Table
+from condense.report.tables import mean_and_std
+
+_OUTCOME = (
+    "Fitted: every training image right and the mean cross-entropy below 0.1. '≥ E': not fitted after E epochs (censored), "
+    "so the time is a lower bound. Diverged: a loss that is not finite, or that of chance after ten epochs and 400 steps."
+)
+_SPREAD = "Mean ± standard deviation over seeds (ddof = 0); test images were looked at when a run ended."
+_PAIRED = (
+    "Differences are paired by seed, ± the half width of the 95 % interval (Student's t); p: paired t-test, corrected for "
+    "the number of comparisons (Holm)."
+)
+
+
+def summary_table(title: str, results: Sequence[Result]) -> Table:
+    """One row a line: how its runs ended, when, and with which accuracies."""
+    return Table(
+        title=title,
+        header=("network", "setting", "n", "outcome", "epochs", "training %", "test %"),
+        rows=tuple(_row(result) for result in results),
+        notes=(_OUTCOME, _SPREAD),
+        data=tuple(_data(result) for result in results),
+        numeric=(False, False, True, False, True, True, True),
+    )
+
+
+def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
+    """Test accuracy of every line against the first, paired by seed; None where there is nothing to compare."""
+    first, *others = results
+    pairs = []
+    for other in others:
+        seeds = sorted(first.test_errors.keys() & other.test_errors.keys())
+        values = [[100 * (1 - one.test_errors[seed]) for seed in seeds] for one in (first, other)]
+        if seeds:
+            pairs.append((other, len(seeds), paired(*values)))
+    if not pairs:
+        return None
+    corrected = iter(holm([found.p for _, _, found in pairs if found.p is not None]))
+    rows = []
+    for other, count, found in pairs:
+        half = "" if found.half_width is None else f" ± {found.half_width:.1f}"
+        p = "–" if found.p is None else f"{next(corrected):.3f}"
+        rows.append((other.line.label, str(count), f"{found.mean:+.1f}{half}".replace("-", "−"), p))
+    return Table(
+        title=f"{title}: test accuracy minus that of '{first.line.label}', percentage points",
+        header=("setting", "pairs", "difference", "p"),
+        rows=tuple(rows),
+        notes=(_PAIRED,),
+        data=(),
+        numeric=(False, True, True, True),
+    )
+
+
+def epochs_text(result: Result) -> str:
+    """Mean epochs to fit; '≥' where a run was stopped before it had fitted."""
+    fitted, censored = result.outcomes("fitted"), result.outcomes("censored")
+    counted = [result.epochs[seed] for seed in fitted + censored]
+    if not counted:
+        return "–"
+    text = f"{np.mean(counted):.1f}"
+    return f"≥ {text}" if censored else text
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    line, records = result.line, list(result.records.values())
+    if not records:
+        return (line.group, line.label, "0", "not run", "", "", "")
+    counts = {name: len(result.outcomes(name)) for name in ("fitted", "censored", "diverged")}
+    outcome = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    training = [record.series["train_accuracy"][-1] for record in records if record.series["train_accuracy"]]
+    test = [record.accuracies[0] for record in records]
+    accuracies = (_percent(training), _percent(test))
+    return (line.group, line.label, str(len(records)), outcome, epochs_text(result), *accuracies)
+
+
+def _percent(values: Sequence[float]) -> str:
+    return mean_and_std(100 * float(np.mean(values)), 100 * float(np.std(values))) if values else "–"
+
+
+def _data(result: Result) -> dict[str, str | int | float | None]:
+    tests = [record.accuracies[0] for record in result.records.values()]
+    return {
+        "network": result.line.group,
+        "setting": result.line.label,
+        "p": result.line.x,
+        "n": len(result.records),
+        **{name: len(result.outcomes(name)) for name in ("fitted", "censored", "diverged")},
+        "epochs": float(np.mean(list(result.epochs.values()))) if result.records else None,
+        "test_percent": round(100 * float(np.mean(tests)), 4) if tests else None,
+    }

@@ -1,0 +1,157 @@
+"""The generalization experiments as a library: images, runs and how they end, lines, tables, figures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from condense.data.images import DataSet, LabelledImages
+from condense.errors import CondenseError
+from condense.experiments.generalization import fit as fitting
+from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
+from condense.experiments.generalization.fit import fit
+from condense.experiments.generalization.images import Augmented, Cropped, Standardised
+from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, lines
+from condense.experiments.generalization.results import gathered
+from condense.experiments.generalization.runs import Run, rate_of
+from condense.experiments.generalization.tables import comparison_table, summary_table
+from condense.experiments.statistics import holm, paired
+
+
+def images(count: int, side: int = 32, channels: int = 3, seed: int = 0) -> LabelledImages:
+    pixels = torch.randint(0, 256, (count, channels, side, side), generator=torch.Generator().manual_seed(seed))
+    return LabelledImages.from_arrays(pixels.to(torch.uint8), torch.arange(count) % 10)
+
+
+@pytest.fixture(scope="module")
+def data() -> DataSet:
+    return DataSet("noise", images(60), images(30, seed=1))
+
+
+def test_images_are_cropped_in_the_centre_and_standardised_one_by_one() -> None:
+    source = images(5)
+    x = Standardised(source).inputs(torch.tensor([[0, 3]]), torch.float64)
+    inner = source.pixels[3, :, 2:30, 2:30].double()
+    assert x.shape == (1, 2, 3, 28, 28)
+    torch.testing.assert_close(x[0, 1], (inner - inner.mean()) / inner.std(correction=0))
+
+
+def test_an_image_of_one_colour_is_zero() -> None:
+    flat = LabelledImages.from_arrays(torch.full((2, 3, 28, 28), 7, dtype=torch.uint8), torch.tensor([0, 1]))
+    assert (Standardised(flat).inputs(torch.arange(2)) == 0).all()
+
+
+def test_small_images_are_refused() -> None:
+    with pytest.raises(CondenseError, match="images of 20x20 pixels; these networks take 28x28 or more"):
+        Standardised(images(10, side=20))
+
+
+def test_random_crops_are_windows_of_the_image() -> None:
+    source = images(10)
+    crops = Cropped(source).crops(torch.arange(10), torch.Generator().manual_seed(3))
+    windows = source.pixels.unfold(2, 28, 1).unfold(3, 28, 1)
+    assert all((windows[index] == crop[:, None, None]).all((0, 3, 4)).any() for index, crop in enumerate(crops))
+    assert (
+        len({int((windows[i] == c[:, None, None]).all((0, 3, 4)).flatten().int().argmax()) for i, c in enumerate(crops)}) > 3
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_augmentation_draws_for_every_image_and_keeps_tests_as_they_are(channels: int) -> None:
+    source = Augmented(images(40, channels=channels))
+    first, again, other = (source.augmented(torch.zeros(40).long(), torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other) and torch.isfinite(first).all()
+    assert len({image.numpy().tobytes() for image in first}) == 40
+    plain = Standardised(source.images).inputs(torch.arange(40))
+    assert torch.equal(source.inputs(torch.arange(40)), plain)
+
+
+def test_a_run_ends_when_it_has_fitted(data: DataSet) -> None:
+    (record,) = fit([Run(network="mlp-1x512", epochs=100)], data)
+    losses = record.series["train_loss"]
+    assert record.notes == ["fitted"] and record.series["train_accuracy"][-1] == 1.0 and losses[-1] < 0.1 <= losses[-2]
+    assert record.config["p"] == 0 and record.config["train_images"] == 60 and len(losses) < 100
+
+
+def test_a_run_that_has_not_fitted_at_the_last_epoch_is_censored(data: DataSet) -> None:
+    (record,) = fit([Run(network="mlp-1x512", epochs=2)], data)
+    assert record.notes == ["censored"] and len(record.series["train_loss"]) == 2
+
+
+def test_a_run_that_diverges_is_found_out(data: DataSet) -> None:
+    (record,) = fit([Run(network="mlp-3x512", epochs=50, learning_rate=1e4)], data)
+    assert record.notes == ["diverged"] and len(record.series["train_loss"]) < 10
+
+
+def test_a_run_that_stays_at_chance_is_given_up(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "STUCK_STEPS", 12)
+    (record,) = fit([Run(network="mlp-1x512", epochs=50, learning_rate=1e-9)], data)
+    assert record.notes == ["diverged"] and len(record.series["train_loss"]) == 12
+
+
+def test_together_or_alone_gives_the_same_but_for_rounding(data: DataSet) -> None:
+    runs = [Run(network="mlp-1x512", p=p, seed=seed, epochs=4) for p in (0.0, 1.0) for seed in (0, 1)]
+    together, alone = list(fit(runs, data)), [next(fit([run], data)) for run in runs]
+    for one, other in zip(together, alone, strict=True):
+        assert one.config == other.config and one.notes == other.notes
+        np.testing.assert_allclose(one.series["train_loss"], other.series["train_loss"], rtol=1e-4)
+    assert len({record.config_hash for record in together}) == 4
+
+
+def test_tests_along_the_way(data: DataSet) -> None:
+    (record,) = fit([Run(network="mlp-1x512", epochs=5, stops=False, test_every=2)], data)
+    assert record.series["tested_at"] == [2, 4, 5] and len(record.series["test_accuracy"]) == 3
+    assert record.accuracies == [record.series["test_accuracy"][-1]]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_lines_have_a_run_a_seed(experiment: str, scale: str) -> None:
+    found = lines(experiment, SCALES[scale], 3, None, ())
+    assert all([run.seed for run in line.runs] == [0, 1, 2] for line in found)
+    assert len({(line.group, line.label) for line in found}) == len(found)
+    assert all(run.learning_rate == rate_of(run.network) for line in found for run in line.runs if "nobn" not in run.network)
+
+
+def test_fig1b_and_fig1c_share_their_runs() -> None:
+    first, second = (lines(name, SCALES["small"], 2, None, ()) for name in ("fig1b", "fig1c"))
+    assert [line.runs for line in first] == [line.runs for line in second]
+
+
+def test_tables_and_figures(data: DataSet) -> None:
+    scale = replace(SCALES["small"], shares=(0.0, 1.0), epochs=60)
+    found = lines("fig1b", scale, 2, None, ("mlp-1x512", "mlp-3x512"))
+    runs = [run for line in found for run in line.runs]
+    records = [
+        record for network in ("mlp-1x512", "mlp-3x512") for record in fit([r for r in runs if r.network == network], data)
+    ]
+    results = gathered(found, records, data)
+    assert [len(result.records) for result in results] == [2, 2, 2, 2]
+    table = summary_table("fig1b", results)
+    assert table.rows[0][:4] == ("mlp-1x512", "p = 0", "2", "2 fitted")
+    capped = [result.capped(3) for result in results]
+    assert summary_table("capped", capped).rows[0][3:5] == ("2 censored", "≥ 3.0")
+    for draw in (slowdown_figure, error_figure):
+        assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "other", "svg")
+    assert b"not fitted" in slowdown_figure(capped, "title", "svg")
+    assert course_figure(results, "train_loss", "training loss", "title", "svg").startswith(b"<?xml")
+
+
+def test_lines_not_run_yet_are_named(data: DataSet) -> None:
+    found = lines("fig2b", SCALES["small"], 2, 3, ())
+    results = gathered(found, [], data)
+    assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 4
+    assert comparison_table("fig2b", results) is None
+
+
+def test_paired_differences() -> None:
+    found = paired([1.0, 2.0, 4.0], [2.0, 4.0, 5.0])
+    assert found.mean == pytest.approx(4 / 3) and found.p == pytest.approx(0.05719, abs=1e-4)
+    assert found.half_width == pytest.approx(1.4343, abs=1e-3)
+    assert (paired([1.0], [2.0]).p, paired([1.0, 2.0], [1.0, 2.0]).p, paired([1.0, 2.0], [2.0, 3.0]).p) == (None, 1.0, 0.0)
+
+
+def test_holm() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []
