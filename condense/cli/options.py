@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
 from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
-from condense.experiments.generalization.run import GeneralizeConfig
+from condense.experiments.generalization.run import ALL, ExperimentName, GeneralizeConfig
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
@@ -88,7 +88,7 @@ class Matrix(MatrixConfig, Common):
 class Generalize(GeneralizeConfig, Common):
     """What networks fit and what they learn: random labels, random pixels, regularisers (Zhang et al., 2017)."""
 
-    experiment: Positional[Annotated[str, arg(metavar="EXPERIMENT")]] = "all"
+    experiment: Positional[Annotated[ExperimentName, arg(metavar="EXPERIMENT")]] = ALL
     """fig1a, fig1b, fig1c, fig2a, fig2b, table1 or all."""
     out: Path | None = None
     """Folder for records, figures and the page; runs that are recorded in it are not done again."""

@@ -67,13 +67,13 @@ def learn(
     if config.method == "random":
         config, began = replace(config, precision="fp32"), time.perf_counter()
         images = random_selection(data, config.ipc, config.seed)
-        return _result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
+        return learned_result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
     began = time.perf_counter()
     matching, path = _prepared(config, data, network)
     config, warm_up = matching.config, time.perf_counter() - began
     run = _Run(config, data, matching, checkpoint, {"path": path, **surroundings.arithmetic})
     state = run.finish(resume, progress)
-    learned = _result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
+    learned = learned_result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
     return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
 
 
@@ -187,7 +187,7 @@ class _Run:
         return state.losses[-1]
 
 
-def _result(
+def learned_result(
     config: LearnConfig,
     data: LabelledImages,
     images: Tensor,
@@ -196,6 +196,7 @@ def _result(
     surroundings: Surroundings,
     path: str,
 ) -> Learned:
+    """The set and the record of images (N, C, H, W) that were learned in so many seconds with these losses."""
     labels = torch.arange(data.classes).repeat_interleave(config.ipc)
     provenance = Provenance(
         dataset=data.name,

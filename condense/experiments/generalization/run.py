@@ -19,6 +19,7 @@ from condense.networks.registry import build
 from condense.records import Record, append_record, check_appendable, read_records
 
 ALL = "all"
+ExperimentName = Annotated[str, one_of("experiment", {**EXPERIMENTS, ALL: ""})]
 _OWN_NETWORKS = ("fig2a", "fig2b")
 
 
@@ -26,7 +27,7 @@ _OWN_NETWORKS = ("fig2a", "fig2b")
 class GeneralizeConfig:
     """Which experiments, on what, and how large."""
 
-    experiment: Annotated[str, one_of("experiment", {**EXPERIMENTS, ALL: ""})] = ALL
+    experiment: ExperimentName = ALL
     """fig1a, fig1b, fig1c, fig2a, fig2b, table1 or all."""
     dataset: DatasetName = "cifar10"
     """Name or path of the images."""
@@ -67,7 +68,7 @@ def records_path(folder: Path) -> Path:
 
 
 def sized(config: GeneralizeConfig, data: DataSet) -> DataSet:
-    """The images in the size asked for. Raises `CondenseError` where no balanced subset has it or a network cannot take it."""
+    """The images in the size asked for. Raises `CondenseError` where no balanced subset has it or no network takes it."""
     scale = SCALES[config.scale]
     train_size = config.train_size or scale.train_size
     if config.networks and config.experiment in _OWN_NETWORKS:

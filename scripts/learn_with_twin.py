@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Learns a set with the plain twin instead of the fast path, trains networks on both sets, and compares them seed by seed.
+
+    python scripts/learn_with_twin.py FAST_FOLDER --out DIR [--threads 1]
+
+FAST_FOLDER: what `condense run` wrote. The twin (`condense.reference`: autograd, one class at a time, float32) learns under
+the same configuration from the same draws; rounding alone sets the two apart, and grows from step to step.
+"""
+
+import argparse
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from condense.config import LearnConfig
+from condense.data.catalog import load
+from condense.experiments.statistics import paired
+from condense.files import write_atomically
+from condense.machine import Surroundings, prepare, set_threads
+from condense.networks.registry import build
+from condense.pipeline import Outputs, evaluate_and_keep, write_report
+from condense.records import read_records
+from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.learn import learned_result
+from condense.synthetic_set import SyntheticSet
+
+CPU = torch.device("cpu")
+
+
+def learn(config: LearnConfig, outputs: Outputs) -> SyntheticSet:
+    """The set the twin learns, saved with its record; the one that is there already where there is one."""
+    if outputs.set.exists():
+        return SyntheticSet.load(outputs.set)
+    data = load(config.dataset).train
+    prepare(CPU)
+    surroundings, began = Surroundings.of(CPU), time.perf_counter()
+    twin = PlainGradientMatching(config, data, build(config.network, data.shape, data.classes), torch.float32)
+    total, images, distances = config.plan().iterations * config.plan().outer_loop, torch.empty(0), []
+    for loss, images, _ in tqdm(twin.steps(), total=total, desc="twin", mininterval=10):  # noqa: B007
+        distances.append(loss / data.classes)
+    outer = config.plan().outer_loop
+    losses = tuple(sum(distances[i : i + outer]) / outer for i in range(0, len(distances), outer))
+    seconds = time.perf_counter() - began
+    learned = learned_result(config, data, images, losses, seconds, surroundings, path="plain twin")
+    write_atomically(outputs.records, learned.record.to_json() + "\n")
+    learned.set.save(outputs.set)
+    return learned.set
+
+
+def main() -> None:
+    """Learns, evaluates, reports, and prints the paired difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("fast", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int)
+    chosen = parser.parse_args()
+    set_threads(chosen.threads)
+    fast, outputs = Outputs(chosen.fast), Outputs(chosen.out)
+    stored = SyntheticSet.load(fast.set).provenance.config
+    config = LearnConfig(**{field.name: stored[field.name] for field in fields(LearnConfig)})
+    learned = learn(replace(config, precision="fp32"), outputs)
+    (there,) = [record for record in read_records(fast.records) if record.kind == "evaluate"]
+    if len(read_records(outputs.records)) == 1:
+        data = load(config.dataset)
+        network, protocol = there.config["network"], there.config["protocol"]
+        evaluate_and_keep(network, protocol, learned, data, there.seeds, outputs.records, resume=True)
+        write_report(outputs, learned)
+    own = read_records(outputs.records)[-1]
+    found = paired([100 * value for value in there.accuracies], [100 * value for value in own.accuracies])
+    interval = f"{found.mean:+.2f} ± {found.half_width:.2f} points (95 %, {len(own.seeds)} pairs)"
+    print(f"twin minus fast path: {interval}, p = {found.p:.2f}")
+
+
+if __name__ == "__main__":
+    main()

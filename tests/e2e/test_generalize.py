@@ -1,0 +1,90 @@
+"""`condense generalize` as people run it: results, killed and continued, wrong input."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import condense, write_images
+
+from condense.records import read_records
+
+SIZES = ("--train-size", "20", "--networks", "mlp-1x512", "--seeds", "2", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("data") / "noise.npz", (40, 40), side=28)
+
+
+def outcomes(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
+    records = read_records(folder / "records.jsonl")
+    found = {record.config_hash: (record.accuracies, record.series["train_loss"]) for record in records}
+    assert len(found) == len(records)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    assert condense("generalize", "fig1b", "--dataset", images, *SIZES, "--out", out) == 0
+    return out
+
+
+def test_what_is_written_and_not_done_again(images: Path, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {path.name for path in whole.iterdir()}
+    assert names == {"records.jsonl", "tables.md", "page.html", "fig1b.png", "fig1b-capped.png"}
+    before = (whole / "records.jsonl").read_bytes()
+    assert condense("generalize", "fig1c", "--dataset", images, *SIZES, "--out", whole) == 0
+    assert (whole / "records.jsonl").read_bytes() == before and len(before.splitlines()) == 10
+    out = capsys.readouterr().out
+    assert "fig1c, 20 training and 16 test images of noise" in out and "2 fitted" in out
+    page = (whole / "page.html").read_text()
+    assert "The report" in page and "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_killed_and_continued(images: Path, whole: Path, tmp_path: Path) -> None:
+    words = ["generalize", "fig1b", "--dataset", str(images), *SIZES, "--quiet", "--out", str(tmp_path)]
+    # Runs one by one, so that there is a middle to be killed in.
+    program = (
+        "import condense.experiments.generalization.fit as f; f.members_at_once = lambda *a: 1\n"
+        "from condense.cli.main import main; main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, *words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    records, deadline = tmp_path / "records.jsonl", time.monotonic() + 120
+    while not (records.exists() and records.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 1 <= len(records.read_bytes().splitlines()) < 10
+    assert condense(*words) == 0
+    found, expected = outcomes(tmp_path), outcomes(whole)
+    assert found.keys() == expected.keys()
+    for key, (_, losses) in found.items():
+        length = min(len(losses), len(expected[key][1]))
+        np.testing.assert_allclose(losses[:length], expected[key][1][:length], rtol=1e-3)
+
+
+def test_wrong_input(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = write_images(tmp_path / "small.npz")
+    out = ("--out", tmp_path / "out")
+    cases = [
+        (("fig1d", *out), "Unknown experiment 'fig1d'. Did you mean 'fig1"),
+        (("fig1b",), "Missing: --out DIR."),
+        (
+            ("fig1b", "--dataset", images, "--train-size", "21", *out),
+            "--train-size 21 cannot be balanced over the 2 classes",
+        ),
+        (("fig1b", "--dataset", images, "--train-size", "100", *out), "needs 50 images a class"),
+        (("fig1b", "--dataset", small, "--train-size", "20", "--networks", "mlp-1x512", *out), "take 28x28 or more"),
+        (("fig2a", "--dataset", images, "--train-size", "20", "--networks", "MLP", *out), "it takes no other networks"),
+        (("fig1b", "--dataset", images, "--train-size", "20", "--networks", "mlp", *out), "Unknown network 'mlp'"),
+    ]
+    for words, sentence in cases:
+        assert condense("generalize", *words) == 2
+        err = capsys.readouterr().err
+        assert sentence in err and err.count("\n") == 1, err
