@@ -1,0 +1,61 @@
+"""What all commands share: their part of the options, the images on their device, what must be given."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from condense.cli import options
+from condense.config import LearnConfig, checked
+from condense.data import catalog
+from condense.data.images import DataSet
+from condense.errors import CondenseError
+from condense.machine import choose_device, set_threads
+from condense.stage_c.learn import small_classes
+from condense.synthetic_set import SyntheticSet
+
+Config = TypeVar("Config")
+Given = TypeVar("Given")
+
+
+def part(kind: Callable[..., Config], chosen: Any) -> Config:
+    """The configuration inside a command's options."""
+    return kind(**{field.name: getattr(chosen, field.name) for field in fields(cast(type[Any], kind))})
+
+
+def load(dataset: str, chosen: options.Common, train_size: int | None = None, seed: int = 0) -> DataSet:
+    """The data set on the chosen device, with the threads set."""
+    device = choose_device(chosen.device)
+    set_threads(chosen.threads)
+    return catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed).to(device)
+
+
+def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
+    """The data set of stage C; says on the way when some of its classes are small."""
+    data = load(config.dataset, chosen, config.train_size, config.seed)
+    remark = small_classes(config, data.train)
+    if remark and not chosen.quiet:
+        print(f"condense: {remark}", file=sys.stderr)
+    return data
+
+
+def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
+    """The data set a synthetic set was learned from, here under the name it has now if it was given one."""
+    stored = learned.provenance.config | ({"dataset": chosen.dataset} if chosen.dataset else {})
+    config = checked(LearnConfig, stored, called=lambda name: f"{chosen.set}: config.{name}")
+    return load(config.dataset, chosen, config.train_size, config.seed)
+
+
+def required(*wanted: tuple[Given | None, str]) -> list[Given]:
+    """The values, in order; raises `CondenseError` with the names of all that are missing."""
+    missing = [name for path, name in wanted if path is None]
+    if missing:
+        raise CondenseError(f"Missing: {', '.join(missing)}.")
+    return [path for path, _ in wanted if path is not None]
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Raises `CondenseError` unless the name of a file to be written ends as it should."""
+    if path.suffix.lower() != suffix:
+        raise CondenseError(f"--out {path}: the name of the file must end in {suffix}.")

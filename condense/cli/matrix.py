@@ -1,0 +1,79 @@
+"""`condense matrix`, and the tables of its folders."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from condense.cli import options
+from condense.cli.common import load, part, required
+from condense.cli.progress import Bar
+from condense.config import MatrixConfig
+from condense.matrix.costs import Costs
+from condense.matrix.folder import MatrixFolder
+from condense.matrix.progress import progress_table
+from condense.matrix.report import write_report
+from condense.matrix.results import matrices
+from condense.matrix.run import Listener, run_matrix
+from condense.matrix.tasks import CellTask, SetTask, cell_tasks, check_networks, set_tasks
+from condense.report.matrix import matrix_tables
+from condense.report.rendering import render
+
+
+def matrix(chosen: options.Matrix) -> None:
+    """Condense matrix"""
+    (out,) = required((chosen.out, "--out DIR"))
+    config, folder = part(MatrixConfig, chosen), MatrixFolder(out)
+    folder.check(config)
+    data = load(config.dataset, chosen, config.train_size, config.seed)
+    check_networks(config, data)
+    sets, cells = set_tasks(config), cell_tasks(config)
+    costs = Costs(data, [*sets, *cells], folder)
+    if not chosen.quiet or chosen.dry_run:
+        print(render(progress_table(sets, cells, folder, costs), "text"))
+    if chosen.dry_run:
+        return
+    folder.ask_for(config)
+    try:
+        with _matrix_listener(chosen.quiet) as listener:
+            run_matrix(config, data, folder, costs, listener)
+    finally:
+        page = write_report(folder)
+    if not chosen.quiet:
+        print("\n".join(render(found, "text") for found in matrix_tables(matrices(folder), published=True)))
+    print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
+def matrix_text(folder: MatrixFolder, chosen: options.Table) -> str:
+    """The tables of a matrix; as CSV one of all cells."""
+    tables = matrix_tables(matrices(folder), published=chosen.published, bold_best=chosen.bold == "best")
+    if chosen.format == "csv":
+        cells = [table for table in tables if table.title.startswith("Test accuracy")]
+        tables = [replace(cells[0], data=tuple(row for table in cells for row in table.data))]
+    return "\n".join(render(table, chosen.format) for table in tables)
+
+
+@contextmanager
+def _matrix_listener(quiet: bool) -> Iterator[Listener]:
+    """A line and a bar for each task."""
+    bars: list[Bar] = []
+
+    def begins(task: SetTask | CellTask) -> None:
+        unit = "step" if isinstance(task, SetTask) else "epoch"
+        bars.append(Bar(f"{'learning with ' if isinstance(task, SetTask) else ''}{task.label}", unit, quiet=quiet))
+
+    def waits(tasks: int) -> None:
+        if not quiet and (not bars or bars[-1].label != "waiting"):
+            print(f"Waiting for other processes: {tasks} tasks are left.", file=sys.stderr)
+            bars.append(Bar("waiting", "task", quiet=True))
+
+    try:
+        yield Listener(
+            begins=begins,
+            learning=lambda done, total, loss: bars[-1].update(done, total, loss=loss),
+            training=lambda name, done, total: bars[-1].update(done, total),
+            waits=waits,
+        )
+    finally:
+        for bar in bars:
+            bar.close()
