@@ -58,7 +58,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
-        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: datasets, evaluate, info, learn, methods, "]),
+        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: datasets, evaluate, generalize, info, learn, "]),
         ("--foo", ["Unknown command '--foo'."]),
         ("learn --out", ["--out needs a value."]),
         ("learn --ipc --out a.h5", ["--ipc needs a value."]),
@@ -86,7 +86,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
             "evaluate a.h5 --whole --out a",
             ["--whole trains on all real images, so it takes no synthetic set; leave one of "],
         ),
-        ("table", ["Name at least one file of records: condense table RECORDS.jsonl ..."]),
+        ("table", ["Name a file of records, or the folder of a matrix: condense table RECORDS.jsonl ..."]),
     ],
 )
 def test_words_that_cannot_be_understood(said: Said, words: str, sentences: list[str]) -> None:
@@ -292,7 +292,7 @@ def test_tables_of_nothing_evaluated(said: Said, made: Path) -> None:
     assert said("table", made / "set.jsonl") == [sentence]
     assert said("table", made / "set.jsonl", "none.jsonl")[0].startswith("Cannot read records from none.jsonl: No such file")
     assert said("table", made / "set.jsonl", "--format", "word") == [
-        "--format = 'word': Input should be 'text', 'markdown', 'latex' or 'csv'."
+        "--format = 'word': Input should be 'text', 'markdown', 'latex', 'html' or 'csv'."
     ]
 
 
