@@ -253,13 +253,15 @@ class Resize(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Dropout with probability one half, drawn from the pass's generator."""
+    """Dropout, drawn from the pass's generator; what is kept is scaled up, so that its mean stays the same."""
+
+    probability: float = 0.5
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         if not run.train_dropout:
             return x
-        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 0.5
-        return x * keep * 2
+        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 1 - self.probability
+        return x * keep / (1 - self.probability)
 
 
 @dataclass(frozen=True)

@@ -85,13 +85,15 @@ def train(
     draws: Sequence[MemberDraws],
     *,
     compiled: bool = False,
+    in_proportion: bool = False,
     after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> Members:
     """Trains every member by the recipe on `source` and returns the trained members; the given ones stay as they are.
 
     Members are one stack here; the caller chooses how many it gives at a time. `after_epoch` is told each finished epoch.
     Dropout needs members one at a time. With `compiled` the gradient goes through torch.compile; that pays for thousands of
-    steps and takes no dropout.
+    steps and takes no dropout. With `in_proportion` the gradient of a batch of fewer images than `recipe.batch_size` counts
+    in proportion to them, as it does where the loss is a sum.
     """
     step = _Step(network, min(recipe.batch_size, len(source.labels)), members.vector.device, compiled)
     vector, statistics = members.vector.clone(), dict(members.statistics)
@@ -103,6 +105,8 @@ def train(
                 x, y = source.inputs(indices, vector.dtype), source.labels[indices]
                 x = augment(x, recipe.augmentation, [draw.augmentation for draw in draws])
                 gradient, statistics = step.gradient(vector, statistics, x, y, draws)
+                if in_proportion and x.shape[1] < recipe.batch_size:
+                    gradient = gradient * (x.shape[1] / recipe.batch_size)
                 sgd_step(vector, velocity, gradient, stage.learning_rate, recipe)
             epoch += 1
             after_epoch(epoch)
