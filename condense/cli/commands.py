@@ -14,6 +14,15 @@ from condense.config import METHODS, EvaluateConfig, LearnConfig, MatrixConfig, 
 from condense.data import catalog
 from condense.data.images import DataSet
 from condense.errors import CondenseError
+from condense.experiments.hyperparameters.config import SweepConfig
+from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.grid import chosen_grid
+from condense.experiments.hyperparameters.plan import plan_table
+from condense.experiments.hyperparameters.report import write_report as write_sweep_report
+from condense.experiments.hyperparameters.results import sweep_of
+from condense.experiments.hyperparameters.run import Listener as SweepListener
+from condense.experiments.hyperparameters.run import all_images, asked_for, load_proxies, run_sweep, trials_of
+from condense.experiments.hyperparameters.tables import sweep_tables
 from condense.files import refuse_overwrite, write_atomically
 from condense.machine import choose_device, set_threads
 from condense.matrix.costs import Costs
@@ -37,7 +46,7 @@ from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 
-Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig)
+Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig, SweepConfig)
 
 
 def run(chosen: options.Run) -> None:
@@ -113,6 +122,33 @@ def matrix(chosen: options.Matrix) -> None:
     print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
 
 
+def sweep(chosen: options.Sweep) -> None:
+    """Condense sweep"""
+    name, out = _required((chosen.dataset, "DATASET"), (chosen.out, "--out DIR"))
+    config, folder = _part(SweepConfig, chosen), SweepFolder(out)
+    grid = chosen_grid(config, name)
+    whole = _load(name, chosen)
+    data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))
+    grid.check_on(data, config.grid or grid.title)
+    proxies = load_proxies(config, whole, data)
+    asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies])
+    folder.check(asked)
+    trials = trials_of(grid, data, [all_images(data), *(on for _, on in proxies)])
+    if chosen.dry_run:
+        print(render(plan_table(trials, config.seeds, data, folder), "text"))
+        return
+    with folder.taken():
+        folder.ask_for(asked)
+        try:
+            with _sweep_listener(chosen.quiet) as listener:
+                run_sweep(trials, config.seeds, data, folder, listener)
+        finally:
+            page = write_sweep_report(folder)
+    if not chosen.quiet:
+        print("\n".join(render(found, "text") for found in sweep_tables(sweep_of(folder))))
+    print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
 def table(chosen: options.Table) -> None:
     """Condense table"""
     if not chosen.records:
@@ -121,7 +157,8 @@ def table(chosen: options.Table) -> None:
     if folders and len(chosen.records) > 1:
         raise CondenseError(f"{folders[0]} is a folder: name one matrix, or files of records.")
     if folders:
-        print(_matrix_text(MatrixFolder(folders[0]), chosen))
+        of_sweep = SweepFolder(folders[0]).description.exists()
+        print(_sweep_text(SweepFolder(folders[0]), chosen) if of_sweep else _matrix_text(MatrixFolder(folders[0]), chosen))
         return
     records = [record for path in chosen.records for record in read_records(path)]
     print(render(accuracy_table(records), chosen.format))
@@ -187,6 +224,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Learn: learn,
     options.Evaluate: evaluate,
     options.Matrix: matrix,
+    options.Sweep: sweep,
     options.Table: table,
     options.Show: show,
     options.Info: info,
@@ -224,7 +262,7 @@ def _load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet
     return _load(config.dataset, chosen, config.train_size, config.seed)
 
 
-def _required(*wanted: tuple[Path | None, str]) -> list[Path]:
+def _required(*wanted: tuple[Any, str]) -> list[Any]:
     missing = [name for path, name in wanted if path is None]
     if missing:
         raise CondenseError(f"Missing: {', '.join(missing)}.")
@@ -284,6 +322,27 @@ def _matrix_listener(quiet: bool) -> Iterator[Listener]:
     finally:
         for bar in bars:
             bar.close()
+
+
+@contextmanager
+def _sweep_listener(quiet: bool) -> Iterator[SweepListener]:
+    """A bar for the probe and one for each row."""
+    bars = [Bar("probing the machine", "network", quiet=quiet)]
+    try:
+        yield SweepListener(
+            probing=lambda done, total: bars[0].update(done, total),
+            begins=lambda label: bars.append(Bar(label, "epoch", quiet=quiet)),
+            training=lambda done, total: bars[-1].update(done, total),
+        )
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def _sweep_text(folder: SweepFolder, chosen: options.Table) -> str:
+    """The tables of a sweep; as CSV that of the accuracies."""
+    tables = sweep_tables(sweep_of(folder))
+    return "\n".join(render(table, chosen.format) for table in (tables[:1] if chosen.format == "csv" else tables))
 
 
 def _matrix_text(folder: MatrixFolder, chosen: options.Table) -> str:

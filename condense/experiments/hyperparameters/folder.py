@@ -42,6 +42,7 @@ class Asked:
     format: str
     dataset: str
     described: dict[str, Any]
+    classes: int
     grid: Grid
     seeds: int
     proxies: list[Proxy] = field(default_factory=list)

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from condense.config import AtLeastOne, Positive, one_of
 from condense.data.images import DataSet
 from condense.errors import CondenseError, unknown_name
+from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, network_name
 from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
 from condense.networks.registry import check_name
@@ -104,13 +105,31 @@ class Grid:
             raise CondenseError("\n".join(mistakes))
 
 
+def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
+    """The grid a configuration names, or the report's of the data set, with the rows drawn from it.
+
+    Raises `CondenseError` as `load_grid` does, and where there is no grid for the data set.
+    """
+    name = config.grid or DEFAULT_GRIDS.get(dataset)
+    if name is None:
+        raise CondenseError(
+            f"There is no built-in grid for {dataset}: name one by --grid ({', '.join(BUILT_IN)}, or a file)."
+        )
+    grid = load_grid(name)
+    return grid.sample(config.sample, config.seed) if config.sample is not None else grid
+
+
 def load_grid(name_or_path: str) -> Grid:
     """The built-in grid of that name, or the one in that file.
 
     Raises `CondenseError` with a line for each mistake, which names the file and the place, such as rows[3].batch_size.
     """
     if name_or_path in BUILT_IN:
-        text = files(__package__).joinpath("grids", f"{name_or_path}.toml").read_text(encoding="utf-8")
+        text = (
+            files("condense")
+            .joinpath("experiments", "hyperparameters", "grids", f"{name_or_path}.toml")
+            .read_text(encoding="utf-8")
+        )
         return parse_grid(text, name_or_path)
     path = Path(name_or_path).expanduser()
     if not path.exists() and path.suffix != ".toml":

@@ -77,7 +77,7 @@ def all_images(data: DataSet) -> TrainedOn:
 
 def asked_for(grid: Grid, seeds: int, data: DataSet, proxies: Sequence[Proxy]) -> Asked:
     """What a folder keeps of a command."""
-    return Asked(FORMAT, data.name, all_images(data).described, grid, seeds, list(proxies))
+    return Asked(FORMAT, data.name, all_images(data).described, data.train.classes, grid, seeds, list(proxies))
 
 
 def trials_of(grid: Grid, data: DataSet, on: Iterable[TrainedOn]) -> list[Trial]:

@@ -29,8 +29,8 @@ class SweepRecord(Record):
 
     accuracies: on the test images; training_accuracies and training_losses (mean cross-entropy per image, without any
     penalty) are of the trained networks on all they were trained on, None where training diverged. training_seconds: of
-    training alone, all networks; wall_seconds: with tests. estimated_seconds, estimated_memory_bytes: said of the same before
-    it began, from `estimate`, which holds the terms. peak_memory_bytes: of training and testing this row.
+    training alone, all networks; wall_seconds: with tests. estimated_seconds, estimated_memory_bytes: said of the same
+    before it began, from `estimate`, which holds the terms. peak_memory_bytes: of training and testing this row.
     """
 
     kind: Literal["sweep"]
