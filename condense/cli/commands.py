@@ -130,6 +130,7 @@ def sweep(chosen: options.Sweep) -> None:
     whole = _load(name, chosen)
     data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))
     grid.check_on(data, config.grid or grid.title)
+    grid = grid if config.sample is None else grid.sample(config.sample, config.seed)
     proxies = load_proxies(config, whole, data)
     asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies])
     folder.check(asked)

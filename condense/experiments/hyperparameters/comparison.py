@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -61,7 +62,8 @@ def _paired_p(gaps: np.ndarray) -> float | None:
         return None
     if np.ptp(gaps) == 0:
         return 1.0 if gaps[0] == 0 else 0.0
-    return float(stats.ttest_1samp(gaps, 0.0)[1])
+    result: Any = stats.ttest_1samp(gaps, 0.0)
+    return float(result.pvalue)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -12,7 +12,6 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.grid import Grid
-from condense.experiments.hyperparameters.rows import Row
 from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check_complete
 from condense.files import check_writable, write_atomically
 from condense.machine import Surroundings
@@ -135,18 +134,28 @@ class SweepFolder:
         """The records of all rows."""
         return self._read(self.records)
 
-    def resumed(self, trial: Trial, seeds: Sequence[int], surroundings: Surroundings) -> SweepRecord | None:
-        """The record of a row that was interrupted, to be continued; None where there is none of this row.
+    def recorded(self) -> dict[str, set[int]]:
+        """Seeds of finished networks by the hash of their record's configuration."""
+        found: dict[str, set[int]] = {}
+        for record in self.finished():
+            found.setdefault(record.config_hash, set()).update(record.seeds)
+        return found
 
-        It is continued under the same device, threads and versions alone, as the last digits depend on them. Otherwise it
-        becomes a finished record of the networks it has, so that nothing is lost.
+    def take_up(self, trials: Sequence[Trial], seeds: int, surroundings: Surroundings) -> SweepRecord | None:
+        """The record of the row that was interrupted, to be continued; None where there is none.
+
+        It is continued if it is among these trials, and under the same device, threads and versions, as the last digits
+        depend on them. Otherwise it becomes a finished record of the networks it has, so that nothing is lost.
         """
+        wanted = {trial.config_hash for trial in trials}
         for record in self._read(self.unfinished):
-            if record.seeds and not self._is_recorded(record):
-                same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
-                if same and record.config == trial.config and set(record.seeds) < set(seeds):
-                    return record
-                append_record(self.records, record)
+            done = self.recorded().get(record.config_hash, set())
+            if not record.seeds or done & set(record.seeds):  # killed after it joined the others
+                continue
+            same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
+            if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
+                return record
+            append_record(self.records, record)
         self.unfinished.unlink(missing_ok=True)
         return None
 
@@ -157,15 +166,6 @@ class SweepFolder:
             return
         append_record(self.records, record)
         self.unfinished.unlink(missing_ok=True)
-
-    def missing_seeds(self, trial: Trial, seeds: int) -> list[int]:
-        """The seeds of a row that are not recorded."""
-        recorded = {seed for record in self.finished() if record.config == trial.config for seed in record.seeds}
-        return [seed for seed in range(seeds) if seed not in recorded]
-
-    def _is_recorded(self, record: SweepRecord) -> bool:
-        same = [found for found in self.finished() if found.config == record.config]
-        return any(set(record.seeds) & set(found.seeds) for found in same)
 
     def _read(self, path: Path) -> list[SweepRecord]:
         if not path.exists():
@@ -178,8 +178,3 @@ class SweepFolder:
 
 def _plain_rows(grid: Grid) -> list[dict[str, Any]]:
     return [{"name": row.name, **row.settings} for row in grid.rows]
-
-
-def row_of(record: SweepRecord, rows: Sequence[Row]) -> int | None:
-    """Which of the rows a record belongs to."""
-    return next((index for index, row in enumerate(rows) if row.settings == record.config["row"]), None)

@@ -106,17 +106,15 @@ class Grid:
 
 
 def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
-    """The grid a configuration names, or the report's of the data set, with the rows drawn from it.
+    """The grid a configuration names, or the report's of the data set.
 
     Raises `CondenseError` as `load_grid` does, and where there is no grid for the data set.
     """
     name = config.grid or DEFAULT_GRIDS.get(dataset)
     if name is None:
-        raise CondenseError(
-            f"There is no built-in grid for {dataset}: name one by --grid ({', '.join(BUILT_IN)}, or a file)."
-        )
-    grid = load_grid(name)
-    return grid.sample(config.sample, config.seed) if config.sample is not None else grid
+        known = ", ".join(BUILT_IN)
+        raise CondenseError(f"There is no report's grid for {dataset}: name one by --grid ({known}, or a file).")
+    return load_grid(name)
 
 
 def load_grid(name_or_path: str) -> Grid:

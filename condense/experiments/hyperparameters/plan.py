@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from condense.data.images import DataSet
 from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.experiments.hyperparameters.run import calibrate
+from condense.experiments.hyperparameters.run import calibrate, missing_seeds
 from condense.experiments.hyperparameters.trial import Trial
 from condense.report.cells import NONE
 from condense.report.html import duration, memory
@@ -13,9 +13,10 @@ from condense.report.rendering import Table
 
 def plan_table(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder) -> Table:
     """One line a row and set of images: networks left to train, their estimated time and memory."""
-    missing = [len(folder.missing_seeds(trial, seeds)) for trial in trials]
-    left = [trial for trial, count in zip(trials, missing, strict=True) if count]
-    calibration = calibrate(left, seeds, data) if left else None
+    recorded = folder.recorded()
+    missing = [len(missing_seeds(trial, seeds, recorded)) for trial in trials]
+    left = [(trial, count) for trial, count in zip(trials, missing, strict=True) if count]
+    calibration = calibrate(left, data) if left else None
     rows, values, total = [], [], 0.0
     for trial, count in zip(trials, missing, strict=True):
         seconds = trial.estimated_seconds(count, calibration) if count and calibration else 0.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -71,9 +72,20 @@ def study(full: Trained, proxy: Trained) -> ProxyResult | None:
         full_seconds=sum(result.seconds[1] for result in on_full),
         proxy_seconds=sum(result.seconds[1] for result in on_proxy),
         learn_seconds=proxy.learn_seconds,
-        spearman=correlation(x, y, lambda a, b: float(stats.spearmanr(a, b)[0])),
-        kendall=correlation(x, y, lambda a, b: float(stats.kendalltau(a, b)[0])),
+        spearman=correlation(x, y, _spearman),
+        kendall=correlation(x, y, _kendall),
     )
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    result: Any = stats.spearmanr(x, y)
+    return float(result.statistic)
+
+
+def _kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Tau-b, which allows for ties."""
+    result: Any = stats.kendalltau(x, y)
+    return float(result.statistic)
 
 
 def _means(results: Sequence[RowResult]) -> tuple[float, ...]:

@@ -63,10 +63,10 @@ def headline(sweep: Sweep, found: list[ProxyResult]) -> str:
     if not known:
         return first
     closest = max(known, key=lambda one: one.spearman.value or 0.0)
-    points = f"{100 * closest.regret:.1f} percentage points"
+    rho = f"{closest.spearman.value:.2f}".replace("-", "\N{MINUS SIGN}")
     return (
-        f"{first} The set that ranks the rows most alike ({closest.label}) has Spearman {closest.spearman.value:.2f}; its "
-        + (f"choice loses {points}.")
+        f"{first} The set that ranks the rows most alike ({closest.label}) has Spearman {rho}; its choice loses "
+        f"{100 * closest.regret:.1f} percentage points."
     )
 
 

@@ -1,6 +1,6 @@
 """Doing a sweep: the probe, then row by row what is not recorded yet."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,14 @@ def trials_of(grid: Grid, data: DataSet, on: Iterable[TrainedOn]) -> list[Trial]
 
 
 def calibrate(
-    trials: Sequence[Trial], seeds: int, data: DataSet, progress: Callable[[int, int], None] = _nothing
+    left: Sequence[tuple[Trial, int]], data: DataSet, progress: Callable[[int, int], None] = _nothing
 ) -> Calibration:
-    """Probes the networks of these trials; the context is what then stays in memory, less the data."""
+    """Probes the networks of trials with so many networks left; the context is what then stays in memory, less the data."""
     prepare(data.test.device)
     batches: dict[Any, list[int]] = {}
-    for trial in trials:
-        batches.setdefault(trial.speed_key(seeds), []).append(trial.batch)
-    networks = {trial.speed_key(seeds): trial.network for trial in trials}
+    for trial, count in left:
+        batches.setdefault(trial.speed_key(count), []).append(trial.batch)
+    networks = {trial.speed_key(count): trial.network for trial, count in left}
     speeds = {}
     for done, (key, network) in enumerate(networks.items(), 1):
         speeds[key] = probe(network, data.train, batches[key], key[2])
@@ -102,21 +102,26 @@ def calibrate(
     return Calibration(speeds, max(in_use(data.test.device) - size, 0), size)
 
 
+def missing_seeds(trial: Trial, seeds: int, recorded: Mapping[str, set[int]]) -> list[int]:
+    """The seeds of a row that are not recorded."""
+    return [seed for seed in range(seeds) if seed not in recorded.get(trial.config_hash, ())]
+
+
 def run_sweep(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder, listener: Listener) -> None:
     """Trains what is missing; stopped at any moment, the same call goes on after the last group of networks that is kept."""
-    left = [trial for trial in trials if folder.missing_seeds(trial, seeds)]
+    unfinished = folder.take_up(trials, seeds, Surroundings.of(data.test.device))
+    recorded = folder.recorded()
+    left = [(trial, missing) for trial in trials if (missing := missing_seeds(trial, seeds, recorded))]
     if not left:
         return
-    calibration = calibrate(left, seeds, data, listener.probing)
-    surroundings = Surroundings.of(data.test.device)
-    for number, trial in enumerate(left, 1):
-        missing = folder.missing_seeds(trial, seeds)
-        so_far = folder.resumed(trial, missing, surroundings)
-        missing = missing if so_far else folder.missing_seeds(trial, seeds)
-        so_far = so_far or trial.begin(len(missing), calibration, Surroundings.of(data.test.device))
+    left.sort(key=lambda one: unfinished is None or one[0].config_hash != unfinished.config_hash)
+    calibration = calibrate([(trial, len(missing)) for trial, missing in left], data, listener.probing)
+    for number, (trial, missing) in enumerate(left, 1):
+        record = unfinished or trial.begin(len(missing), calibration, Surroundings.of(data.test.device))
+        unfinished = None
         listener.begins(f"row {trial.row.name} on {trial.on.label} ({number} of {len(left)})")
         try:
-            for record in trial.train(so_far, missing, listener.training):
-                folder.keep(record, complete=len(record.seeds) == len(missing))
+            for so_far in trial.train(record, missing, listener.training):
+                folder.keep(so_far, complete=len(so_far.seeds) == len(missing))
         except KeyboardInterrupt as error:
             raise Interrupted(f"Stopped in row {trial.row.name}; the same command goes on in {folder.path}.") from error

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
@@ -15,7 +15,7 @@ from condense.experiments.hyperparameters.memory import peak, start_peak
 from condense.experiments.hyperparameters.rows import Row
 from condense.machine import Surroundings
 from condense.networks.network import Network
-from condense.records import Record
+from condense.records import Record, config_hash
 from condense.training.accuracy import accuracies, fit
 from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
@@ -104,6 +104,11 @@ class Trial:
             "test_images": len(self.data.test),
             "test_fingerprint": self.data.test.fingerprint,
         }
+
+    @cached_property
+    def config_hash(self) -> str:
+        """Hash of the configuration, as in its records."""
+        return config_hash(self.config)
 
     def together(self, seeds: int) -> int:
         """How many networks are trained together."""
