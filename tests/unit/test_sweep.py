@@ -21,15 +21,25 @@ from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_gri
 from condense.experiments.hyperparameters.proxy_study import correlation, study
 from condense.experiments.hyperparameters.report import write_report
 from condense.experiments.hyperparameters.results import RowResult, Trained, sweep_of
-from condense.experiments.hyperparameters.run import Listener, all_images, asked_for, load_proxies, run_sweep, trials_of
+from condense.experiments.hyperparameters.run import (
+    Listener,
+    all_images,
+    asked_for,
+    load_proxies,
+    probed_again,
+    run_sweep,
+    trials_of,
+)
 from condense.experiments.hyperparameters.tables import proxy_table, ratio_table, sweep_tables
-from condense.experiments.hyperparameters.trial import SweepRecord
+from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
 from condense.machine import Surroundings
 from condense.networks.registry import build
 from condense.records import read_records
 from condense.report.rendering import render
 from condense.stage_c.learn import learn
+from condense.training.accuracy import fit
 from condense.training.engine import MemberDraws, fresh_members, train
+from condense.training.sources import TensorSource
 
 GRID = """
 title = "Small"
@@ -355,3 +365,28 @@ def test_the_ratio_rule_on_the_reports_own_times(done: SweepFolder) -> None:
     assert found["3"]["reported"] == pytest.approx(31.13 / 92.33) and found["10"]["base"] == "9"
     assert len(found) == 7
     assert proxy_table([], sweep).rows == ()
+
+
+def test_settings_that_all_rows_share_are_a_note(done: SweepFolder) -> None:
+    (table, *_) = sweep_tables(sweep_of(done))
+    assert "learning rate" not in table.header and "batch" in table.header
+    assert table.notes[0] == "In all rows: learning rate 0.05, epochs 3."
+    assert all(row["learning_rate"] == 0.05 for row in table.data)
+
+
+def test_long_rows_are_probed_again(grid: Grid, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = trials_of(grid, digits, [all_images(digits)])[0]
+    key, fast = trial.speed_key(2), Speed(1e-9, 1e15)
+    monkeypatch.setattr("condense.experiments.hyperparameters.run.probe", lambda *asked: fast)
+    slow, quick = (Calibration({key: Speed(constant, 1e12)}, 1, 1) for constant in (10.0, 1e-3))
+    assert probed_again(slow, trial, 2, digits).speeds == {key: fast}
+    assert probed_again(quick, trial, 2, digits) is quick
+
+
+def test_fit_takes_soft_labels(digits: DataSet) -> None:
+    network = build("mlp-1x8", (1, 28, 28), 10)
+    members = fresh_members(network, [0, 1], "sweep network")
+    x, labels = digits.train.inputs(torch.arange(50)), torch.arange(50) % 10
+    hard = fit(network, members, TensorSource(x, labels))
+    soft = fit(network, members, TensorSource(x, torch.nn.functional.one_hot(labels, 10).float()))
+    assert hard[0] == soft[0] and hard[1] == pytest.approx(soft[1], rel=1e-12) and len(hard[0]) == 2

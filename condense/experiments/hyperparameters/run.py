@@ -1,7 +1,7 @@
 """Doing a sweep: the probe, then row by row what is not recorded yet."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from condense.records import read_records
 from condense.stage_t.evaluate import check_same_data, describe_set
 from condense.synthetic_set import SyntheticSet
 from condense.training.sources import TensorSource
+
+LONG_SECONDS = 60.0
+"""Rows estimated to take longer are probed again just before they run, as the machine may be busier or idler by then."""
 
 
 def _nothing(*told: object) -> None:
@@ -107,6 +110,15 @@ def missing_seeds(trial: Trial, seeds: int, recorded: Mapping[str, set[int]]) ->
     return [seed for seed in range(seeds) if seed not in recorded.get(trial.config_hash, ())]
 
 
+def probed_again(calibration: Calibration, trial: Trial, networks: int, data: DataSet) -> Calibration:
+    """The calibration with its row's network probed once more at its own batch size, where that costs next to nothing."""
+    if trial.estimated_seconds(networks, calibration) < LONG_SECONDS:
+        return calibration
+    key = trial.speed_key(networks)
+    speed = probe(trial.network, data.train, [trial.batch], key[2])
+    return replace(calibration, speeds={**calibration.speeds, key: speed})
+
+
 def run_sweep(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder, listener: Listener) -> None:
     """Trains what is missing; stopped at any moment, the same call goes on after the last group of networks that is kept."""
     unfinished = folder.take_up(trials, seeds, Surroundings.of(data.test.device))
@@ -117,6 +129,8 @@ def run_sweep(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepF
     left.sort(key=lambda one: unfinished is None or one[0].config_hash != unfinished.config_hash)
     calibration = calibrate([(trial, len(missing)) for trial, missing in left], data, listener.probing)
     for number, (trial, missing) in enumerate(left, 1):
+        if unfinished is None:
+            calibration = probed_again(calibration, trial, len(missing), data)
         record = unfinished or trial.begin(len(missing), calibration, Surroundings.of(data.test.device))
         unfinished = None
         listener.begins(f"row {trial.row.name} on {trial.on.label} ({number} of {len(left)})")

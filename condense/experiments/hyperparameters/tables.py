@@ -1,7 +1,7 @@
 """Tables of a sweep: accuracies and losses, costs with their estimates, real differences, the ratio rule, the proxies."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.experiments.hyperparameters.comparison import LEVEL, Difference, against_best, differences
@@ -98,7 +98,7 @@ def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
         )
     notes += [f"Reported: {sweep.asked.grid.source}."] if reported else []
     notes += [] if trained is sweep.full else [f"{trained.epochs_factor} epochs on this set for each of the grid's."]
-    return _table(f"{sweep.asked.grid.title}: accuracy{on}", results, columns, notes + _remarks(results))
+    return _without_constants(_table(f"{sweep.asked.grid.title}: accuracy{on}", results, columns, notes + _remarks(results)))
 
 
 def cost_table(sweep: Sweep, trained: Trained) -> Table:
@@ -124,7 +124,7 @@ def cost_table(sweep: Sweep, trained: Trained) -> Table:
     memory_errors, time_errors = ([abs(_error(pair)) for pair in found] for found in _pairs(results))
     first = results[0].records[0]
     notes = [
-        f"Errors: (estimated - measured) / measured. Memory within 15 % in {sum(e <= 0.15 for e in memory_errors)} of "
+        f"Errors: (estimated − measured) / measured. Memory within 15 % in {sum(e <= 0.15 for e in memory_errors)} of "
         f"{len(results)} rows, time within 25 % in {sum(e <= 0.25 for e in time_errors)}.",
         "Time: of training all n networks of a row (steps are those of one), on "
         f"{first.device}, {first.threads} thread{'s' if first.threads > 1 else ''}; estimated as networks × (steps × "
@@ -263,6 +263,26 @@ def _table(title: str, results: Sequence[RowResult], columns: Sequence[Column], 
         notes=tuple(notes),
         data=tuple({column.key: value for column, value in zip(columns, row, strict=True)} for row in values),
         numeric=tuple(column.numeric for column in columns),
+    )
+
+
+_MAY_BE_CONSTANT = ("learning rate", "batch", "epochs", "momentum", "weight decay", "dropout", "objective")
+
+
+def _without_constants(table: Table) -> Table:
+    """The table with settings that all rows share in a note instead of columns; the data for CSV stay whole."""
+    values = list(zip(*table.rows, strict=True))
+    same = {i for i, name in enumerate(table.header) if name in _MAY_BE_CONSTANT and len(set(values[i])) == 1}
+    if len(table.rows) < 2 or not same:
+        return table
+    kept = [index for index in range(len(table.header)) if index not in same]
+    note = f"In all rows: {', '.join(f'{table.header[index]} {values[index][0]}' for index in sorted(same))}."
+    return replace(
+        table,
+        header=tuple(table.header[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
+        notes=(note, *table.notes),
+        numeric=tuple(table.numeric[index] for index in kept),
     )
 
 
