@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -80,8 +80,11 @@ def check_appendable(path: Path) -> None:
         raise CondenseError(f"{path}: the last line lacks its line break, so nothing can be appended.")
 
 
-def read_records(path: Path) -> list[Record]:
-    """All records of a file, in order.
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def read_records(path: Path, form: type[AnyRecord] = Record) -> list[AnyRecord]:
+    """All records of a file, in order; form: what each must be, `Record` or an extension of it.
 
     Raises `CondenseError` naming file and line when one is damaged: not JSON, a field missing or unknown, lists of
     different length, an accuracy outside [0, 1], or a configuration that does not match its hash.
@@ -90,20 +93,18 @@ def read_records(path: Path) -> list[Record]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise CondenseError(f"Cannot read records from {path}: {getattr(error, 'strerror', None) or error}.") from error
-    records = [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    adapter = TypeAdapter(form)
+    records = [_parse(line, f"{path}, line {number}", adapter) for number, line in enumerate(lines, 1) if line.strip()]
     if not records:
         raise CondenseError(f"{path} holds no records.")
     return records
 
 
-_ADAPTER = TypeAdapter(Record)
-
-
-def _parse(line: str, where: str) -> Record:
+def _parse(line: str, where: str, adapter: TypeAdapter[AnyRecord]) -> AnyRecord:
     content = _json_object(line, where)
     stored_hash = content.pop("config_hash", None)
     try:
-        record = _ADAPTER.validate_json(json.dumps(content), strict=True)
+        record = adapter.validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field_name = ".".join(map(str, first["loc"]))

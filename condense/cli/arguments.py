@@ -48,7 +48,7 @@ class _Reader:
         self.loose: list[str] = []
 
     def flag(self, word: str) -> None:
-        """Reads a flag with its values, given as --flag=value or as the words after it."""
+        """Reads a flag with its values, given as --flag=value or as the words after it; given again, it adds to them."""
         flag, equals, value = word.partition("=")
         name = self.flags.get(flag.replace("_", "-"))
         if name is None:
@@ -62,7 +62,7 @@ class _Reader:
             several = get_origin(self.types[name]) is tuple
             taken = [value] if equals else self._take(most=None if several else 1)
             if taken:
-                self.values[name] = taken if several else taken[0]
+                self.values[name] = [*self.values.get(name, []), *taken] if several else taken[0]
             else:
                 self.mistakes.append(f"{flag} needs a value.")
 

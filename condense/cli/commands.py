@@ -11,9 +11,11 @@ from condense.cli.common import check_suffix, load, load_as_learned, load_to_lea
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix, matrix_text
 from condense.cli.progress import Bar
+from condense.cli.sweep import sweep, sweep_text
 from condense.config import METHODS, EvaluateConfig, LearnConfig
 from condense.data import catalog
 from condense.errors import CondenseError
+from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.files import refuse_overwrite, write_atomically
 from condense.matrix.folder import MatrixFolder
 from condense.networks import registry
@@ -86,7 +88,8 @@ def table(chosen: options.Table) -> None:
     if folders and len(chosen.records) > 1:
         raise CondenseError(f"{folders[0]} is a folder: name one matrix, or files of records.")
     if folders:
-        print(matrix_text(MatrixFolder(folders[0]), chosen))
+        of_sweep = SweepFolder(folders[0]).description.exists()
+        print(sweep_text(SweepFolder(folders[0]), chosen) if of_sweep else matrix_text(MatrixFolder(folders[0]), chosen))
         return
     records = [record for path in chosen.records for record in read_records(path)]
     print(render(accuracy_table(records), chosen.format))
@@ -153,6 +156,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Evaluate: evaluate,
     options.Matrix: matrix,
     options.Generalize: generalize,
+    options.Sweep: sweep,
     options.Table: table,
     options.Show: show,
     options.Info: info,

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 from condense.experiments.generalization.run import ALL, ExperimentName, GeneralizeConfig
+from condense.experiments.hyperparameters.config import SweepConfig
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
@@ -95,11 +96,23 @@ class Generalize(GeneralizeConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sweep(SweepConfig, Common):
+    """Train a grid of hyper-parameters on a data set, and on small sets in its place, and compare how they rank it."""
+
+    dataset: Positional[Annotated[DatasetName | None, arg(metavar="DATASET")]] = None
+    """Name or path of the real images, such as fashion-mnist or cifar10."""
+    out: Path | None = None
+    """Folder of the sweep; what is done in it already is not done again."""
+    dry_run: bool = False
+    """Only show what is missing, and what it will take in time and memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """Print accuracies as a table: of files of records, or of the folder of a matrix."""
+    """Print accuracies as a table: of files of records, or of the folder of a matrix or sweep."""
 
     records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl|DIR")]] = ()
-    """Files of records (.jsonl), or the folder of a matrix."""
+    """Files of records (.jsonl), or the folder of a matrix or of a sweep."""
     format: Literal["text", "markdown", "latex", "html", "csv"] = "text"
     """Format of the table."""
     published: bool = False
@@ -151,6 +164,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "matrix": Matrix,
     "generalize": Generalize,
+    "sweep": Sweep,
     "table": Table,
     "show": Show,
     "info": Info,

@@ -13,7 +13,8 @@ from condense.stage_t.statistics import CONFIDENCE
 class Paired:
     """Mean of paired differences, the half width of its 95 % interval, and the two-sided p of the paired t-test.
 
-    half_width and p are None for fewer than two pairs; where all differences are equal, the half width is 0 and p 0 or 1.
+    half_width and p are None for fewer than two pairs, and the mean of none is NaN; where all differences are equal, the
+    half width is 0 and p 0 or 1.
     """
 
     mean: float
@@ -24,7 +25,7 @@ class Paired:
 def paired(first: Sequence[float], second: Sequence[float]) -> Paired:
     """The differences second - first of values that belong together by their place (the same seed)."""
     differences = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
-    count, mean = len(differences), float(differences.mean())
+    count, mean = len(differences), float(differences.mean()) if len(differences) else float("nan")
     if count < 2:
         return Paired(mean, None, None)
     error = float(differences.std(ddof=1)) / count**0.5

@@ -265,15 +265,15 @@ class Resize(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Dropout with a probability (`rate`), drawn from the pass's generator."""
+    """Dropout of each value with this probability, drawn from the pass's generator."""
 
-    rate: float = 0.5
+    probability: float = 0.5
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         if not run.train_dropout:
             return x
-        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 1 - self.rate
-        return x * keep / (1 - self.rate)
+        keep = torch.rand(x.shape, generator=run.generator, device=x.device, dtype=x.dtype) < 1 - self.probability
+        return x * keep / (1 - self.probability)
 
 
 @dataclass(frozen=True)

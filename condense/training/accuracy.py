@@ -1,4 +1,6 @@
-"""Classification accuracy on held-out images."""
+"""How well trained networks do on images: predictions, accuracy, mean cross-entropy."""
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -12,33 +14,34 @@ from condense.training.stacking import images_at_once
 
 
 @torch.no_grad()
-def predictions(network: Network, members: Members, source: Source) -> Tensor:
-    """The class of the largest logit for every member and image: int64 (E, N). BatchNorm uses running statistics."""
+def each_logits(network: Network, members: Members, source: Source) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(Member, indices (B,), logits (B, classes)) of all images in chunks. BatchNorm uses running statistics."""
     layout, count = Layout.of(network), len(source.labels)
     chunk = images_at_once(network, members.vector.device)
-    predicted = torch.empty(len(members), count, dtype=torch.int64, device=members.vector.device)
     for indices in torch.arange(count, device=members.vector.device).split(chunk):
         x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=layout.memory_format)
         for member in range(len(members)):
             statistics = {name: value[member] for name, value in members.statistics.items()}
-            logits = network.logits(layout.views(members.vector[member]), x, statistics)
-            predicted[member, indices] = logits.argmax(dim=1)
+            yield member, indices, network.logits(layout.views(members.vector[member]), x, statistics)
+
+
+def predictions(network: Network, members: Members, source: Source) -> Tensor:
+    """The class of the largest logit for every member and image: int64 (E, N)."""
+    predicted = torch.empty(len(members), len(source.labels), dtype=torch.int64, device=members.vector.device)
+    for member, indices, logits in each_logits(network, members, source):
+        predicted[member, indices] = logits.argmax(dim=1)
     return predicted
 
 
-@torch.no_grad()
-def loss_and_accuracy(network: Network, members: Members, member: int, source: Source) -> tuple[float, float]:
-    """Mean cross-entropy an image and fraction classified correctly, of one member; BatchNorm uses running statistics."""
-    layout, labels = Layout.of(network), source.labels
-    parameters = layout.views(members.vector[member])
-    statistics = {name: value[member] for name, value in members.statistics.items()}
-    loss, correct = members.vector.new_zeros((), dtype=torch.float64), 0
-    for indices in torch.arange(len(labels), device=labels.device).split(images_at_once(network, members.vector.device)):
-        x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=layout.memory_format)
-        logits = network.logits(parameters, x, statistics)
-        loss += F.cross_entropy(logits, labels[indices], reduction="sum").double()
-        correct += int((logits.argmax(dim=1) == labels[indices]).sum())
-    return float(loss) / len(labels), correct / len(labels)
+def accuracies_and_losses(network: Network, members: Members, source: Source) -> tuple[list[float], list[float]]:
+    """(Accuracies, mean cross-entropies per image) of every member; soft labels count as the class of their largest."""
+    soft = source.labels.is_floating_point()
+    labels, classes = (source.labels.double(), source.labels.argmax(dim=1)) if soft else (source.labels,) * 2
+    correct, loss = torch.zeros(2, len(members), dtype=torch.float64, device=members.vector.device)
+    for member, indices, logits in each_logits(network, members, source):
+        correct[member] += (logits.argmax(dim=1) == classes[indices]).sum()
+        loss[member] += F.cross_entropy(logits.double(), labels[indices], reduction="sum")
+    return (correct / len(labels)).tolist(), (loss / len(labels)).tolist()
 
 
 def accuracies(network: Network, members: Members, source: Source) -> list[float]:

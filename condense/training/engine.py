@@ -89,6 +89,7 @@ def train(
     draws: Sequence[MemberDraws],
     *,
     compiled: bool = False,
+    in_proportion: bool = False,
     after_epoch: AfterEpoch = lambda epoch, members: None,
 ) -> Members:
     """Trains every member by the recipe on `source` and returns the trained members; the given ones stay as they are.
@@ -96,7 +97,8 @@ def train(
     source: one for all, or one a member, all with equally many images. Members are one stack here; the caller chooses how
     many it gives at a time. `after_epoch` is told each finished epoch, and ends the training by returning True.
     Dropout needs members one at a time. With `compiled` the gradient goes through torch.compile; that pays for thousands of
-    steps and takes no dropout.
+    steps and takes no dropout. With `in_proportion` the gradient of a batch of fewer images than `recipe.batch_size` counts
+    in proportion to them, as it does where the loss is a sum.
     """
     sources = source if isinstance(source, Sequence) else [source] * len(members)
     size = len(sources[0].labels)
@@ -111,6 +113,8 @@ def train(
                 x, y = _fetched(sources, indices, draws, vector.dtype)
                 x = augment(x, recipe.augmentation, [draw.augmentation for draw in draws])
                 gradient, statistics = step.gradient(vector, statistics, x, y, draws)
+                if in_proportion and x.shape[1] < recipe.batch_size:
+                    gradient = gradient * (x.shape[1] / recipe.batch_size)
                 sgd_step(vector, velocity, gradient, rate, recipe)
             epoch += 1
             if after_epoch(epoch, Members(vector, statistics)):

@@ -28,7 +28,7 @@ LAYERS = (
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),
-    ("matrix",),
+    ("matrix", "experiments"),
     ("cli",),
 )
 """What may be imported, lowest first: a package imports from its own layer and from those before it."""

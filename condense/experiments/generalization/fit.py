@@ -15,7 +15,7 @@ from condense.machine import Surroundings, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
-from condense.training.accuracy import loss_and_accuracy
+from condense.training.accuracy import accuracies_and_losses
 from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe, Stage
 from condense.training.stacking import members_at_once
@@ -115,7 +115,8 @@ def _look_at(
 ) -> None:
     """Adds an epoch to a run's course, and ends it where there is reason to."""
     seen, tested = sources
-    loss, accuracy = loss_and_accuracy(network, members, index, seen)
+    alone = members[index : index + 1]
+    (accuracy,), (loss,) = accuracies_and_losses(network, alone, seen)
     finite = math.isfinite(loss) and bool(torch.isfinite(members.vector[index]).all())
     course.epochs = epoch
     if finite:
@@ -129,7 +130,7 @@ def _look_at(
         course.outcome = "fitted"
     course.ended = course.outcome == "diverged" or (fitted and run.stops) or epoch == run.epochs
     if course.ended or (run.test_every and epoch % run.test_every == 0):
-        course.final_test = loss_and_accuracy(network, members, index, tested)[1]
+        course.final_test = accuracies_and_losses(network, alone, tested)[0][0]
         if run.test_every:
             course.series.setdefault("test_accuracy", []).append(course.final_test)
             course.series.setdefault("tested_at", []).append(float(epoch))

@@ -1,0 +1,77 @@
+"""`condense sweep`, and the tables of its folders."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from condense.cli import options
+from condense.cli.common import load, part
+from condense.cli.progress import Bar
+from condense.errors import CondenseError
+from condense.experiments.hyperparameters.config import SweepConfig
+from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.grid import chosen_grid
+from condense.experiments.hyperparameters.plan import plan_table
+from condense.experiments.hyperparameters.report import write_report
+from condense.experiments.hyperparameters.results import sweep_of
+from condense.experiments.hyperparameters.run import (
+    Listener,
+    all_images,
+    asked_for,
+    load_proxies,
+    run_sweep,
+    trials_of,
+)
+from condense.experiments.hyperparameters.tables import sweep_tables
+from condense.report.rendering import render
+
+
+def sweep(chosen: options.Sweep) -> None:
+    """Condense sweep"""
+    missing = [what for given, what in ((chosen.dataset, "DATASET"), (chosen.out, "--out DIR")) if given is None]
+    if chosen.dataset is None or chosen.out is None:
+        raise CondenseError(f"Missing: {', '.join(missing)}.")
+    name, config, folder = chosen.dataset, part(SweepConfig, chosen), SweepFolder(chosen.out)
+    grid = chosen_grid(config, name)
+    whole = load(name, chosen)
+    data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))
+    grid.check_on(data, config.grid or grid.title)
+    grid = grid if config.sample is None else grid.sample(config.sample, config.seed)
+    proxies = load_proxies(config, whole, data)
+    asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies])
+    folder.check(asked)
+    trials = trials_of(grid, data, [all_images(data), *(on for _, on in proxies)])
+    if chosen.dry_run:
+        print(render(plan_table(trials, config.seeds, data, folder), "text"))
+        return
+    with folder.taken():
+        folder.ask_for(asked)
+        try:
+            with _listener(chosen.quiet) as listener:
+                run_sweep(trials, config.seeds, data, folder, listener)
+        finally:
+            page = write_report(folder)
+    if not chosen.quiet:
+        print("\n".join(render(found, "text") for found in sweep_tables(sweep_of(folder))))
+    print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
+def sweep_text(folder: SweepFolder, chosen: options.Table) -> str:
+    """The tables of a sweep; as CSV that of the accuracies."""
+    tables = sweep_tables(sweep_of(folder))
+    return "\n".join(render(table, chosen.format) for table in (tables[:1] if chosen.format == "csv" else tables))
+
+
+@contextmanager
+def _listener(quiet: bool) -> Iterator[Listener]:
+    """A bar for the probe and one for each row."""
+    bars = [Bar("probing the machine", "network", quiet=quiet)]
+    try:
+        yield Listener(
+            probing=lambda done, total: bars[0].update(done, total),
+            begins=lambda label: bars.append(Bar(label, "epoch", quiet=quiet)),
+            training=lambda done, total: bars[-1].update(done, total),
+        )
+    finally:
+        for bar in bars:
+            bar.close()

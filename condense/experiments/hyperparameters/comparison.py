@@ -1,0 +1,52 @@
+"""Which rows differ: paired t-tests over seeds, corrected for their number after Holm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from condense.experiments.hyperparameters.results import RowResult
+from condense.experiments.statistics import holm, paired
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two rows: mean difference of test accuracy over the seeds they share (fraction), p corrected for all pairs compared.
+
+    p is None where fewer than two seeds are shared, so that nothing can be tested.
+    """
+
+    first: str
+    second: str
+    mean: float
+    seeds: int
+    p: float | None
+
+    @property
+    def real(self) -> bool:
+        """Whether the difference can be told from chance."""
+        return self.p is not None and self.p < LEVEL
+
+
+def differences(results: Sequence[RowResult]) -> list[Difference]:
+    """Every pair of rows. Seeds pair them: networks of one seed see their batches in the same order where sizes allow."""
+    return _tested([(first, second) for first, second in combinations(results, 2)])
+
+
+def against_best(results: Sequence[RowResult]) -> list[Difference]:
+    """The row of the highest mean accuracy against every other: fewer tests, which a large grid needs."""
+    best = max(results, key=lambda result: result.summary.mean)
+    return _tested([(best, other) for other in results if other is not best])
+
+
+def _tested(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Difference]:
+    found = []
+    for first, second in pairs:
+        one, other = first.accuracies, second.accuracies
+        shared = sorted(one.keys() & other.keys())
+        tested = paired([other[seed] for seed in shared], [one[seed] for seed in shared])
+        found.append((first.row.name, second.row.name, tested, len(shared)))
+    corrected = iter(holm([tested.p for _, _, tested, _ in found if tested.p is not None]))
+    ps = [None if tested.p is None else next(corrected) for _, _, tested, _ in found]
+    return [Difference(a, b, tested.mean, seeds, p) for (a, b, tested, seeds), p in zip(found, ps, strict=True)]

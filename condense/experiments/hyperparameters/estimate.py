@@ -1,0 +1,109 @@
+"""What a row will take, said before it runs: explicit models of time and memory, calibrated by a probe of the machine.
+
+Time: networks in turn (or stacks of them) x (steps x constant + images x multiply-adds / rate). The constant of a step is
+what launching its operations and passing over the parameters takes, whatever the batch; the rate is that of one network's
+architecture, as operations differ in how much they do for a multiply-add.
+
+Memory: context + data + weights, gradients, optimiser state + activations of one batch. The context is the process with its
+libraries, resident before anything is trained (on a GPU what is allocated); the rest is counted.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from condense.data.images import DataSet
+from condense.networks.network import Network
+from condense.training.recipe import Recipe
+from condense.training.stacking import even_parts, images_at_once, members_at_once, outputs_of, widest_activation
+
+FLOAT, INDEX = 4, 8
+COPIES = 5
+"""Vectors as long as the parameters: initial, trained, optimiser state, gradient by parameter, gradient in one piece."""
+
+TRAINING_PASSES = 3
+"""Multiply-adds of a training step in those of its forward pass: the backward pass takes two more."""
+
+STACKED_PARAMETERS = 2**16
+"""Parameters up to which stacking networks on a CPU may pay: twenty of mlp-1x64 (51,000) took a tenth less stacked than in
+turn, but five of mlp-1x256 (204,000) up to 1.8 times as long, as together they leave the cache (batch 10, one core)."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Calibration of a network: seconds of a step whatever its batch, and multiply-adds a second (of all its passes)."""
+
+    constant: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the training of a row consists of: `groups` times `steps` steps, each group of `members` networks together."""
+
+    groups: int
+    members: int
+    steps: int
+    images: int
+    multiply_adds: int
+
+    @staticmethod
+    def of(network: Network, recipe: Recipe, networks: int, images: int, together: int) -> "Work":
+        """The work of training so many networks on so many images, `together` at a time."""
+        groups = -(-networks // together)
+        steps = recipe.epochs * -(-images // recipe.batch_size)
+        return Work(groups, min(together, networks), steps, recipe.epochs * images, network.multiply_adds)
+
+
+def group_size(network: Network, networks: int, batch: int, device: torch.device) -> int:
+    """How many networks to train together; one at a time with dropout, and on a CPU where stacking would be slower."""
+    too_large = device.type == "cpu" and network.parameter_count > STACKED_PARAMETERS
+    return 1 if network.has_dropout or too_large else members_at_once(network, networks, batch, device)
+
+
+def training_seconds(work: Work, speed: Speed) -> float:
+    """Seconds of training."""
+    arithmetic = TRAINING_PASSES * work.members * work.images * work.multiply_adds / speed.rate
+    return work.groups * (work.steps * speed.constant + arithmetic)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at the peak of a row's training, by what they hold."""
+
+    context: int
+    data: int
+    parameters: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.context + self.data + self.parameters + self.activations
+
+
+def memory(
+    network: Network, batch: int, images: int, together: int, data: int, context: int, device: torch.device
+) -> Memory:
+    """The estimate for `together` networks and batches of `batch` of `images` images.
+
+    Activations: every layer's output is kept for the backward pass, and of the widest a value and a gradient are in flight;
+    the batch itself is gathered, converted and normalised. A test of as many images as go through at once may need more.
+    """
+    outputs, widest, pixels = outputs_of(network), widest_activation(network), outputs_of(network)[0]
+    part = batch if network.has_batch_norm or together > 1 else even_parts(network, batch, device)
+    training = together * (part * (sum(outputs) + 2 * widest) + batch * 2 * pixels)
+    testing = images_at_once(network, device) * (2 * pixels + 2 * widest)
+    order = 2 * INDEX * images * together
+    return Memory(
+        context=context,
+        data=data,
+        parameters=FLOAT * COPIES * together * network.parameter_count,
+        activations=FLOAT * max(training, testing) + order,
+    )
+
+
+def data_bytes(data: DataSet) -> int:
+    """Bytes of all images and labels on the device."""
+    tensors = (tensor for part in (data.train, data.test) for tensor in (part.pixels, part.labels))
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

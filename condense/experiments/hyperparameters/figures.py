@@ -1,0 +1,88 @@
+"""Figures of a sweep: every row's networks as points, and each proxy's accuracies against those on all images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from condense.experiments.hyperparameters.proxy_study import ProxyResult
+from condense.experiments.hyperparameters.results import RowResult, Sweep
+from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded
+
+ACROSS = 3
+
+
+def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
+    """One strip a row: every network's test accuracy as a point, the mean, what was reported. Needs a finished row."""
+    results = list(sweep.full.done.values())
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 1.2 + 0.3 * len(results)), layout="constrained")
+        axes = figure.add_subplot(xlabel="test accuracy (%)")
+        for place, result in enumerate(results):
+            _strip(axes, place, result, reported=sweep.reported)
+        labels = [f"{result.row.name}: {_short(result)}" for result in results]
+        axes.set_yticks(range(len(results)), labels, parse_math=False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(len(results) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3))
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "borderaxespad": 0.2}
+        axes.legend(handles.values(), handles.keys(), handletextpad=0.3, **place)
+        return encoded(figure, format)
+
+
+def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None:
+    values = 100 * np.sort(list(result.accuracies.values()))
+    offsets = (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.25
+    axes.scatter(values, place + offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0, label="one network")
+    mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
+    axes.plot(100 * result.summary.mean, place + 0.2, label="mean", **mean)
+    if reported and result.row.reported:
+        diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
+        axes.plot(result.row.reported.test_accuracy, place + 0.2, "D", color=MARK, label="reported (one run)", **diamond)
+
+
+def _short(result: RowResult) -> str:
+    row = result.row
+    return f"{row.network}, batch {row.batch_size}, {row.epochs} epochs"
+
+
+def proxy_scatter(found: Sequence[ProxyResult], format: Format = "png") -> bytes:
+    """One panel a proxy, one point a configuration: accuracy trained on it against accuracy trained on all images."""
+    across = min(len(found), ACROSS)
+    down = -(-len(found) // across)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(0.6 + 3.1 * across, 0.7 + 3.0 * down), layout="constrained")
+        panels = figure.subplots(down, across, sharey=True, squeeze=False).flatten()
+        for axes, one in zip(panels, found, strict=False):
+            _panel(axes, one)
+        for axes in panels[len(found) :]:
+            axes.set_visible(False)
+        for axes in panels[::across]:
+            axes.set_ylabel("trained on all images")
+        figure.supxlabel("trained on the set; test accuracy (%)", fontsize=9)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, handletextpad=0.3)
+        return encoded(figure, format)
+
+
+def _panel(axes: Axes, one: ProxyResult) -> None:
+    x, y = 100 * np.array(one.proxy), 100 * np.array(one.full)
+    axes.scatter(x, y, s=16, color=ACCENT, alpha=0.6, linewidths=0, label="one configuration")
+    ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5, "linestyle": "none"}
+    axes.plot(x[one.chosen], y[one.chosen], "D", color=MARK, label="the set's choice", **ring)
+    best = int(y.argmax())
+    axes.plot(x[best], y[best], "o", color=INK, label="best on all images", **ring)
+    rho = "not defined" if one.spearman.value is None else f"{one.spearman.value:.2f}"
+    title = (
+        f"{one.label}\nSpearman {rho}".replace("-", "\N{MINUS SIGN}")
+        if rho.startswith("-")
+        else f"{one.label}\nSpearman {rho}"
+    )
+    axes.set_title(title, fontsize=8, loc="left", parse_math=False)
+    axes.tick_params(colors=MUTED, labelcolor=INK)

@@ -1,0 +1,180 @@
+"""The folder of a sweep: what was asked for, the records of finished rows, and of the row that is being trained."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from condense.errors import CondenseError
+from condense.experiments.hyperparameters.grid import Grid
+from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check_complete
+from condense.files import check_writable, write_atomically
+from condense.machine import Surroundings
+from condense.records import append_record, read_records
+
+FORMAT = "condense sweep 1"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A small set a grid was trained on: its file and name for people, what identifies it, and what learning it took.
+
+    learn_seconds: as its record beside it says; None where there is none, 0 for a set that was not learned.
+    """
+
+    file: str
+    label: str
+    described: dict[str, Any]
+    epochs_factor: int
+    learn_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for in a folder."""
+
+    format: str
+    dataset: str
+    described: dict[str, Any]
+    classes: int
+    grid: Grid
+    seeds: int
+    proxies: list[Proxy] = field(default_factory=list)
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @property
+    def sources(self) -> list[tuple[dict[str, Any], int]]:
+        """What rows are trained on, as in records: all real images, then the proxies; and epochs for each of the grid's."""
+        return [(self.described, 1), *((proxy.described, proxy.epochs_factor) for proxy in self.proxies)]
+
+
+_ASKED = TypeAdapter(Asked)
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The files of a sweep, and what is done of it."""
+
+    path: Path
+
+    @property
+    def description(self) -> Path:
+        """What was asked for."""
+        return self.path / "sweep.json"
+
+    @property
+    def records(self) -> Path:
+        """The records of finished rows, one a line."""
+        return self.path / "records.jsonl"
+
+    @property
+    def unfinished(self) -> Path:
+        """The record of the row that is being trained, as far as it is."""
+        return self.path / "unfinished.jsonl"
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Keeps other processes out; raises `CondenseError` where one is at work here."""
+        check_writable(self.description)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise CondenseError(f"Another process is at work in {self.path}.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def check(self, now: Asked) -> Asked:
+        """What is asked for in all, with what was before. Raises `CondenseError` when something else was, or is here."""
+        if not self.description.exists():
+            others = [found.name for found in self.path.glob("[!.]*")] if self.path.is_dir() else []
+            if others:
+                raise CondenseError(f"{self.path} holds other files ({min(others)}) and no sweep. Choose another --out.")
+            return now
+        before = self.asked()
+        for name, there, here in (
+            ("images", (before.dataset, before.described), (now.dataset, now.described)),
+            ("rows", _plain_rows(before.grid), _plain_rows(now.grid)),
+        ):
+            if there != here:
+                raise CondenseError(f"{self.path} holds a sweep with other {name}. Choose another --out.")
+        known = [(proxy.described, proxy.epochs_factor) for proxy in before.proxies]
+        added = [proxy for proxy in now.proxies if (proxy.described, proxy.epochs_factor) not in known]
+        return replace(now, seeds=max(before.seeds, now.seeds), proxies=[*before.proxies, *added])
+
+    def ask_for(self, now: Asked) -> None:
+        """Adds to what was asked for. Raises `CondenseError` as `check` does."""
+        write_atomically(self.description, json.dumps(asdict(self.check(now)), indent=1) + "\n")
+
+    def asked(self) -> Asked:
+        """What was asked for; raises `CondenseError` when there is no sweep here or its description is damaged."""
+        try:
+            text = self.description.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise CondenseError(f"{self.path} holds no sweep: there is no sweep.json.") from None
+        try:
+            found = _ASKED.validate_json(text, strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise CondenseError(f"{self.description} is damaged ({place or 'JSON'}: {first['msg']}).") from error
+        if found.format != FORMAT:
+            raise CondenseError(f"{self.description} was written by another version of condense.")
+        return found
+
+    def finished(self) -> list[SweepRecord]:
+        """The records of all rows."""
+        return self._read(self.records)
+
+    def recorded(self) -> dict[str, set[int]]:
+        """Seeds of finished networks by the hash of their record's configuration."""
+        found: dict[str, set[int]] = {}
+        for record in self.finished():
+            found.setdefault(record.config_hash, set()).update(record.seeds)
+        return found
+
+    def take_up(self, trials: Sequence[Trial], seeds: int, surroundings: Surroundings) -> SweepRecord | None:
+        """The record of the row that was interrupted, to be continued; None where there is none.
+
+        It is continued if it is among these trials, and under the same device, threads and versions, as the last digits
+        depend on them. Otherwise it becomes a finished record of the networks it has, so that nothing is lost.
+        """
+        wanted = {trial.config_hash for trial in trials}
+        for record in self._read(self.unfinished):
+            done = self.recorded().get(record.config_hash, set())
+            if not record.seeds or done & set(record.seeds):  # killed after it joined the others
+                continue
+            same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
+            if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
+                return record
+            append_record(self.records, record)
+        self.unfinished.unlink(missing_ok=True)
+        return None
+
+    def keep(self, record: SweepRecord, *, complete: bool) -> None:
+        """Keeps what is done of a row; a complete record joins the others."""
+        if not complete:
+            write_atomically(self.unfinished, record.to_json() + "\n")
+            return
+        append_record(self.records, record)
+        self.unfinished.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> list[SweepRecord]:
+        if not path.exists():
+            return []
+        found = read_records(path, SweepRecord)
+        for number, record in enumerate(found, 1):
+            check_complete(record, f"{path}, line {number}")
+        return found
+
+
+def _plain_rows(grid: Grid) -> list[dict[str, Any]]:
+    return [{"name": row.name, **row.settings} for row in grid.rows]

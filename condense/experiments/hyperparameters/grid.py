@@ -1,0 +1,255 @@
+"""Grids: TOML files of rows, or of a space whose every combination is a row; built-in ones are read like users' own."""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from condense.config import AtLeastOne, Positive, one_of
+from condense.data.images import DataSet
+from condense.errors import CondenseError, unknown_name
+from condense.experiments.hyperparameters.config import SweepConfig
+from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, network_name
+from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
+from condense.networks.registry import check_name
+from condense.randomness import generator
+
+BUILT_IN = {
+    "report-fashion-mnist": "ten networks with one hidden layer on Fashion-MNIST, as a report trained them",
+    "report-cifar10": "ten networks with one hidden layer on CIFAR-10, as a report trained them",
+    "convnets": "720 ConvNets over width, depth, norm, activation and pooling",
+}
+DEFAULT_GRIDS = {"fashion-mnist": "report-fashion-mnist", "cifar10": "report-cifar10"}
+
+Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+
+
+def _value_of(tokens: dict[str, str], kind: str) -> Any:
+    return Annotated[str, one_of(kind, dict.fromkeys(tokens.values()))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a row, the defaults or a space may say; every key may be left out. The units are those of `Row`."""
+
+    name: Annotated[str, Field(min_length=1)] | None = None
+    network: str | None = None
+    width: Annotated[int, Field(ge=1, le=99_999)] | None = None
+    depth: Annotated[int, Field(ge=1, le=99)] | None = None
+    norm: _value_of(NORMS, "norm") | None = None  # type: ignore[valid-type]
+    activation: _value_of(ACTIVATIONS, "activation") | None = None  # type: ignore[valid-type]
+    pooling: _value_of(POOLINGS, "pooling") | None = None  # type: ignore[valid-type]
+    learning_rate: Positive | None = None
+    momentum: Probability | None = None
+    batch_size: AtLeastOne | None = None
+    epochs: AtLeastOne | None = None
+    weight_decay: Decay | None = None
+    dropout: Probability | None = None
+    objective: Annotated[str, one_of("objective", OBJECTIVES)] | None = None
+    reported: Reported | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridFile:
+    """A grid as it is written: what holds for all rows, rows, and a space of lists."""
+
+    title: str = ""
+    source: str = ""
+    dataset: str = ""
+    defaults: dict[str, Any] | None = None
+    rows: list[dict[str, Any]] | None = None
+    space: dict[str, list[Any]] | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows to train; source: where they, and the numbers reported beside them, come from; dataset: of those numbers."""
+
+    title: str
+    source: str
+    dataset: str
+    rows: tuple[Row, ...]
+
+    def sample(self, size: int, seed: int) -> "Grid":
+        """So many of its rows, drawn without replacement with `seed`, in the grid's order."""
+        if size > len(self.rows):
+            raise CondenseError(f"--sample {size}: the grid has only {len(self.rows)} rows.")
+        chosen = torch.randperm(len(self.rows), generator=generator(seed, "grid sample"))[:size].sort().values
+        return replace(self, rows=tuple(self.rows[index] for index in chosen.tolist()))
+
+    def check_on(self, data: DataSet, where: str) -> None:
+        """Raises `CondenseError` with a line for each row that cannot be trained on the data."""
+        mistakes = []
+        for index, row in enumerate(self.rows):
+            if row.batch_size > len(data.train):
+                place = f"{where}: rows[{index}].batch_size = {row.batch_size}"
+                mistakes.append(f"{place}: {data.name} has {len(data.train)} training images.")
+            try:
+                row.build(data.train.shape, data.train.classes)
+            except CondenseError as error:
+                mistakes.append(f"{where}: rows[{index}].network: {error}")
+        if mistakes:
+            raise CondenseError("\n".join(mistakes))
+
+
+def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
+    """The grid a configuration names, or the report's of the data set.
+
+    Raises `CondenseError` as `load_grid` does, and where there is no grid for the data set.
+    """
+    name = config.grid or DEFAULT_GRIDS.get(dataset)
+    if name is None:
+        known = ", ".join(BUILT_IN)
+        raise CondenseError(f"There is no report's grid for {dataset}: name one by --grid ({known}, or a file).")
+    return load_grid(name)
+
+
+def load_grid(name_or_path: str) -> Grid:
+    """The built-in grid of that name, or the one in that file.
+
+    Raises `CondenseError` with a line for each mistake, which names the file and the place, such as rows[3].batch_size.
+    """
+    if name_or_path in BUILT_IN:
+        text = (
+            files("condense")
+            .joinpath("experiments", "hyperparameters", "grids", f"{name_or_path}.toml")
+            .read_text(encoding="utf-8")
+        )
+        return parse_grid(text, name_or_path)
+    path = Path(name_or_path).expanduser()
+    if not path.exists() and path.suffix != ".toml":
+        raise unknown_name("grid", name_or_path, BUILT_IN)
+    try:
+        return parse_grid(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CondenseError(f"Cannot read the grid {path}: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def parse_grid(text: str, where: str) -> Grid:
+    """The grid a TOML text describes; `where` begins every error."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CondenseError(f"The grid {where} is not valid TOML: {error}.") from error
+    mistakes: list[str] = []
+    right = {key: value for key, value in content.items() if _checked(GridFile, {key: value}, "", mistakes)}
+    written = GridFile(**right)
+    rows = list(_rows(written, mistakes))
+    if not mistakes and not rows:
+        mistakes.append("the grid is empty: it needs [[rows]], or a [space] of lists.")
+    if mistakes:
+        raise CondenseError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+    return Grid(written.title or where, written.source, written.dataset, tuple(rows))
+
+
+def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
+    """The rows of a grid, as far as they are right; what is wrong is added to `mistakes`."""
+    defaults = _checked(Settings, written.defaults or {}, "defaults", mistakes)
+    listed = [
+        (f"rows[{index}]", _checked(Settings, row, f"rows[{index}]", mistakes))
+        for index, row in enumerate(written.rows or [])
+    ]
+    combinations = _combinations(written.space or {}, mistakes)
+    seen: dict[str, str] = {}
+    names: set[str] = set()
+    if defaults is None or any(settings is None for _, settings in listed) or mistakes:
+        return
+    for position, (place, settings) in enumerate([*listed, *combinations], 1):
+        given = _given(defaults) | _given(settings)
+        given.setdefault("name", str(position))
+        row = _row(given, place, mistakes)
+        if row is None:
+            continue
+        key = json.dumps(row.settings, sort_keys=True)
+        if key in seen:
+            mistakes.append(f"{place} is the same configuration as {seen[key]}.")
+        if row.name in names:
+            mistakes.append(f"{place}.name: {row.name} is the name of another row too.")
+        seen.setdefault(key, place)
+        names.add(row.name)
+        yield row
+
+
+def _combinations(space: dict[str, list[Any]], mistakes: list[str]) -> list[tuple[str, Settings]]:
+    """Every combination of the lists of a space, with its place."""
+    before = len(mistakes)
+    for key, values in space.items():
+        if not values:
+            mistakes.append(f"space.{key}: an empty list leaves no combination.")
+        for index, value in enumerate(values):
+            _checked(Settings, {key: value}, "space", mistakes, called=lambda name, index=index: f"space.{name}[{index}]")
+    if not space or len(mistakes) > before:
+        return []
+    every = (dict(zip(space, values, strict=True)) for values in product(*space.values()))
+    return [("space: " + ", ".join(f"{k} = {v}" for k, v in one.items()), Settings(**one)) for one in every]
+
+
+def _row(given: dict[str, Any], place: str, mistakes: list[str]) -> Row | None:
+    """The row of what was given; None, with what is wrong added to `mistakes`."""
+    before = len(mistakes)
+    missing = [key for key in ("network", "learning_rate", "batch_size", "epochs") if key not in given]
+    if missing:
+        mistakes.append(f"{place}: {', '.join(missing)} must be given, here or in [defaults].")
+        return None
+    allowed = FAMILIES.get(given["network"], ())
+    parts = [key for key in FAMILIES["ConvNet"] if key in given]
+    for key in parts:
+        if key not in allowed:
+            having = " and ".join(family for family, keys in FAMILIES.items() if key in keys)
+            mistakes.append(f"{place}.{key}: the network {given['network']} has none to set; {having} can have one.")
+    if given["network"] == "mlp" and "width" not in given:
+        mistakes.append(f"{place}.width: the network mlp needs a width.")
+    if len(mistakes) > before:
+        return None
+    name = network_name(given) if allowed else given["network"]
+    try:
+        check_name(name)
+    except CondenseError as error:
+        mistakes.append(f"{place}.network: {error}")
+        return None
+    own = {field.name for field in fields(Row)}
+    values = {key: value for key, value in given.items() if key in own}
+    return Row(**{**values, "network": name})
+
+
+def _given(settings: Settings | None) -> dict[str, Any]:
+    return {field.name: value for field in fields(Settings) if (value := getattr(settings, field.name)) is not None}
+
+
+def _checked(
+    kind: type[Any], values: dict[str, Any], place: str, mistakes: list[str], *, called: Callable[[str], str] | None = None
+) -> Any:
+    """The values as a dataclass; None, with a sentence for each mistake, where some are wrong."""
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        mistakes += [_sentence(detail, place, kind, called) for detail in error.errors()]
+    return None
+
+
+def _sentence(detail: Any, place: str, kind: type[Any], called: Callable[[str], str] | None) -> str:
+    """One error of pydantic's with its path, such as rows[3].batch_size, its value and what is right."""
+    name, *inner = detail["loc"]
+    path = called(name) if called else f"{place}.{name}" if place else str(name)
+    path += "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = Reported if inner else kind
+        return f"{path}: {unknown_name('key', str((inner or [name])[-1]), [field.name for field in fields(known)])}"
+    if detail["type"] == "value_error":
+        return f"{path}: {detail['msg'].removeprefix('Value error, ')}"
+    if detail["type"] == "missing":
+        return f"{path} is missing."
+    return f"{path} = {detail['input']!r}: {detail['msg'].partition(', unable to parse')[0]}."

@@ -1,0 +1,107 @@
+"""Does a small set choose as all images would? Rank correlations, regret, and what it saves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from condense.experiments.hyperparameters.results import RowResult, Trained
+from condense.randomness import derived_seed
+from condense.stage_t.statistics import CONFIDENCE
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A rank correlation with the percentile bootstrap interval over configurations; None where ranks are all equal."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ProxyResult:
+    """A small set as a proxy; accuracies are fractions, of the rows done on both, by name in the grid's order.
+
+    regret: test accuracy on all images of the best row, less that of the row the proxy ranks first; chance_regret: the same
+    for a row drawn at random. The accuracies are means over seeds, so the best is the best found, with its luck.
+    full_seconds, proxy_seconds: of training all these networks.
+    """
+
+    label: str
+    images: int
+    epochs_factor: int
+    names: tuple[str, ...]
+    full: tuple[float, ...]
+    proxy: tuple[float, ...]
+    full_seconds: float
+    proxy_seconds: float
+    learn_seconds: float | None
+    spearman: Correlation
+    kendall: Correlation
+
+    @property
+    def chosen(self) -> int:
+        """The row the proxy ranks first."""
+        return int(np.argmax(self.proxy))
+
+    @property
+    def regret(self) -> float:
+        """Accuracy lost by taking it."""
+        return max(self.full) - self.full[self.chosen]
+
+    @property
+    def chance_regret(self) -> float:
+        """Accuracy lost, on average, by drawing a row."""
+        return max(self.full) - sum(self.full) / len(self.full)
+
+
+def study(full: Trained, proxy: Trained) -> ProxyResult | None:
+    """The proxy against all images, from rows done on both; None with fewer than three."""
+    shared = [name for name in full.done if name in proxy.done]
+    if len(shared) < 3:
+        return None
+    on_full, on_proxy = [full.done[name] for name in shared], [proxy.done[name] for name in shared]
+    x, y = _means(on_proxy), _means(on_full)
+    return ProxyResult(
+        *(proxy.label, proxy.images, proxy.epochs_factor, tuple(shared), y, x),
+        full_seconds=sum(result.seconds[1] for result in on_full),
+        proxy_seconds=sum(result.seconds[1] for result in on_proxy),
+        learn_seconds=proxy.learn_seconds,
+        spearman=correlation(x, y, _spearman),
+        kendall=correlation(x, y, _kendall),
+    )
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    result: Any = stats.spearmanr(x, y)
+    return float(result.statistic)
+
+
+def _kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Tau-b, which allows for ties."""
+    result: Any = stats.kendalltau(x, y)
+    return float(result.statistic)
+
+
+def _means(results: Sequence[RowResult]) -> tuple[float, ...]:
+    return tuple(result.summary.mean for result in results)
+
+
+def correlation(x: Sequence[float], y: Sequence[float], statistic: Callable[[np.ndarray, np.ndarray], float]) -> Correlation:
+    """The statistic of pairs, and its 95 % percentile interval over resampled pairs (Efron, 1979).
+
+    Resamples whose ranks are all equal have no correlation and are left out; the draws are the same at every call.
+    """
+    pairs = np.array([x, y])
+    if min(np.ptp(pairs, axis=1)) == 0:
+        return Correlation(None, None, None)
+    random = np.random.default_rng(derived_seed(0, "bootstrap over configurations"))
+    drawn = (pairs[:, random.integers(pairs.shape[1], size=pairs.shape[1])] for _ in range(RESAMPLES))
+    found = [statistic(*resample) for resample in drawn if min(np.ptp(resample, axis=1)) > 0]
+    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Correlation(statistic(*pairs), float(low), float(high))

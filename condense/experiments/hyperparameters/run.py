@@ -1,0 +1,141 @@
+"""Doing a sweep: the probe, then row by row what is not recorded yet."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from condense.data.images import DataSet
+from condense.errors import CondenseError, Interrupted
+from condense.experiments.hyperparameters.config import SweepConfig
+from condense.experiments.hyperparameters.estimate import data_bytes
+from condense.experiments.hyperparameters.folder import FORMAT, Asked, Proxy, SweepFolder
+from condense.experiments.hyperparameters.grid import Grid
+from condense.experiments.hyperparameters.memory import in_use
+from condense.experiments.hyperparameters.probe import probe
+from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, Trial
+from condense.machine import Surroundings, prepare
+from condense.records import read_records
+from condense.stage_t.evaluate import check_same_data, describe_set
+from condense.synthetic_set import SyntheticSet
+from condense.training.sources import TensorSource
+
+LONG_SECONDS = 60.0
+"""Rows estimated to take longer are probed again just before they run, as the machine may be busier or idler by then."""
+
+
+def _nothing(*told: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What to tell while a sweep runs: the networks to be probed; the row that begins; networks' epochs done, of all."""
+
+    probing: Callable[[int, int], None] = _nothing
+    begins: Callable[[str], None] = _nothing
+    training: Callable[[int, int], None] = _nothing
+
+
+def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tuple[Proxy, TrainedOn]]:
+    """The small sets named, each once; raises `CondenseError` for one that is missing, damaged or of other images.
+
+    whole: the data set before `train_size`, from which a set may have been made too.
+    """
+    found: dict[str, tuple[Proxy, TrainedOn]] = {}
+    for path in config.proxy:
+        synthetic = SyntheticSet.load(path)
+        of = data if synthetic.provenance.dataset_fingerprint == data.train.fingerprint else whole
+        try:
+            check_same_data(synthetic, of)
+        except CondenseError as error:
+            raise CondenseError(f"--proxy {path}: {error}") from error
+        facts, device = synthetic.provenance, data.test.device
+        described = {"dataset": data.name, "dataset_fingerprint": of.train.fingerprint, "set": describe_set(synthetic)}
+        learned = f"{facts.method}, {facts.network}" if facts.iterations else facts.method
+        label = f"{learned}, {facts.images_per_class} a class, seed {facts.seed}"
+        source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
+        proxy = Proxy(str(path), label, described, config.proxy_epochs, _learn_seconds(path, synthetic))
+        found[synthetic.sha256] = proxy, TrainedOn(label, source, described, config.proxy_epochs)
+    return list(found.values())
+
+
+def _learn_seconds(path: Path, synthetic: SyntheticSet) -> float | None:
+    """Wall time of learning a set, from the record that `learn` or `run` left beside it."""
+    if not synthetic.provenance.iterations:
+        return 0.0
+    for beside in (path.with_suffix(".jsonl"), path.with_name("records.jsonl")):
+        if beside.exists():
+            for record in read_records(beside):
+                if record.kind == "learn" and record.config.get("set") == synthetic.sha256:
+                    return record.wall_seconds + record.warm_up_seconds
+    return None
+
+
+def all_images(data: DataSet) -> TrainedOn:
+    """All real training images."""
+    described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "set": None}
+    return TrainedOn("all images", data.train, described)
+
+
+def asked_for(grid: Grid, seeds: int, data: DataSet, proxies: Sequence[Proxy]) -> Asked:
+    """What a folder keeps of a command."""
+    return Asked(FORMAT, data.name, all_images(data).described, data.train.classes, grid, seeds, list(proxies))
+
+
+def trials_of(grid: Grid, data: DataSet, on: Iterable[TrainedOn]) -> list[Trial]:
+    """Every row on all images, then on each small set."""
+    return [Trial(row, one, data) for one in on for row in grid.rows]
+
+
+def calibrate(
+    left: Sequence[tuple[Trial, int]], data: DataSet, progress: Callable[[int, int], None] = _nothing
+) -> Calibration:
+    """Probes the networks of trials with so many networks left; the context is what then stays in memory, less the data."""
+    prepare(data.test.device)
+    batches: dict[Any, list[int]] = {}
+    for trial, count in left:
+        batches.setdefault(trial.speed_key(count), []).append(trial.batch)
+    networks = {trial.speed_key(count): trial.network for trial, count in left}
+    speeds = {}
+    for done, (key, network) in enumerate(networks.items(), 1):
+        speeds[key] = probe(network, data.train, batches[key], key[2])
+        progress(done, len(networks))
+    size = data_bytes(data)
+    return Calibration(speeds, max(in_use(data.test.device) - size, 0), size)
+
+
+def missing_seeds(trial: Trial, seeds: int, recorded: Mapping[str, set[int]]) -> list[int]:
+    """The seeds of a row that are not recorded."""
+    return [seed for seed in range(seeds) if seed not in recorded.get(trial.config_hash, ())]
+
+
+def probed_again(calibration: Calibration, trial: Trial, networks: int, data: DataSet) -> Calibration:
+    """The calibration with its row's network probed once more at its own batch size, where that costs next to nothing."""
+    if trial.estimated_seconds(networks, calibration) < LONG_SECONDS:
+        return calibration
+    key = trial.speed_key(networks)
+    speed = probe(trial.network, data.train, [trial.batch], key[2])
+    return replace(calibration, speeds={**calibration.speeds, key: speed})
+
+
+def run_sweep(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder, listener: Listener) -> None:
+    """Trains what is missing; stopped at any moment, the same call goes on after the last group of networks that is kept."""
+    unfinished = folder.take_up(trials, seeds, Surroundings.of(data.test.device))
+    recorded = folder.recorded()
+    left = [(trial, missing) for trial in trials if (missing := missing_seeds(trial, seeds, recorded))]
+    if not left:
+        return
+    left.sort(key=lambda one: unfinished is None or one[0].config_hash != unfinished.config_hash)
+    calibration = calibrate([(trial, len(missing)) for trial, missing in left], data, listener.probing)
+    for number, (trial, missing) in enumerate(left, 1):
+        if unfinished is None:
+            calibration = probed_again(calibration, trial, len(missing), data)
+        record = unfinished or trial.begin(len(missing), calibration, Surroundings.of(data.test.device))
+        unfinished = None
+        listener.begins(f"row {trial.row.name} on {trial.on.label} ({number} of {len(left)})")
+        try:
+            for so_far in trial.train(record, missing, listener.training):
+                folder.keep(so_far, complete=len(so_far.seeds) == len(missing))
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"Stopped in row {trial.row.name}; the same command goes on in {folder.path}.") from error

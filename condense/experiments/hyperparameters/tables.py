@@ -1,0 +1,339 @@
+"""Tables of a sweep: accuracies and losses, costs with their estimates, real differences, the ratio rule, the proxies."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from condense.experiments.hyperparameters.comparison import LEVEL, Difference, against_best, differences
+from condense.experiments.hyperparameters.proxy_study import RESAMPLES, Correlation, ProxyResult, study
+from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
+from condense.experiments.hyperparameters.rows import OBJECTIVES, Reported
+from condense.report.cells import NONE
+from condense.report.html import duration, memory
+from condense.report.rendering import Table
+
+SQUARE = 12
+"""Rows up to which every pair is compared, in a square table."""
+
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its header, its value of a row for CSV, and that value as people read it."""
+
+    header: str
+    key: str
+    value: Callable[[RowResult], Value]
+    text: Callable[[Any], str] = str
+    numeric: bool = True
+
+
+def sweep_tables(sweep: Sweep) -> list[Table]:
+    """All tables there is something to say in."""
+    if not sweep.full.done and not any(proxy.done for proxy in sweep.proxies):
+        return []
+    tables = [accuracy_table(sweep, sweep.full), cost_table(sweep, sweep.full)] if sweep.full.done else []
+    if len(sweep.full.done) > 1:
+        tables.append(difference_table(list(sweep.full.done.values())))
+    if len(ratio_pairs(sweep.full)) > 0:
+        tables.append(ratio_table(sweep))
+    found = [result for proxy in sweep.proxies if (result := study(sweep.full, proxy))]
+    if found:
+        tables.append(proxy_table(found, sweep))
+    return tables + [accuracy_table(sweep, proxy) for proxy in sweep.proxies if proxy.done]
+
+
+def _settings(results: Sequence[RowResult]) -> list[Column]:
+    """What rows set: always the network, rate, batch and epochs; the rest where a row has it other than by default."""
+    optional = [
+        ("momentum", "momentum", 0.0, True),
+        ("weight decay", "weight_decay", 0.0, True),
+        ("dropout", "dropout", 0.0, True),
+        ("objective", "objective", "mean", False),
+    ]
+    columns = [
+        Column("row", "row", lambda result: result.row.name, numeric=False),
+        Column("network", "network", lambda result: result.row.network, numeric=False),
+        Column("learning rate", "learning_rate", lambda result: result.row.learning_rate, _plain),
+        Column("batch", "batch_size", lambda result: result.row.batch_size),
+        Column("epochs", "epochs", lambda result: result.row.epochs),
+    ]
+    for header, key, default, numeric in optional:
+        if any(getattr(result.row, key) != default for result in results):
+            columns.append(Column(header, key, lambda result, key=key: getattr(result.row, key), _plain, numeric))
+    return columns
+
+
+def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
+    """One row a configuration: parameters, fit to the training images, test accuracy; beside it what was reported."""
+    results, reported = list(trained.done.values()), sweep.reported and trained is sweep.full
+    columns = [
+        *_settings(results),
+        Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
+        Column("training accuracy %", "training_accuracy", lambda result: 100 * result.training_accuracy, _decimals(1)),
+        Column("training loss", "training_loss", lambda result: result.training_loss, _decimals(3)),
+        Column("× batch / classes", "training_loss_as_reported", lambda r: _summed_loss(r, sweep), _decimals(3)),
+        Column("test accuracy %", "test_accuracy", lambda result: 100 * result.summary.mean, _decimals(2)),
+        Column("± ", "test_accuracy_std", lambda result: 100 * result.summary.std, _decimals(2)),
+        Column("n", "n", lambda result: result.summary.n),
+    ]
+    if reported:
+        columns += [
+            Column("reported training %", "reported_training_accuracy", _reported("training_accuracy"), _decimals(1)),
+            Column("reported loss", "reported_training_loss", _reported("training_loss"), _decimals(3)),
+            Column("reported test %", "reported_test_accuracy", _reported("test_accuracy"), _decimals(2)),
+        ]
+    on = "" if trained is sweep.full else f", trained on {trained.label}"
+    notes = [
+        "Training accuracy and loss: of the trained networks on all images they were trained on; the loss is the mean "
+        "cross-entropy per image, without the penalty. Means over n networks; ±: standard deviation (ddof = 0).",
+        "× batch / classes: the same loss summed over a batch and divided by the number of classes, "
+        "which exceeds 1 for large batches however good the fit.",
+    ]
+    if any(result.row.objective == "summed" for result in results):
+        notes.append(
+            f"Objective summed: {OBJECTIVES['summed']}; learning rate and weight decay (d / 2 |w|² is added) belong to it. "
+            "In steps on the mean, the rate is so many times batch / classes, the decay as many times smaller."
+        )
+    notes += [f"Reported: {sweep.asked.grid.source}."] if reported else []
+    notes += [] if trained is sweep.full else [f"{trained.epochs_factor} epochs on this set for each of the grid's."]
+    return _without_constants(_table(f"{sweep.asked.grid.title}: accuracy{on}", results, columns, notes + _remarks(results)))
+
+
+def cost_table(sweep: Sweep, trained: Trained) -> Table:
+    """Memory and time of every row: estimated before it ran, measured after, and the error."""
+    results = list(trained.done.values())
+    columns = [
+        Column("row", "row", lambda result: result.row.name, numeric=False),
+        Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
+        Column("n", "n", lambda result: result.summary.n),
+        Column("steps", "steps", lambda result: result.steps, lambda n: f"{n:,}"),
+        Column("memory estimated", "memory_estimated", lambda result: result.memory[0], memory),
+        Column("measured", "memory_measured", lambda result: result.memory[1], memory),
+        Column("error", "memory_error", lambda result: _error(result.memory), _percentage),
+        Column("time estimated", "seconds_estimated", lambda result: result.seconds[0], duration),
+        Column("measured", "seconds_measured", lambda result: result.seconds[1], duration),
+        Column("error", "seconds_error", lambda result: _error(result.seconds), _percentage),
+    ]
+    if sweep.reported:
+        columns += [
+            Column("reported memory", "reported_memory_mib", _reported("memory_mib"), lambda mib: f"{mib:.0f} MiB"),
+            Column("reported time", "reported_seconds", _reported("seconds"), duration),
+        ]
+    memory_errors, time_errors = ([abs(_error(pair)) for pair in found] for found in _pairs(results))
+    first = results[0].records[0]
+    notes = [
+        f"Errors: (estimated − measured) / measured. Memory within 15 % in {sum(e <= 0.15 for e in memory_errors)} of "
+        f"{len(results)} rows, time within 25 % in {sum(e <= 0.25 for e in time_errors)}.",
+        "Time: of training all n networks of a row (steps are those of one), on "
+        f"{first.device}, {first.threads} thread{'s' if first.threads > 1 else ''}; estimated as networks × (steps × "
+        "constant + images × multiply-adds / rate), constant and rate probed for each network before the run.",
+        "Memory: peak of the process while the row trains and tests (of the allocator on a GPU); estimated as context "
+        "(the process before it trains) + data + weights, gradients, optimiser state + activations.",
+    ]
+    if sweep.reported:
+        notes.append("Reported memory and time are of one network on an NVIDIA T4.")
+    return _table(f"{sweep.asked.grid.title}: cost", results, columns, notes)
+
+
+def difference_table(results: Sequence[RowResult]) -> Table:
+    """Which rows differ: every pair of a small grid, each row against the best of a large one."""
+    square = len(results) <= SQUARE
+    found = differences(results) if square else against_best(results)
+    real = sum(one.real for one in found)
+    note = (
+        f"{real} of {len(found)} differences are real (*): paired t-test over the seeds two rows share, p < {LEVEL} after "
+        "Holm's correction for all of them."
+    )
+    notes = [note, *([] if all(one.p is not None for one in found) else ["One seed alone can be tested for nothing."])]
+    data = tuple(
+        {"first": one.first, "second": one.second, "difference": 100 * one.mean, "seeds": one.seeds, "p": one.p}
+        for one in found
+    )
+    title = "Differences of test accuracy in percentage points"
+    if not square:
+        rows = tuple((one.second, _difference(one), NONE if one.p is None else f"{one.p:.3g}") for one in found)
+        header = ("row", f"row {found[0].first} (best) minus it", "p, corrected")
+        return Table(title, header, rows, tuple(notes), data, (False, True, True))
+    cells = {(one.first, one.second): _difference(one) for one in found}
+    names = [result.row.name for result in results]
+    rows = tuple((name, *(cells.get((name, other), "") for other in names[1:])) for name in names[:-1])
+    header = ("row minus", *names[1:])
+    return Table(title, header, rows, tuple(notes), data, (False, *(True for _ in names[1:])))
+
+
+def ratio_pairs(trained: Trained) -> list[tuple[RowResult, RowResult]]:
+    """(The first row of a network, another of the same network): what the ratio of epochs to batch size can be tested on."""
+    first: dict[str, RowResult] = {}
+    pairs = []
+    for result in trained.done.values():
+        base = first.setdefault(result.row.network, result)
+        if base is not result:
+            pairs.append((base, result))
+    return pairs
+
+
+def ratio_table(sweep: Sweep) -> Table:
+    """The rule 'time goes with epochs / batch size' on measured and reported times, from the first row of each network."""
+    rows, data = [], []
+    for base, result in ratio_pairs(sweep.full):
+        ratio = _ratio(result) / _ratio(base)
+        per_network = [one.seconds[1] / one.summary.n for one in (base, result)]
+        measured = per_network[1] / per_network[0]
+        texts = [result.row.name, base.row.name, f"{ratio:.2f}", f"{measured:.2f}", _percentage(ratio / measured - 1)]
+        values = {"row": result.row.name, "base": base.row.name, "ratio": ratio, "measured": measured}
+        if sweep.reported:
+            ours = (result.row.reported, base.row.reported)
+            reported = ours[0].seconds / ours[1].seconds if ours[0] and ours[1] else None
+            error = None if reported is None else ratio / reported - 1
+            texts += [NONE if reported is None else f"{reported:.2f}", NONE if error is None else _percentage(error)]
+            values["reported"] = reported
+        rows.append(tuple(texts))
+        data.append(values)
+    header = ("row", "against row", "epochs / batch", "time measured", "error of the rule")
+    header += ("time reported", "error of the rule") if sweep.reported else ()
+    notes = (
+        "The rule: of one network's times, one is to the other as epochs / batch size. It holds where a step costs the same "
+        "whatever its batch; where arithmetic costs, larger batches take longer than it says (a negative error).",
+    )
+    numeric = (False, False, *(True for _ in header[2:]))
+    return Table("Time by the ratio of epochs to batch size", header, tuple(rows), notes, tuple(data), numeric)
+
+
+def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
+    """How well each small set ranks the rows, what its choice loses, and what it saves."""
+    header = (
+        "set",
+        "images",
+        "rows",
+        "Spearman",
+        "Kendall",
+        "choice",
+        "regret",
+        "regret by chance",
+        "cost saved",
+        "with learning",
+    )
+    rows, data = [], []
+    for one in found:
+        saved = one.full_seconds / one.proxy_seconds
+        learned = None if one.learn_seconds is None else one.full_seconds / (one.proxy_seconds + one.learn_seconds)
+        rows.append(
+            (
+                *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
+                *(one.names[one.chosen], f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
+                *(f"{saved:.1f} ×", NONE if learned is None else f"{learned:.1f} ×"),
+            )
+        )
+        data.append(
+            {
+                **{"set": one.label, "images": one.images, "rows": len(one.names)},
+                **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
+                **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
+                **{"choice": one.names[one.chosen], "regret": one.regret, "regret_by_chance": one.chance_regret},
+                **{"cost_saved": saved, "cost_saved_with_learning": learned},
+            }
+        )
+    factors = sorted({one.epochs_factor for one in found})
+    notes = (
+        f"Rank correlations of mean test accuracy on the set with that on all images, with 95 % bootstrap intervals over "
+        f"configurations ({RESAMPLES:,} resamples). An interval that holds 0 shows no agreement.",
+        "Regret: test accuracy on all images (percentage points) of the best row less that of the row the set ranks first; "
+        "by chance: of a row drawn at random. Choosing on test images flatters all rows alike.",
+        "Cost saved: time of training the rows on all images over that on the set; with learning: its own making counted.",
+        f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
+    )
+    numeric = (False, True, True, True, True, False, True, True, True, True)
+    return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
+
+
+_ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
+
+
+def _table(title: str, results: Sequence[RowResult], columns: Sequence[Column], notes: Sequence[str]) -> Table:
+    values = [[column.value(result) for column in columns] for result in results]
+    return Table(
+        title=title,
+        header=tuple(column.header for column in columns),
+        rows=tuple(
+            tuple(NONE if value is None else column.text(value) for column, value in zip(columns, row, strict=True))
+            for row in values
+        ),
+        notes=tuple(notes),
+        data=tuple({column.key: value for column, value in zip(columns, row, strict=True)} for row in values),
+        numeric=tuple(column.numeric for column in columns),
+    )
+
+
+_MAY_BE_CONSTANT = ("learning rate", "batch", "epochs", "momentum", "weight decay", "dropout", "objective")
+
+
+def _without_constants(table: Table) -> Table:
+    """The table with settings that all rows share in a note instead of columns; the data for CSV stay whole."""
+    values = list(zip(*table.rows, strict=True))
+    same = {i for i, name in enumerate(table.header) if name in _MAY_BE_CONSTANT and len(set(values[i])) == 1}
+    if len(table.rows) < 2 or not same:
+        return table
+    kept = [index for index in range(len(table.header)) if index not in same]
+    note = f"In all rows: {', '.join(f'{table.header[index]} {values[index][0]}' for index in sorted(same))}."
+    return replace(
+        table,
+        header=tuple(table.header[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
+        notes=(note, *table.notes),
+        numeric=tuple(table.numeric[index] for index in kept),
+    )
+
+
+def _summed_loss(result: RowResult, sweep: Sweep) -> float | None:
+    loss, classes = result.training_loss, sweep.asked.classes
+    return None if loss is None else loss * result.row.batch_size / classes
+
+
+def _reported(name: str) -> Callable[[RowResult], float | None]:
+    def value(result: RowResult) -> float | None:
+        found: Reported | None = result.row.reported
+        return getattr(found, name) if found else None
+
+    return value
+
+
+def _pairs(results: Sequence[RowResult]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    return [result.memory for result in results], [result.seconds for result in results]
+
+
+def _ratio(result: RowResult) -> float:
+    return result.row.epochs / result.row.batch_size
+
+
+def _error(pair: tuple[float, float]) -> float:
+    """(Estimated - measured) / measured."""
+    return pair[0] / pair[1] - 1
+
+
+def _percentage(value: float) -> str:
+    return f"{100 * value:+.0f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def _difference(one: Difference) -> str:
+    return f"{100 * one.mean:+.2f}{'*' if one.real else ''}".replace("-", "\N{MINUS SIGN}")
+
+
+def _correlation(found: Correlation) -> str:
+    if found.value is None or found.low is None or found.high is None:
+        return NONE
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "\N{MINUS SIGN}")
+
+
+def _decimals(count: int) -> Callable[[float], str]:
+    return lambda value: f"{value:.{count}f}"
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _remarks(results: Sequence[RowResult]) -> list[str]:
+    """Remarks of the records, with their row."""
+    return [f"Row {result.row.name}: {note}." for result in results for record in result.records for note in record.notes]

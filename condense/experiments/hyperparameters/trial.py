@@ -1,0 +1,210 @@
+"""Training one row: all its networks, with their fit to what they were trained on, their test accuracy, and the cost."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import torch
+
+from condense.data.images import DataSet
+from condense.errors import CondenseError
+from condense.experiments.hyperparameters.estimate import Memory, Speed, Work, group_size, memory, training_seconds
+from condense.experiments.hyperparameters.memory import peak, start_peak
+from condense.experiments.hyperparameters.rows import Row
+from condense.machine import Surroundings
+from condense.networks.network import Network
+from condense.records import Record, config_hash
+from condense.training.accuracy import accuracies, accuracies_and_losses
+from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
+from condense.training.recipe import Recipe
+from condense.training.sources import Source
+from condense.versions import CODE_VERSION, library_versions
+
+
+@dataclass(frozen=True)
+class SweepRecord(Record):
+    """The networks of one row, trained on one set of images.
+
+    accuracies: on the test images; training_accuracies and training_losses (mean cross-entropy per image, without any
+    penalty) are of the trained networks on all they were trained on, None where training diverged. training_seconds: of
+    training alone, all networks; wall_seconds: with tests. estimated_seconds, estimated_memory_bytes: said of the same
+    before it began, from `estimate`, which holds the terms. peak_memory_bytes: of training and testing this row.
+    """
+
+    kind: Literal["sweep"]
+    training_accuracies: list[float] = field(default_factory=list)
+    training_losses: list[float | None] = field(default_factory=list)
+    training_seconds: float = 0.0
+    estimated_seconds: float = 0.0
+    estimated_memory_bytes: int = 0
+    estimate: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What rows are trained on: images with labels, what identifies them in records, and epochs for each of the grid's."""
+
+    label: str
+    source: Source
+    described: dict[str, Any]
+    epochs_factor: int = 1
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return len(self.source.labels)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the estimates are made from: the speed of each row's network, the context, and the data's bytes."""
+
+    speeds: dict[tuple[str, float, int], Speed]
+    context: int
+    data: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row on one set of images: what is to be done, and what it will take."""
+
+    row: Row
+    on: TrainedOn
+    data: DataSet
+
+    @property
+    def network(self) -> Network:
+        """The row's network for these images."""
+        return self.row.build(self.data.test.shape, self.data.test.classes)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, in the engine's terms."""
+        return self.row.recipe(self.data.test.classes, epochs_factor=self.on.epochs_factor)
+
+    @property
+    def batch(self) -> int:
+        """Images in a full batch."""
+        return min(self.row.batch_size, self.on.images)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that its results depend on."""
+        recipe = asdict(self.recipe)
+        stages, augmentation = list(recipe["stages"]), list(recipe["augmentation"])
+        return {
+            **self.on.described,
+            "row": self.row.settings,
+            "parameters": self.network.parameter_count,
+            "recipe": recipe | {"stages": stages, "augmentation": augmentation, "in_proportion": self.row.in_proportion},
+            "epochs_factor": self.on.epochs_factor,
+            "train_images": self.on.images,
+            "test_images": len(self.data.test),
+            "test_fingerprint": self.data.test.fingerprint,
+        }
+
+    @cached_property
+    def config_hash(self) -> str:
+        """Hash of the configuration, as in its records."""
+        return config_hash(self.config)
+
+    def together(self, seeds: int) -> int:
+        """How many networks are trained together."""
+        return group_size(self.network, seeds, self.batch, self.data.test.device)
+
+    def speed_key(self, seeds: int) -> tuple[str, float, int]:
+        """What its speed depends on: network, dropout, how many together."""
+        return self.row.network, self.row.dropout, self.together(seeds)
+
+    def estimated_seconds(self, seeds: int, calibration: Calibration) -> float:
+        """Seconds of training so many networks."""
+        work = Work.of(self.network, self.recipe, seeds, self.on.images, self.together(seeds))
+        return training_seconds(work, calibration.speeds[self.speed_key(seeds)])
+
+    def estimated_memory(self, seeds: int, calibration: Calibration) -> Memory:
+        """Bytes at the peak."""
+        return memory(
+            *(self.network, self.batch, self.on.images, self.together(seeds)),
+            *(calibration.data, calibration.context, self.data.test.device),
+        )
+
+    def begin(self, seeds: int, calibration: Calibration, surroundings: Surroundings) -> SweepRecord:
+        """The record before anything is trained: the estimates of all its networks, and no results."""
+        expected, speed = self.estimated_memory(seeds, calibration), calibration.speeds[self.speed_key(seeds)]
+        terms = {f"{name}_bytes": value for name, value in asdict(expected).items()}
+        work = Work.of(self.network, self.recipe, seeds, self.on.images, self.together(seeds))
+        return SweepRecord(
+            kind="sweep",
+            config=self.config,
+            seeds=[],
+            accuracies=[],
+            wall_seconds=0.0,
+            peak_memory_bytes=0,
+            code_version=CODE_VERSION,
+            library_versions=library_versions(),
+            estimated_seconds=self.estimated_seconds(seeds, calibration),
+            estimated_memory_bytes=expected.total,
+            estimate=terms | asdict(work) | {"step_seconds": speed.constant, "multiply_adds_per_second": speed.rate},
+            **asdict(surroundings),
+        )
+
+    def train(
+        self, record: SweepRecord, seeds: Sequence[int], progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Iterator[SweepRecord]:
+        """Trains the networks of these seeds that `record` lacks; gives the record after each group of them."""
+        missing = [seed for seed in seeds if seed not in record.seeds]
+        size, epochs = self.together(len(seeds)), self.recipe.epochs
+        fresh_peak = start_peak(self.data.test.device)
+        if not fresh_peak:
+            record = replace(record, notes=[*record.notes, "peak memory is of the whole process so far"])
+        for first in range(0, len(missing), size):
+            group, before = missing[first : first + size], len(record.seeds) * epochs
+            began = time.perf_counter()
+            members = self._trained(group, partial(_tell, progress, before, len(group), len(seeds) * epochs))
+            trained = time.perf_counter()
+            record = self._with_results(record, group, members, trained - began, began)
+            yield record
+
+    def _trained(self, seeds: Sequence[int], after_epoch: AfterEpoch) -> Members:
+        device, network = self.data.test.device, self.network
+        members = fresh_members(network, seeds, "sweep network", device)
+        draws = [MemberDraws.of(seed, "sweep", device=device) for seed in seeds]
+        proportion = self.row.in_proportion
+        members = train(
+            network, members, self.on.source, self.recipe, draws, in_proportion=proportion, after_epoch=after_epoch
+        )
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return members
+
+    def _with_results(
+        self, record: SweepRecord, seeds: Sequence[int], members: Members, seconds: float, began: float
+    ) -> SweepRecord:
+        tested = accuracies(self.network, members, self.data.test)
+        fitted, losses = accuracies_and_losses(self.network, members, self.on.source)
+        finite = [loss if loss == loss and abs(loss) != float("inf") else None for loss in losses]
+        diverged = [f"seed {seed}: training diverged" for seed, loss in zip(seeds, finite, strict=True) if loss is None]
+        return replace(
+            record,
+            seeds=[*record.seeds, *seeds],
+            accuracies=[*record.accuracies, *tested],
+            training_accuracies=[*record.training_accuracies, *fitted],
+            training_losses=[*record.training_losses, *finite],
+            training_seconds=record.training_seconds + seconds,
+            wall_seconds=record.wall_seconds + time.perf_counter() - began,
+            peak_memory_bytes=max(record.peak_memory_bytes, peak(self.data.test.device)),
+            notes=[*record.notes, *diverged],
+        )
+
+
+def _tell(progress: Callable[[int, int], None], before: int, members: int, total: int, epoch: int, trained: Members) -> None:
+    progress(before + epoch * members, total)
+
+
+def check_complete(record: SweepRecord, where: str) -> None:
+    """Raises `CondenseError` unless the lists of a record agree."""
+    counts = {len(record.seeds), len(record.training_accuracies), len(record.training_losses)}
+    if len(counts) > 1 or not {"row", "train_images", "set"} <= set(record.config):
+        raise CondenseError(f"{where}: a record is damaged: it does not hold one training accuracy and loss for each seed.")

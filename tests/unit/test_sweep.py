@@ -1,0 +1,387 @@
+"""The sweep as a library: training rows, resuming, estimates, statistics, tables."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from condense.config import LearnConfig
+from condense.data.catalog import load
+from condense.data.images import DataSet
+from condense.errors import CondenseError
+from condense.experiments.hyperparameters.comparison import against_best, differences
+from condense.experiments.hyperparameters.config import SweepConfig
+from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
+from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
+from condense.experiments.hyperparameters.proxy_study import correlation, study
+from condense.experiments.hyperparameters.report import write_report
+from condense.experiments.hyperparameters.results import RowResult, Trained, sweep_of
+from condense.experiments.hyperparameters.run import (
+    Listener,
+    all_images,
+    asked_for,
+    load_proxies,
+    probed_again,
+    run_sweep,
+    trials_of,
+)
+from condense.experiments.hyperparameters.tables import proxy_table, ratio_table, sweep_tables
+from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
+from condense.machine import Surroundings
+from condense.networks.registry import build
+from condense.records import read_records
+from condense.report.rendering import render
+from condense.stage_c.learn import learn
+from condense.training.accuracy import accuracies_and_losses
+from condense.training.engine import MemberDraws, fresh_members, train
+from condense.training.sources import TensorSource
+
+GRID = """
+title = "Small"
+[defaults]
+network = "mlp"
+width = 16
+learning_rate = 0.05
+epochs = 3
+batch_size = 16
+[[rows]]
+[[rows]]
+batch_size = 64
+[[rows]]
+width = 128
+weight_decay = 0.001
+objective = "summed"
+[[rows]]
+network = "ConvNet"
+width = 4
+depth = 2
+dropout = 0.2
+batch_size = 256
+"""
+
+
+@pytest.fixture(scope="module")
+def digits() -> DataSet:
+    return load("digits", train_size=400)
+
+
+@pytest.fixture(scope="module")
+def grid() -> Grid:
+    return parse_grid(GRID, "small.toml")
+
+
+def run(grid: Grid, seeds: int, digits: DataSet, path: Path, **config) -> SweepFolder:
+    folder = SweepFolder(path)
+    proxies = load_proxies(SweepConfig(**config), digits, digits)
+    folder.ask_for(asked_for(grid, seeds, digits, [proxy for proxy, _ in proxies]))
+    on = [all_images(digits), *(one for _, one in proxies)]
+    run_sweep(trials_of(grid, digits, on), seeds, digits, folder, Listener())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(grid: Grid, digits: DataSet, tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
+    path = tmp_path_factory.mktemp("sweep")
+    for method in ("random", "dc"):
+        config = LearnConfig(dataset="digits", network="MLP", method=method, iterations=2, inner_loop=1)
+        learn(config, digits.train).set.save(path / f"{method}.h5")
+    return run(grid, 3, digits, path / "s", proxy=(path / "random.h5", path / "dc.h5"), proxy_epochs=2)
+
+
+def test_one_line_a_row_with_all_its_networks(done: SweepFolder) -> None:
+    records = read_records(done.records, SweepRecord)
+    assert len(records) == 4 * 3 and not done.unfinished.exists()
+    first = records[0]
+    assert first.seeds == [0, 1, 2] and len(set(first.accuracies)) > 1 and first.config["train_images"] == 400
+    assert first.config["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
+    assert 0 < first.training_seconds < first.wall_seconds and first.peak_memory_bytes > 2**26
+    assert records[4].config["set"]["method"] == "random" and records[4].config["recipe"]["stages"][0]["epochs"] == 6
+    recipe = records[2].config["recipe"]
+    assert recipe["stages"][0]["learning_rate"] == pytest.approx(0.05 * 1.6)
+    assert recipe["weight_decay"] == pytest.approx(0.001 / 1.6) and recipe["in_proportion"]
+
+
+def test_the_numbers_are_the_engines(done: SweepFolder, grid: Grid, digits: DataSet) -> None:
+    """Accuracies and mean cross-entropy of seed 1 of the second row, computed once more from its parameters alone."""
+    row, record = grid.rows[1], done.finished()[1]
+    network = row.build((1, 28, 28), 10)
+    members = fresh_members(network, [1], "sweep network")
+    trained = train(network, members, digits.train, row.recipe(10), [MemberDraws.of(1, "sweep")])
+    weight, bias, head, head_bias = trained.vector[0].split([784 * 16, 16, 160, 10])
+    for images, accuracy, loss in (
+        (digits.test, record.accuracies[1], None),
+        (digits.train, record.training_accuracies[1], record.training_losses[1]),
+    ):
+        x = images.inputs(torch.arange(len(images))).flatten(1)
+        hidden = torch.relu(x @ weight.view(16, 784).T + bias)
+        logits = (hidden @ head.view(10, 16).T + head_bias).double()
+        share = (logits.argmax(1) == images.labels).double().mean().item()
+        assert share == pytest.approx(accuracy, abs=2 / len(images))
+        if loss is not None:
+            expected = -logits.log_softmax(1)[torch.arange(400), images.labels].mean().item()
+            assert loss == pytest.approx(expected, rel=1e-3)
+
+
+def test_more_seeds_train_only_the_new_ones(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    one = replace(grid, rows=grid.rows[:1])
+    for seeds in (1, 3, 2):
+        folder = run(one, seeds, digits, tmp_path)
+    records = folder.finished()
+    assert [record.seeds for record in records] == [[0], [1, 2]]
+    joined = [a for record in records for a in record.accuracies]
+    assert joined == pytest.approx(done.finished()[0].accuracies, abs=2 / len(digits.test))  # stacked: but for rounding
+    assert sweep_of(folder).full.done["1"].summary.n == 3 and folder.asked().seeds == 3
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_row_goes_on_after_its_last_group(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    folder, one = SweepFolder(tmp_path), replace(grid, rows=grid.rows[2:3])
+    folder.ask_for(asked_for(one, 3, digits, []))
+    trials = trials_of(one, digits, [all_images(digits)])
+
+    def stop(epochs: int, total: int) -> None:
+        assert total == 9
+        if epochs == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run_sweep(trials, 3, digits, folder, Listener(training=stop))
+    (partial,) = read_records(folder.unfinished, SweepRecord)
+    assert partial.seeds == [0] and not folder.records.exists()
+    told: list[int] = []
+    run_sweep(trials, 3, digits, folder, Listener(training=lambda epochs, total: told.append(epochs)))
+    (record,) = folder.finished()
+    assert told == [4, 5, 6, 7, 8, 9] and record.estimated_seconds == partial.estimated_seconds
+    whole = done.finished()[2]
+    assert (record.seeds, record.accuracies) == (whole.seeds, whole.accuracies)
+    assert record.training_losses == whole.training_losses
+
+
+def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    whole = done.finished()[2]
+    part = replace(whole, seeds=[0], accuracies=whole.accuracies[:1], training_accuracies=whole.training_accuracies[:1])
+    part = replace(part, training_losses=whole.training_losses[:1])
+    trials, here = trials_of(grid, digits, [all_images(digits)]), Surroundings.of(torch.device("cpu"))
+    folder = SweepFolder(tmp_path)
+    folder.keep(part, complete=False)
+    assert folder.take_up(trials, 3, here) == part and folder.unfinished.exists()
+    # Under another number of threads it cannot go on: what it has is kept as it is.
+    assert folder.take_up(trials, 3, replace(here, threads=63)) is None
+    assert folder.finished() == [part] and not folder.unfinished.exists()
+    # Killed between joining the others and being removed: it is not kept twice.
+    folder.keep(part, complete=False)
+    assert folder.take_up(trials, 3, here) is None and folder.finished() == [part]
+
+
+def test_training_that_diverges_is_said(digits: DataSet, tmp_path: Path) -> None:
+    grid = parse_grid(GRID[: GRID.index("[[rows]]")] + "[[rows]]\nlearning_rate = 1e30", "g.toml")
+    (record,) = run(grid, 1, digits, tmp_path).finished()
+    assert record.training_losses == [None] and record.notes[-1] == "seed 0: training diverged"
+    tables = sweep_tables(sweep_of(SweepFolder(tmp_path)))
+    assert "Row 1: seed 0: training diverged." in tables[0].notes
+
+
+def test_what_a_folder_refuses(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    with pytest.raises(CondenseError, match="holds a sweep with other rows"):
+        done.check(asked_for(replace(grid, rows=grid.rows[1:]), 3, digits, []))
+    with pytest.raises(CondenseError, match="holds a sweep with other images"):
+        done.check(asked_for(grid, 3, load("digits", train_size=300), []))
+    with pytest.raises(CondenseError, match=r"holds no sweep: there is no sweep\.json"):
+        sweep_of(SweepFolder(tmp_path))
+    (tmp_path / "sweep.json").write_text('{"format": 3}')
+    with pytest.raises(CondenseError, match=r"sweep\.json is damaged"):
+        sweep_of(SweepFolder(tmp_path))
+    with done.taken(), pytest.raises(CondenseError, match="Another process is at work"), done.taken():
+        pass
+    damaged = json.loads(done.records.read_text().splitlines()[0])
+    damaged["training_losses"] = []
+    (tmp_path / "records.jsonl").write_text(json.dumps(damaged) + "\n")
+    with pytest.raises(CondenseError, match=r"records\.jsonl, line 1: a record is damaged"):
+        SweepFolder(tmp_path).finished()
+
+
+# Estimates
+
+
+def test_the_time_model_counts_steps_and_multiply_adds() -> None:
+    network = build("mlp-1x256", (1, 28, 28), 10)
+    row = load_grid("report-fashion-mnist").rows[0]
+    work = Work.of(network, row.recipe(10), 5, 60_000, 1)
+    assert (work.groups, work.members, work.steps, work.images) == (5, 1, 60_000, 600_000)
+    assert work.multiply_adds == 784 * 256 + 2560
+    seconds = training_seconds(work, Speed(constant=1e-3, rate=3e9))
+    assert seconds == pytest.approx(5 * (60 + 600_000 * (784 * 256 + 2560) / 1e9))
+    stacked = Work.of(network, row.recipe(10), 5, 60_000, 5)
+    assert training_seconds(stacked, Speed(1e-3, 3e9)) == pytest.approx(60 + 3_000_000 * (784 * 256 + 2560) / 1e9)
+    ragged = Work.of(network, replace(row, batch_size=128).recipe(10), 1, 50_000, 1)
+    assert ragged.steps == 10 * 391
+
+
+def test_the_memory_model_counts_tensors() -> None:
+    network, cpu = build("mlp-1x256", (1, 28, 28), 10), torch.device("cpu")
+    small, large = (memory(network, 10, images, 1, 50_000_000, (4e8).__int__(), cpu) for images in (60_000, 120_000))
+    assert small.parameters == 5 * 4 * 203_530 and small.total == sum(
+        (4 * 10**8, 50_000_000, small.parameters, small.activations)
+    )
+    assert large.activations - small.activations == 16 * 60_000
+    wide = build("ConvNet", (3, 32, 32), 10)
+    assert (
+        memory(wide, 256, 1, 1, 0, 0, cpu).activations
+        > memory(wide, 8, 1, 1, 0, 0, cpu).activations
+        > 4 * 8 * 3 * 128 * 1024
+    )
+
+
+def test_networks_are_stacked_where_that_pays() -> None:
+    cpu, shape = torch.device("cpu"), (1, 28, 28)
+    assert group_size(build("mlp-1x64", shape, 10), 5, 10, cpu) == 5
+    assert group_size(build("mlp-1x256", shape, 10), 5, 10, cpu) == 1
+    assert group_size(build("ConvNetW4", shape, 10), 5, 10, cpu) == 1
+    dropped = replace(load_grid("report-fashion-mnist").rows[0], network="mlp-1x16", dropout=0.5)
+    assert group_size(dropped.build(shape, 10), 5, 10, cpu) == 1
+
+
+def test_memory_is_estimated_well_before_the_run(done: SweepFolder) -> None:
+    for record in done.finished():
+        assert record.estimated_memory_bytes == pytest.approx(record.peak_memory_bytes, rel=0.15)
+        assert 0.05 < record.estimated_seconds / record.training_seconds < 20  # the machine may be busy
+
+
+# Statistics
+
+
+def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> RowResult:
+    row = replace(load_grid("report-fashion-mnist").rows[0], name=name)
+    config = {"row": row.settings, "parameters": 1, "train_images": 10, "set": None}
+    record = SweepRecord(
+        *("sweep", config, list(accuracies), list(accuracies.values()), seconds, 1, "cpu", 1, "0", {}, ""),
+        training_accuracies=[1.0] * len(accuracies),
+        training_losses=[0.1] * len(accuracies),
+        training_seconds=seconds,
+    )
+    return RowResult(row, (record,))
+
+
+def test_differences_are_paired_by_seed() -> None:
+    noise = {seed: 0.8 + 0.02 * seed for seed in range(5)}
+    shifted = {seed: value + 0.01 + 0.0005 * (-1) ** seed for seed, value in noise.items()}
+    random = {0: 0.9, 1: 0.8, 2: 0.85, 7: 0.1}
+    first, second, third = differences([result("a", noise), result("b", shifted), result("c", random)])
+    assert first.real and first.mean == pytest.approx(-0.0101) and first.seeds == 5
+    raw = float(np.asarray(stats.ttest_rel(list(noise.values()), list(shifted.values())))[1])
+    assert first.p == pytest.approx(3 * raw)
+    assert (second.first, second.second, second.seeds, second.real) == ("a", "c", 3, False) and not third.real
+    (alone,) = differences([result("a", {0: 0.5}), result("b", {0: 0.6})])
+    assert alone.p is None and not alone.real
+    same, always = against_best(
+        [result("a", noise), result("b", noise), result("c", {s: v - 0.25 for s, v in noise.items()})]
+    )
+    assert same.p == 1.0 and always.p is not None and always.p < 1e-6
+
+
+def trained(means: list[float], seconds: float, **values) -> Trained:
+    rows = tuple(result(str(index), {0: mean}, seconds) for index, mean in enumerate(means))
+    return Trained(values.get("label", "set"), 10, 30, values.get("learn_seconds"), rows)
+
+
+def test_a_proxy_that_agrees_and_one_that_does_not() -> None:
+    full = trained([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 100)
+    good = study(full, trained([0.11, 0.12, 0.13, 0.14, 0.15, 0.16], 1, learn_seconds=14.0))
+    bad = study(full, trained([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 2))
+    assert good and bad
+    assert (good.spearman.value, good.kendall.value, good.regret) == (pytest.approx(1), pytest.approx(1), 0)
+    assert (bad.spearman.value, bad.chosen, bad.regret) == (pytest.approx(-1), 0, pytest.approx(0.5))
+    assert bad.chance_regret == pytest.approx(0.25) and (good.full_seconds, good.proxy_seconds) == (600, 6)
+    flat = study(full, trained([0.5] * 6, 1))
+    assert flat and flat.spearman.value is None and study(full, trained([0.1, 0.2], 1)) is None
+
+
+def test_the_interval_covers_and_repeats() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(40):
+        x = random.normal(size=40)
+        found = correlation(x.tolist(), (0.6 * x + 0.8 * random.normal(size=40)).tolist(), _spearman)
+        assert found.low is not None and found.high is not None and found.value is not None
+        assert found.low < found.value < found.high
+        covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
+    assert covered >= 33
+    assert correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman) == correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman)
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+# Tables and page
+
+
+def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
+    sweep = sweep_of(done)
+    tables = {table.title: table for table in sweep_tables(sweep)}
+    assert list(tables) == [
+        *("Small: accuracy", "Small: cost", "Differences of test accuracy in percentage points"),
+        *("Time by the ratio of epochs to batch size", "Small: small sets as proxies"),
+        *("Small: accuracy, trained on random, 1 a class, seed 0", "Small: accuracy, trained on dc, MLP, 1 a class, seed 0"),
+    ]
+    accuracy = tables["Small: accuracy"].data[2]
+    record = done.finished()[2]
+    assert accuracy["test_accuracy"] == pytest.approx(100 * np.mean(record.accuracies))
+    losses = [loss for loss in record.training_losses if loss is not None]
+    assert accuracy["training_loss_as_reported"] == pytest.approx(np.mean(losses) * 16 / 10)
+    assert "reported_test_accuracy" not in accuracy
+    proxies = tables["Small: small sets as proxies"]
+    assert [row["set"] for row in proxies.data] == ["random, 1 a class, seed 0", "dc, MLP, 1 a class, seed 0"]
+    assert proxies.data[0]["cost_saved"] == proxies.data[0]["cost_saved_with_learning"]
+    assert proxies.data[1]["cost_saved_with_learning"] is None  # no record lies beside the set
+    for table in tables.values():
+        for kind in ("text", "markdown", "latex", "html", "csv"):
+            assert render(table, kind)
+    page = write_report(done).read_text()
+    assert page == write_report(done).read_text() and "http" not in page.replace("http://www.w3.org", "")
+    assert {path.name for path in done.path.iterdir() if path.suffix == ".png"} == {"accuracies.png", "proxies.png"}
+
+
+def test_the_ratio_rule_on_the_reports_own_times(done: SweepFolder) -> None:
+    sweep, grid = sweep_of(done), load_grid("report-fashion-mnist")
+    rows = tuple(replace(result(row.name, {0: 0.5}, 10), row=row) for row in grid.rows)
+    asked = replace(sweep.asked, grid=grid, dataset="fashion-mnist")
+    table = ratio_table(replace(sweep, asked=asked, full=replace(sweep.full, rows=rows)))
+    found = {row["row"]: row for row in table.data}
+    assert found["3"]["base"] == "1" and found["3"]["ratio"] == pytest.approx(10 / 32)
+    assert found["3"]["reported"] == pytest.approx(31.13 / 92.33) and found["10"]["base"] == "9"
+    assert len(found) == 7
+    assert proxy_table([], sweep).rows == ()
+
+
+def test_settings_that_all_rows_share_are_a_note(done: SweepFolder) -> None:
+    (table, *_) = sweep_tables(sweep_of(done))
+    assert "learning rate" not in table.header and "batch" in table.header
+    assert table.notes[0] == "In all rows: learning rate 0.05, epochs 3."
+    assert all(row["learning_rate"] == 0.05 for row in table.data)
+
+
+def test_long_rows_are_probed_again(grid: Grid, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = trials_of(grid, digits, [all_images(digits)])[0]
+    key, fast = trial.speed_key(2), Speed(1e-9, 1e15)
+    monkeypatch.setattr("condense.experiments.hyperparameters.run.probe", lambda *asked: fast)
+    slow, quick = (Calibration({key: Speed(constant, 1e12)}, 1, 1) for constant in (10.0, 1e-3))
+    assert probed_again(slow, trial, 2, digits).speeds == {key: fast}
+    assert probed_again(quick, trial, 2, digits) is quick
+
+
+def test_losses_take_soft_labels(digits: DataSet) -> None:
+    network = build("mlp-1x8", (1, 28, 28), 10)
+    members = fresh_members(network, [0, 1], "sweep network")
+    x, labels = digits.train.inputs(torch.arange(50)), torch.arange(50) % 10
+    hard = accuracies_and_losses(network, members, TensorSource(x, labels))
+    soft = accuracies_and_losses(network, members, TensorSource(x, torch.nn.functional.one_hot(labels, 10).float()))
+    assert hard[0] == soft[0] and hard[1] == pytest.approx(soft[1], rel=1e-12) and len(hard[0]) == 2
