@@ -152,7 +152,7 @@ def parse_grid(text: str, where: str) -> Grid:
         mistakes.append("the grid is empty: it needs [[rows]], or a [space] of lists.")
     if mistakes:
         raise CondenseError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
-    return Grid(written.title or where, written.source, written.dataset, tuple(rows))
+    return Grid(written.title or Path(where).stem, written.source, written.dataset, tuple(rows))
 
 
 def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
