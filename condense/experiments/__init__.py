@@ -1,0 +1,1 @@
+"""Experiments that use the package's data, records and pages, and add what is theirs."""
