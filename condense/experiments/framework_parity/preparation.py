@@ -38,7 +38,7 @@ def minmax_centred(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def simplenn_centred(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """simpleNN's own (example.m): divided by 255, then the training images' mean of every pixel off."""
+    """SimpleNN's own (example.m): divided by 255, then the training images' mean of every pixel off."""
     train, test = train / 255, test / 255
     mean = train.mean(axis=0)
     return train - mean, test - mean

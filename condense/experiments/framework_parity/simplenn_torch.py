@@ -13,7 +13,7 @@ LossForm = Callable[[Tensor, Tensor], Tensor]
 
 
 def squared_over_batch(outputs: Tensor, targets: Tensor) -> Tensor:
-    """simpleNN's loss: summed over the outputs, divided by the batch."""
+    """SimpleNN's loss: summed over the outputs, divided by the batch."""
     return nn.functional.mse_loss(outputs, targets, reduction="sum") / len(outputs)
 
 

@@ -57,7 +57,7 @@ class Network:
 
 
 def layer4(shape: tuple[int, int, int], classes: int) -> Network:
-    """simpleNN's mnist-demo-layer4: three convolutions of 32, 64, 64 channels and one linear layer."""
+    """SimpleNN's mnist-demo-layer4: three convolutions of 32, 64, 64 channels and one linear layer."""
     return Network(shape, (Convolution(32, 5, 2), Convolution(64, 3, 1), Convolution(64, 3, 1)), (classes,))
 
 
@@ -87,7 +87,7 @@ def initial_weights(network: Network, seed: int) -> Weights:
 
 
 def draw_batches(images: int, batch: int, epochs: int, seed: int) -> np.ndarray:
-    """int64 (epochs * ceil(images / batch), batch): each step draws anew without replacement, so an epoch is no partition."""
+    """int64 (epochs * ceil(images / batch), batch): each step draws anew without replacement: no partition."""
     size, steps = min(batch, images), epochs * -(-images // batch)
     draws = [torch.randperm(images, generator=generator(seed, "parity batch", step))[:size] for step in range(steps)]
     return torch.stack(draws).numpy() if draws else np.zeros((0, size), dtype=np.int64)

@@ -38,7 +38,8 @@ class Trajectory:
         """Writes the file atomically. Raises `CondenseError` where that cannot be done."""
         buffer = io.BytesIO()
         hashes = {f"hash/{name}": np.array(value) for name, value in self.hashes.items()}
-        np.savez(buffer, program=np.array(self.program), loss=self.loss, steps=self.steps, **hashes, **self.arrays)
+        content = {"program": np.array(self.program), "loss": self.loss, "steps": self.steps, **hashes, **self.arrays}
+        np.savez(buffer, **content)  # pyright: ignore[reportArgumentType]
         write_atomically(path, buffer.getvalue())
 
 
