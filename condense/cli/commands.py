@@ -13,7 +13,14 @@ from condense.cli.progress import Bar
 from condense.config import METHODS, EvaluateConfig, LearnConfig, MatrixConfig, checked
 from condense.data import catalog
 from condense.data.images import DataSet
-from condense.errors import CondenseError
+from condense.errors import CondenseError, RunFailed
+from condense.experiments.framework_parity.config import ParityConfig
+from condense.experiments.framework_parity.folder import ParityFolder
+from condense.experiments.framework_parity.parts import FAIL
+from condense.experiments.framework_parity.report import headline, overall
+from condense.experiments.framework_parity.report import tables as parity_tables
+from condense.experiments.framework_parity.report import write_report as write_parity_report
+from condense.experiments.framework_parity.run import run_parity
 from condense.files import refuse_overwrite, write_atomically
 from condense.machine import choose_device, set_threads
 from condense.matrix.costs import Costs
@@ -37,7 +44,7 @@ from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 
-Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig)
+Config = TypeVar("Config", LearnConfig, EvaluateConfig, MatrixConfig, ParityConfig)
 
 
 def run(chosen: options.Run) -> None:
@@ -111,6 +118,21 @@ def matrix(chosen: options.Matrix) -> None:
     if not chosen.quiet:
         print("\n".join(render(found, "text") for found in matrix_tables(matrices(folder), published=True)))
     print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
+def parity(chosen: options.Parity) -> None:
+    """Condense parity"""
+    (out,) = _required((chosen.out, "--out DIR"))
+    config, folder = _part(ParityConfig, chosen).resolved(), ParityFolder(out)
+    data = _load(config.dataset, chosen)
+    with _named_bars(chosen.quiet) as begins:
+        records, parts = run_parity(config, data.to("cpu"), folder, begins, chosen.simplenn)
+    page = write_parity_report(folder, records, parts)
+    if not chosen.quiet:
+        print("\n".join(render(found, "text") for found in parity_tables(records)))
+    print(f"{headline(records)}\nRecords: {folder.records}\nPage:    {page.resolve().as_uri()}")
+    if overall(records) == FAIL:
+        raise RunFailed("The runs do not agree; the table and the page say where they part.")
 
 
 def table(chosen: options.Table) -> None:
@@ -187,6 +209,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Learn: learn,
     options.Evaluate: evaluate,
     options.Matrix: matrix,
+    options.Parity: parity,
     options.Table: table,
     options.Show: show,
     options.Info: info,
@@ -257,6 +280,22 @@ def _train_bar(quiet: bool) -> Iterator[stage_t.Progress]:
         yield progress
     finally:
         for bar in bars.values():
+            bar.close()
+
+
+@contextmanager
+def _named_bars(quiet: bool) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """A bar for each piece of work, by its name."""
+    bars: list[Bar] = []
+
+    def begins(name: str) -> Callable[[int, int], None]:
+        bars.append(Bar(name, "step", quiet=quiet))
+        return bars[-1].update
+
+    try:
+        yield begins
+    finally:
+        for bar in bars:
             bar.close()
 
 

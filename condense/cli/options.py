@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
 from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
+from condense.experiments.framework_parity.config import Framework, ParityConfig
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
@@ -84,6 +85,18 @@ class Matrix(MatrixConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parity(ParityConfig, Common):
+    """Show whether another framework computes the same as PyTorch, step by step, and why not where it does not."""
+
+    framework: Positional[Annotated[Framework | None, arg(metavar="simplenn|keras")]] = None
+    """Framework to compare to."""
+    simplenn: Path | None = None
+    """Checkout of simpleNN, to run the real program in GNU Octave too (with simplenn)."""
+    out: Path | None = None
+    """Folder for the results; what is done in it already is not done again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Print accuracies as a table: of files of records, or of the folder of a matrix."""
 
@@ -139,6 +152,7 @@ COMMANDS: dict[str, type] = {
     "learn": Learn,
     "evaluate": Evaluate,
     "matrix": Matrix,
+    "parity": Parity,
     "table": Table,
     "show": Show,
     "info": Info,

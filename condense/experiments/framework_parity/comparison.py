@@ -68,7 +68,7 @@ def differences(run: Trajectory, reference: Trajectory) -> Differences:
 
 
 def first_divergence(found: Differences, tolerance: float | np.ndarray = TOLERANCE) -> Divergence | None:
-    """The first place where a difference is above `tolerance` (a number, or one for each step (S,)), in order of computation.
+    """The first place where a difference is above `tolerance` (a number, or one a step (S,)), as computed.
 
     Within a step: outputs from the first layer on, the loss, gradients from the last layer back, weights.
     """

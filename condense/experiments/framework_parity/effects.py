@@ -29,7 +29,8 @@ class Outcome:
     """What E networks came to; a network whose loss was no longer finite has NaN results.
 
     losses: float64 (S, E) of each step's batch in the setting's own loss; test_loss: (E,) on the test data in the base's
-    loss; printed_loss: (E,) in the setting's own; accuracy: (T, E) at the epochs `tested`, NaN for a regression.
+    loss; printed_loss: (E,) in the setting's own, a sum as of one batch;
+    accuracy: (T, E) at the epochs `tested`, NaN for a regression.
     """
 
     losses: np.ndarray
@@ -103,6 +104,7 @@ def tested(setting: Setting, base: Setting, task: Task, members: Members) -> tup
     with torch.no_grad():
         z, y = _test_outputs(setting, task, members)
         own = training.losses(setting, z, y, task.outputs)
+        own = own * setting.batch / y.shape[1] if setting.loss in ("sum", "sum of squares") else own
         true = training.losses(base, z, y, task.outputs)
         accuracy = (z.argmax(2) == y).double().mean(1) if task.outputs > 1 else torch.full_like(true, torch.nan)
     finite = torch.isfinite(true) & torch.isfinite(torch.from_numpy(members.losses[-1]))

@@ -36,7 +36,7 @@ def main(job_path: str, result_path: str) -> None:
         program=np.array(f"Keras {keras.__version__} on JAX {jax.__version__}, {settings['dtype']}"),
         evaluation=np.atleast_1d(np.asarray(evaluation, dtype=np.float64)),
         learning_rate=np.array(float(model.optimizer.learning_rate)),
-        **result,
+        **result,  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -114,7 +114,7 @@ def _job(
 
 
 def _config_text(network: Network) -> str:
-    """simpleNN's configuration file of a network."""
+    """The configuration file of a network for simpleNN."""
     channels, height, width = network.shape
     layers = network.convolutions
     lists = {

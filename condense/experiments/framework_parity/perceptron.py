@@ -54,7 +54,9 @@ class Alignment:
 
     epsilon: 'keras' places it as Keras does, eps / sqrt(1 - beta2^t) for torch at step t ("epsilon hat" of Kingma and Ba,
     2015, section 2); a number is given to torch as it is. float32_powers: powers of the betas rounded as Keras rounds them
-    in float32. flat: (N, 1) predictions are flattened before they meet (N,) targets. 'loss': cross-entropy or squares.
+    in float32. clip: probabilities are kept within [clip, 1 - clip], as Keras' loss on probabilities does (1e-7).
+    regression: squared errors in place of cross-entropy; flat: (N, 1) predictions are flattened before they meet (N,)
+    targets; float32_means: squared errors pass through float32, as in the mean of Keras on JAX, whatever the precision.
     """
 
     epsilon: float | str = "keras"
@@ -63,8 +65,10 @@ class Alignment:
     weight_decay: float = 0.0
     decoupled: bool = True
     float32_powers: bool = False
+    clip: float = 0.0
     regression: bool = False
     flat: bool = True
+    float32_means: bool = False
 
 
 def module(sizes: tuple[int, ...]) -> nn.Sequential:
@@ -134,10 +138,15 @@ def _align(optimiser: torch.optim.Adam, alignment: Alignment, step: int) -> None
 
 
 def _loss(outputs: Tensor, targets: Tensor, alignment: Alignment) -> Tensor:
+    if alignment.clip:
+        probabilities = outputs.softmax(1)
+        kept = (probabilities / probabilities.sum(1, keepdim=True)).clamp(alignment.clip, 1 - alignment.clip)
+        return nn.functional.nll_loss(kept.log(), targets)
     if not alignment.regression:
         return nn.functional.cross_entropy(outputs, targets)
     if alignment.flat:
-        return nn.functional.mse_loss(outputs.squeeze(1), targets)
+        squares = (outputs.squeeze(1) - targets).square()
+        return (squares.float().to(squares.dtype) if alignment.float32_means else squares).mean()
     return (outputs - targets).square().mean()  # (N, 1) - (N,) is (N, N): the mistake, without mse_loss' warning
 
 
