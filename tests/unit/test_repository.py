@@ -28,7 +28,8 @@ LAYERS = (
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),
-    ("matrix",),
+    ("matrix", "experiments"),
+    ("parity",),
     ("cli",),
 )
 """What may be imported, lowest first: a package imports from its own layer and from those before it."""

@@ -59,8 +59,8 @@ def write_report(folder: ParityFolder, records: Sequence[ParityRecord], parts: S
     for name, draw in drawn.items():
         write_atomically(folder.path / f"{name}.png", draw("png"))
     captions = {
-        "losses": "Loss of each step's batch (running mean of up to a hundredth of the run). Runs that agree lie on each other.",
-        "differences": "Largest relative difference of the loss up to each step, and the rounding floors it is held against.",
+        "losses": "Loss of each step's batch, smoothed over a hundredth of the run. Runs that agree lie on each other.",
+        "differences": "Largest relative difference of the loss up to each step, and the rounding floors.",
         "effects": "Each cause's effect on the test loss: every seed as a point, mean and standard error.",
     }
     figures = [

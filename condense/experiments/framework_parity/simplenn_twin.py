@@ -152,12 +152,12 @@ def loss_and_gradients(network: Network, weights: Weights, images: np.ndarray, t
     delta = delta.reshape(inputs[convolutions].shape)
     for number in range(convolutions - 1, -1, -1):
         layer, phi = network.convolutions[number], columns[number]
-        delta = _unpool(delta, chosen[number], phi.shape[:3], layer.pool)
+        delta = _unpool(delta, chosen[number], (*phi.shape[:3], layer.channels), layer.pool)
         flat = delta.reshape(-1, layer.channels)
         gradients.append((flat.T @ phi.reshape(len(flat), -1), flat.sum(0)))
         if number:
             z_in = inputs[number]
-            delta = _unpatch(delta @ weights[number][0], z_in.shape, layer) * (z_in > 0)
+            delta = _spread(delta, weights[number][0], z_in.shape, layer) * (z_in > 0)
     return float(((z - targets) ** 2).sum() / size), gradients[::-1]
 
 
@@ -169,37 +169,45 @@ def _patches(z: np.ndarray, layer: Convolution) -> np.ndarray:
     return windows.reshape(*windows.shape[:3], -1)
 
 
-def _unpatch(v: np.ndarray, shape: tuple[int, ...], layer: Convolution) -> np.ndarray:
-    """The transpose of `_patches`: values of patches added up where they came from; the padding is cut off."""
+def _spread(delta: np.ndarray, w: np.ndarray, shape: tuple[int, ...], layer: Convolution) -> np.ndarray:
+    """The transpose of `_patches`, of W' delta: added up where the patches came from, an entry of the filter at a time.
+
+    delta: (B, b_out, a_out, channels); the result has `shape`, for the padding is cut off.
+    """
     p, s, h = layer.padding, layer.stride, layer.h
     size, b, a, d = shape
     total = np.zeros((size, b + 2 * p, a + 2 * p, d))
-    _, b_out, a_out, _ = v.shape
-    v = v.reshape(size, b_out, a_out, d, h, h)
+    _, b_out, a_out, _ = delta.shape
+    filters = w.reshape(len(w), d, h, h)
     for column in range(h):
         for row in range(h):
-            total[:, column : column + s * b_out : s, row : row + s * a_out : s] += v[..., column, row]
+            part = delta @ np.ascontiguousarray(filters[:, :, column, row])
+            total[:, column : column + s * b_out : s, row : row + s * a_out : s] += part
     return total[:, p : p + b, p : p + a]
 
 
 def _pool(z: np.ndarray, pool: int) -> tuple[np.ndarray, np.ndarray]:
     """(Maxima, which entry of the window each was: the first in column-major order)."""
-    size, b, a, d = z.shape
-    windows = z[:, : b // pool * pool, : a // pool * pool].reshape(size, b // pool, pool, a // pool, pool, d)
-    flat = windows.transpose(0, 1, 3, 5, 2, 4).reshape(size, b // pool, a // pool, d, pool * pool)
-    index = flat.argmax(-1)
-    return np.take_along_axis(flat, index[..., None], -1)[..., 0], index
+    first, *others = (z[places] for places in _window_entries(z.shape, pool))
+    best, index = first, np.zeros(first.shape, dtype=np.int8)
+    for number, entry in enumerate(others, 1):
+        larger = entry > best
+        best, index = np.where(larger, entry, best), np.where(larger, np.int8(number), index)
+    return best, index
 
 
 def _unpool(delta: np.ndarray, index: np.ndarray, shape: tuple[int, ...], pool: int) -> np.ndarray:
     """The transpose of `_pool`: each value goes to the entry that was the maximum."""
-    size, b_out, a_out, d = delta.shape
-    flat = np.zeros((*delta.shape, pool * pool))
-    np.put_along_axis(flat, index[..., None], delta[..., None], -1)
-    windows = flat.reshape(size, b_out, a_out, d, pool, pool).transpose(0, 1, 4, 2, 5, 3)
-    total = np.zeros((*shape, d))
-    total[:, : b_out * pool, : a_out * pool] = windows.reshape(size, b_out * pool, a_out * pool, d)
+    total = np.zeros(shape)
+    for number, places in enumerate(_window_entries(shape, pool)):
+        total[places] = delta * (index == number)
     return total
+
+
+def _window_entries(shape: tuple[int, ...], pool: int) -> list[tuple[slice, ...]]:
+    """For each entry of a window, rows fastest, the places in (B, b, a, d) that are that entry of some window."""
+    b, a = (side // pool * pool for side in shape[1:3])
+    return [(slice(None), slice(column, b, pool), slice(row, a, pool)) for column in range(pool) for row in range(pool)]
 
 
 def as_torch(network: Network, weights: Weights) -> dict[str, np.ndarray]:

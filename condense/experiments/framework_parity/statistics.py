@@ -34,7 +34,7 @@ def paired(changed: Sequence[float | None], base: Sequence[float | None]) -> Pai
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """The p values corrected for all that are given (Holm: A simple sequentially rejective multiple test procedure, 1979)."""
+    """P values corrected for their number (Holm: A simple sequentially rejective multiple test procedure, 1979)."""
     known = sorted((value, index) for index, value in enumerate(values) if value is not None)
     corrected: list[float | None] = [None] * len(values)
     largest = 0.0

@@ -32,8 +32,8 @@ def parts_table(records: Sequence[ParityRecord]) -> Table:
         rows=tuple(rows),
         notes=(
             "Relative difference: |a - b| / |b| of a loss, the same of norms for each layer's gradient and weights.",
-            "Aligned float64: the limit is 1e-11 at every step. float32 and controls: 10 times the floor, the largest difference "
-            "that moving the initial weights by one unit in the last place has made up to that step; losses only.",
+            "Aligned float64: the limit is 1e-11 at every step. float32 and controls: losses only, held against 10 times "
+            "the floor, the largest difference that moving the initial weights by one last place has made up to that step.",
             "A control is a deliberate mistake: it passes when it is seen.",
             *not_run,
         ),
@@ -55,9 +55,9 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
         for row in zip(causes, losses, accuracies, corrected[: len(causes)], corrected[len(causes) :], strict=True)
     )
     tests = sum(p is not None for p in corrected)
-    first = causes[0]
+    first, pairs = causes[0], len(causes[0].results["seeds"])
     return Table(
-        title=f"One change at a time from the aligned run ({first.config['dataset']}, {len(first.results['seeds'])} paired seeds)",
+        title=f"One change at a time from the aligned run ({first.config['dataset']}, {pairs} paired seeds)",
         header=(
             *(
                 "cause",
@@ -159,8 +159,8 @@ def _cause_data(
 def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
     epochs = sorted({record.config["epochs"] for record in causes})
     return (
-        f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}; the regression has its own data and 10 epochs.",
-        "First step above floor: median over seeds; the floor is what one unit in the last place of the initial weights makes.",
+        f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}; the regression: own data, 10 epochs.",
+        "First step above floor: median over seeds; the floor is what moving the initial weights by one last place makes.",
         "d: changed minus aligned, mean ± standard error over paired seeds; test loss as the aligned run computes it "
         "(cross-entropy, squared error over the batch, or mean squared error).",
         f"p: Student's paired test, corrected by Holm for all {tests} tests of this table; bold: below {LEVEL}.",
