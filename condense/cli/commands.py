@@ -126,7 +126,7 @@ def parity(chosen: options.Parity) -> None:
     config, folder = _part(ParityConfig, chosen).resolved(), ParityFolder(out)
     data = _load(config.dataset, chosen)
     with _named_bars(chosen.quiet) as begins:
-        records, parts = run_parity(config, data.to("cpu"), folder, begins, chosen.simplenn)
+        records, parts = run_parity(config, data.to("cpu"), folder, begins, chosen.simplenn, proof=not chosen.causes_only)
     page = write_parity_report(folder, records, parts)
     if not chosen.quiet:
         print("\n".join(render(found, "text") for found in parity_tables(records)))

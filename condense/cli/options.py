@@ -92,6 +92,8 @@ class Parity(ParityConfig, Common):
     """Framework to compare to."""
     simplenn: Path | None = None
     """Checkout of simpleNN, to run the real program in GNU Octave too (with simplenn)."""
+    causes_only: bool = False
+    """Measure causes without the comparison step by step, as for long runs."""
     out: Path | None = None
     """Folder for the results; what is done in it already is not done again."""
 

@@ -329,8 +329,9 @@ def test_batch_norm_is_that_of_torch_under_its_defaults() -> None:
         optimiser.step()
     norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm1d)]
     for index, layer in enumerate(norms):
-        np.testing.assert_allclose(ours.running[2 * index][0], layer.running_mean, rtol=1e-9)
-        np.testing.assert_allclose(ours.running[2 * index + 1][0], layer.running_var, rtol=1e-9)
+        assert layer.running_mean is not None and layer.running_var is not None
+        np.testing.assert_allclose(ours.running[2 * index][0], layer.running_mean.numpy(), rtol=1e-9)
+        np.testing.assert_allclose(ours.running[2 * index + 1][0], layer.running_var.numpy(), rtol=1e-9)
     with torch.no_grad():
         x = torch.from_numpy(of.test_x)
         z = members.outputs(setting, of, ours, x[None], training=False)[0]

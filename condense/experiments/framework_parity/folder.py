@@ -36,6 +36,11 @@ class ParityFolder:
         """The runs behind the cause table."""
         return self.path / "causes"
 
+    @property
+    def octave_start(self) -> Path:
+        """Initial weights and batches of the runs that start as Octave's did."""
+        return self.path / "octave-start.npz"
+
     def side(self, name: str) -> Path:
         """The dump of one run."""
         return self.path / "runs" / f"{name}.npz"

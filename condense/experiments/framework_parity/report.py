@@ -1,7 +1,7 @@
 """What a parity run is shown as: tables, figures and one page, written into its folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -10,9 +10,10 @@ from condense.experiments.framework_parity.figures import difference_lines, effe
 from condense.experiments.framework_parity.folder import ParityFolder
 from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS, Part
 from condense.experiments.framework_parity.records import ParityRecord
-from condense.experiments.framework_parity.tables import cause_table, claims_table, parts_table
+from condense.experiments.framework_parity.tables import accuracy_table, cause_table, claims_table, parts_table
 from condense.experiments.framework_parity.trajectory import load_trajectory
 from condense.files import write_atomically
+from condense.report.figures import Format
 from condense.report.html import duration, inline_svg, render_template
 from condense.report.rendering import Table, render
 
@@ -28,6 +29,8 @@ def overall(records: Sequence[ParityRecord]) -> str:
 def headline(records: Sequence[ParityRecord]) -> str:
     """The verdict in a sentence or two."""
     parts = [record for record in records if record.kind == "part"]
+    if not parts:
+        return f"Causes only: {len(records)} measured; the programs were not compared step by step."
     named = {status: [record for record in parts if record.results["status"] == status] for status in (FAIL, PASS, NOT_RUN)}
     counts = ", ".join(f"{len(found)} {status}" for status, found in named.items() if found)
     text = f"{overall(records)}: {counts}."
@@ -40,7 +43,8 @@ def headline(records: Sequence[ParityRecord]) -> str:
 
 def tables(records: Sequence[ParityRecord]) -> list[Table]:
     """All tables there are."""
-    return [table for table in (parts_table(records), cause_table(records), claims_table(records)) if table]
+    makers = (parts_table, cause_table, accuracy_table, claims_table)
+    return [table for table in (make(records) for make in makers) if table]
 
 
 def write_report(folder: ParityFolder, records: Sequence[ParityRecord], parts: Sequence[Part]) -> Path:
@@ -50,10 +54,10 @@ def write_report(folder: ParityFolder, records: Sequence[ParityRecord], parts: S
     sides = {name: load_trajectory(folder.side(name)) for name in sorted(names)}
     shown = list(dict.fromkeys(name for part in ready for name in (part.reference, part.run) if "regression" not in name))
     write_atomically(folder.path / "tables.md", "\n".join(render(table, "markdown") for table in tables(records)))
-    drawn = {
-        "losses": lambda kind: losses(sides, shown, kind),
-        "differences": lambda kind: difference_lines(sides, ready, kind),
-    }
+    drawn: dict[str, Callable[[Format], bytes]] = {}
+    if ready:
+        drawn["losses"] = lambda kind: losses(sides, shown, kind)
+        drawn["differences"] = lambda kind: difference_lines(sides, ready, kind)
     if any(record.kind == "cause" for record in records):
         drawn["effects"] = lambda kind: effects(records, kind)
     for name, draw in drawn.items():

@@ -19,46 +19,44 @@ from condense.experiments.framework_parity.keras_parts import KerasSides
 from condense.experiments.framework_parity.parts import Part, Side, judge
 from condense.experiments.framework_parity.preparation import prepared
 from condense.experiments.framework_parity.records import ParityRecord
-from condense.experiments.framework_parity.simplenn_parts import SimplennSides
+from condense.experiments.framework_parity.simplenn_parts import OCTAVE, SimplennSides
 from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
-from condense.machine import now
+from condense.machine import now, prepare
 from condense.versions import CODE_VERSION, library_versions
 
 Progress = Callable[[int, int], None]
 
 
 def run_parity(
-    config: ParityConfig, data: DataSet, folder: ParityFolder, begins: Begins, checkout: Path | None = None
+    config: ParityConfig,
+    data: DataSet,
+    folder: ParityFolder,
+    begins: Begins,
+    checkout: Path | None = None,
+    *,
+    proof: bool = True,
 ) -> tuple[list[ParityRecord], list[Part]]:
     """Runs what is missing and returns all records and parts; `begins(name)` gives the progress of the next piece of work.
+
+    proof: False leaves out the comparison step by step, and measures causes only.
 
     Raises `CondenseError` for what cannot be run here (Keras, Octave, a checkout missing) before anything is written.
     """
     config = config.resolved()
     causes = chosen_causes(config.framework or "", config.cause)
-    if config.framework == "keras" and not keras_process.has_keras():
+    if not proof and not causes:
+        raise CondenseError("--causes-only needs --cause NAME or all.")
+    if config.framework == "keras" and proof and not keras_process.has_keras():
         raise CondenseError(keras_process.MISSING)
     if checkout is not None:
         if config.framework != "simplenn":
             raise CondenseError("--simplenn belongs to condense parity simplenn; leave it out.")
         octave.check_octave(checkout)
     data = config.subset(data)
+    prepare(torch.device("cpu"))
     folder.open(config, data.train.fingerprint)
-    problem = prepared(data, config.preparation or "unit")
-    sides = KerasSides(config, problem) if config.framework == "keras" else SimplennSides(config, problem, checkout)
     done = {(record.kind, record.name): record for record in records.read(folder.records)}
-    found = _found_sides(sides.sides(), folder)
-    if isinstance(sides, SimplennSides):
-        _keep_the_start(sides, found, folder)
-    for side in sides.sides():
-        if side.name not in found:
-            found[side.name] = _produced(side, folder, begins)
-            if isinstance(sides, SimplennSides) and side.name == "octave-float64":
-                save_arrays(folder.path / "octave-start.npz", sides.start_arrays())
-    for part in sides.parts():
-        before = done.get(("part", part.name))
-        if before is None or (before.results["status"] == "NOT RUN" and not part.reason):
-            done["part", part.name] = _judged(part, found, config, folder)
+    parts = _prove(config, data, folder, begins, checkout, done) if proof else []
     table = CauseTable(config, data, folder.causes, begins)
     for cause in causes:
         if ("cause", cause.name) not in done:
@@ -67,7 +65,34 @@ def run_parity(
             record = _record("cause", cause.name, cause.text, config, results, time.perf_counter() - start, began)
             records.append(folder.records, record)
             done["cause", cause.name] = record
-    return list(done.values()), sides.parts()
+    return list(done.values()), parts
+
+
+def _prove(
+    config: ParityConfig,
+    data: DataSet,
+    folder: ParityFolder,
+    begins: Begins,
+    checkout: Path | None,
+    done: dict[tuple[str, str], ParityRecord],
+) -> list[Part]:
+    """Runs and judges what is missing of the comparison step by step, adding to `done`; returns its parts."""
+    problem = prepared(data, config.preparation or "unit")
+    sides = KerasSides(config, problem) if config.framework == "keras" else SimplennSides(config, problem, checkout)
+    found = _found_sides(sides.sides(), folder)
+    if isinstance(sides, SimplennSides):
+        _keep_the_start(sides, found, folder)
+    for side in sides.sides():
+        if side.name not in found:
+            found[side.name] = side.produce(begins(side.label))
+            if isinstance(sides, SimplennSides) and side.name == OCTAVE:  # first, so that its runs never lack their start
+                save_arrays(folder.octave_start, sides.start_arrays())
+            found[side.name].save(folder.side(side.name))
+    for part in sides.parts():
+        before = done.get(("part", part.name))
+        if before is None or (before.results["status"] == "NOT RUN" and not part.reason):
+            done["part", part.name] = _judged(part, found, config, folder)
+    return sides.parts()
 
 
 def _found_sides(sides: Iterable[Side], folder: ParityFolder) -> dict[str, Trajectory]:
@@ -76,21 +101,16 @@ def _found_sides(sides: Iterable[Side], folder: ParityFolder) -> dict[str, Traje
 
 def _keep_the_start(sides: SimplennSides, found: dict[str, Trajectory], folder: ParityFolder) -> None:
     """Runs from another start than Octave's are of no use once Octave is asked for: its seed draws others."""
-    sides.use(found, folder.path)
-    if sides.checkout and "octave-float64" not in found:
+    if OCTAVE in found or not sides.checkout:
+        sides.use(folder.octave_start)
+    if sides.checkout and OCTAVE not in found:
         if found:
             raise CondenseError(f"{folder.path} holds runs from other initial weights than Octave's. Choose another --out.")
         return
     start = sides.hashes()
     for name, run in found.items():
-        if run.hashes != start:
+        if any(run.hashes[what] != start[what] for what in ("data", "initial")):
             raise CondenseError(f"{folder.side(name)} started from other weights, batches or data. Choose another --out.")
-
-
-def _produced(side: Side, folder: ParityFolder, begins: Begins) -> Trajectory:
-    run = side.produce(begins(side.label))
-    run.save(folder.side(side.name))
-    return run
 
 
 def _judged(part: Part, found: dict[str, Trajectory], config: ParityConfig, folder: ParityFolder) -> ParityRecord:

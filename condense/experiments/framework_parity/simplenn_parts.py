@@ -17,6 +17,9 @@ from condense.experiments.framework_parity.preparation import Problem
 from condense.experiments.framework_parity.simplenn_twin import Sgd, Weights
 from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, sha256, spread_steps
 
+OCTAVE = "octave-float64"
+"""The name of the real program's run."""
+
 NUDGES = 3
 KEPT = 24
 
@@ -31,6 +34,7 @@ class SimplennSides:
         self.sgd = Sgd(config.learning_rate, config.momentum, 0.0, config.regularisation, config.batch)
         self.free = replace(self.sgd, C=float("inf"))
         self.steps = config.epochs * -(-len(problem.x) // config.batch)
+        self.short = -(-self.steps // 3)
         self.kept = spread_steps(self.steps, KEPT)
         self._start: tuple[Weights, np.ndarray] | None = None
 
@@ -38,11 +42,15 @@ class SimplennSides:
         """Every run, in the order they are made."""
         nudges = [self._torch(f"torch-float32-nudged{n}", torch.float32, nudge=n) for n in range(NUDGES)]
         return [
-            *([Side("octave-float64", "simpleNN in Octave", self._octave)] if self.checkout else []),
+            *([Side(OCTAVE, "simpleNN in Octave", self._octave)] if self.checkout else []),
             Side("twin-float64", "NumPy twin", lambda progress: self._twin(self.sgd, progress)),
-            Side("twin-float64-free", "NumPy twin, no regularisation", lambda progress: self._twin(self.free, progress)),
+            Side(
+                "twin-float64-free",
+                "NumPy twin, no regularisation",
+                lambda progress: self._twin(self.free, progress, self.short),
+            ),
             self._torch("torch-float64", torch.float64),
-            self._torch("torch-float64-free", torch.float64, sgd=self.free),
+            self._torch("torch-float64-free", torch.float64, sgd=self.free, steps=self.short),
             self._torch("torch-float32", torch.float32),
             *nudges,
             self._torch("torch-float32-no-decay", torch.float32, sgd=self.free, keep=False),
@@ -55,15 +63,20 @@ class SimplennSides:
         real = "PyTorch float64 against the real simpleNN in Octave"
         if self.checkout:
             first = [
-                Part("octave", real, "torch-float64", "octave-float64"),
-                Part("twin-octave", "NumPy twin against the real simpleNN in Octave", "twin-float64", "octave-float64"),
+                Part("octave", real, "torch-float64", OCTAVE),
+                Part("twin-octave", "NumPy twin against the real simpleNN in Octave", "twin-float64", OCTAVE),
             ]
         else:
             first = [Part("octave", real, reason="no --simplenn DIR was given, so the real program was not run.")]
         return [
             *first,
             Part("twin", "PyTorch float64 against the NumPy twin", "torch-float64", "twin-float64"),
-            Part("twin-free", "the same without regularisation", "torch-float64-free", "twin-float64-free"),
+            Part(
+                "twin-free",
+                f"the same without regularisation, first {self.short} steps",
+                "torch-float64-free",
+                "twin-float64-free",
+            ),
             Part("float32", "PyTorch float32 against the NumPy twin", "torch-float32", "twin-float64", "floor", nudges),
             Part(
                 "no-decay",
@@ -76,10 +89,9 @@ class SimplennSides:
             Part("mean", "control: MSELoss with its mean", "torch-float32-mean", "twin-float64", "apart", nudges),
         ]
 
-    def use(self, found: dict[str, Trajectory], folder: Path) -> None:
-        """Takes the start of an Octave run that was made before."""
-        path = folder / "octave-start.npz"
-        if "octave-float64" in found and path.exists():
+    def use(self, path: Path) -> None:
+        """Takes the start of an Octave run that was made before, if one was."""
+        if path.exists():
             with np.load(path) as content:
                 count = len(self.network.fans())
                 weights = [(content[f"w{n}"], content[f"b{n}"]) for n in range(count)]
@@ -100,11 +112,11 @@ class SimplennSides:
             self._start = weights, twin.draw_batches(len(self.problem.x), config.batch, config.epochs, config.seed)
         return self._start
 
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 of data, batches and initial weights."""
+    def hashes(self, steps: int | None = None) -> dict[str, str]:
+        """SHA-256 of data, batches of the first `steps` and initial weights."""
         weights, batches = self.start()
         named = twin.as_torch(self.network, weights)
-        return {"data": self.problem.hash, "batches": sha256(batches), "initial": sha256(*named.values())}
+        return {"data": self.problem.hash, "batches": sha256(batches[:steps]), "initial": sha256(*named.values())}
 
     def _octave(self, progress: Progress) -> Trajectory:
         assert self.checkout and self.config.epochs
@@ -114,9 +126,10 @@ class SimplennSides:
         self._start = run.initial, run.batches
         return run.trajectory
 
-    def _twin(self, sgd: Sgd, progress: Progress) -> Trajectory:
-        weights, batches = self.start()
-        recorder = Recorder("NumPy twin of simpleNN, float64", self.kept, self.hashes())
+    def _twin(self, sgd: Sgd, progress: Progress, steps: int | None = None) -> Trajectory:
+        weights, batches = self.start()[0], self.start()[1][:steps]
+        kept = [step for step in self.kept if step <= len(batches)]
+        recorder = Recorder("NumPy twin of simpleNN, float64", kept, self.hashes(steps))
         for number, step in enumerate(twin.train(self.network, weights, self.problem.x, self.problem.y, batches, sgd), 1):
             arrays = {}
             if recorder.wants:
@@ -138,15 +151,16 @@ class SimplennSides:
         sgd: Sgd | None = None,
         nudge: int | None = None,
         keep: bool = True,
+        steps: int | None = None,
         form: Callable[[Tensor, Tensor], Tensor] = simplenn_torch.squared_over_batch,
     ) -> Side:
         def produce(progress: Progress) -> Trajectory:
-            weights, batches = self.start()
+            weights, batches = self.start()[0], self.start()[1][:steps]
             initial = twin.as_torch(self.network, weights)
             initial = initial if nudge is None else nudged(initial, dtype, nudge)
-            kept = self.kept if keep and nudge is None else []
+            kept = [step for step in self.kept if step <= len(batches)] if keep and nudge is None else []
             text = f"PyTorch {torch.__version__}, {str(dtype).removeprefix('torch.')}"
-            recorder = Recorder(f"{text} ({name})", kept, self.hashes())
+            recorder = Recorder(f"{text} ({name})", kept, self.hashes(steps))
             simplenn_torch.train(
                 *(self.network, initial, self.problem.x, self.problem.y, batches, sgd or self.sgd, recorder),
                 dtype=dtype,

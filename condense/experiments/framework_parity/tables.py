@@ -1,7 +1,7 @@
 """The tables of a parity run, from its records."""
 
 from collections.abc import Sequence
-from statistics import median
+from statistics import mean, median, pstdev
 
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.statistics import Paired, holm, paired
@@ -11,9 +11,11 @@ NONE = "–"
 LEVEL = 0.05
 
 
-def parts_table(records: Sequence[ParityRecord]) -> Table:
-    """One row a part: verdict, largest relative differences, the first step above the limit."""
+def parts_table(records: Sequence[ParityRecord]) -> Table | None:
+    """One row a part: verdict, largest relative differences, the first step above the limit; None without parts."""
     parts = [record for record in records if record.kind == "part"]
+    if not parts:
+        return None
     rows, data = [], []
     for record in parts:
         found = record.results
@@ -83,6 +85,27 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
             for column, offset in ((4, 0), (6, len(causes)))
             if (p := corrected[row + offset]) is not None and p < LEVEL
         ),
+    )
+
+
+def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
+    """Test accuracies at fifths of the run, one row a setting; None where no classifier was trained."""
+    causes = [record for record in records if record.kind == "cause" and record.results["base"] != "regression"]
+    if not causes:
+        return None
+    of_base = {record.results["base"]: record for record in causes}
+    rows = [(f"aligned ({base})", record.results["aligned_accuracy"]) for base, record in of_base.items()]
+    rows += [(record.title, record.results["accuracy"]) for record in causes]
+    return Table(
+        title="Test accuracy in percent during the run",
+        header=("setting", *(f"epoch {epoch}" for epoch in causes[0].results["epochs_tested"]), "n"),
+        rows=tuple((name, *map(_accuracy, tests), str(len(tests[-1]))) for name, tests in rows),
+        notes=(
+            "Mean ± standard deviation (ddof = 0) over seeds; (k of n): the other networks' numbers were no longer finite.",
+            "An explosion ends in numbers that are not finite, and is counted as such, not as an accuracy.",
+        ),
+        data=(),
+        numeric=(False, *(True for _ in causes[0].results["epochs_tested"]), True),
     )
 
 
@@ -168,6 +191,14 @@ def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
         "What closes it: a setting that leaves the default changed and undoes its effect, run and compared step by step "
         "(loss times the constant by which it is scaled); 'the default set back' is the aligned run itself.",
     )
+
+
+def _accuracy(values: Sequence[float | None]) -> str:
+    known = [100 * value for value in values if value is not None]
+    if not known:
+        return "not finite"
+    some = "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
+    return f"{mean(known):.2f} ± {pstdev(known):.2f}{some}"
 
 
 def _first(steps: Sequence[int | None]) -> str:
