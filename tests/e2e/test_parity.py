@@ -95,7 +95,7 @@ def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest
     assert condense(*words, "--cause", "reduction-mean", "reduction-sum") == 0
     assert condense(*words, "--cause", "reduction-sum") == 0
     causes = {record.name: record for record in read(out / "records.jsonl") if record.kind == "cause"}
-    assert len([line for line in (out / "records.jsonl").read_text().splitlines() if '"cause"' in line]) == 2
+    assert len([line for line in (out / "records.jsonl").read_text().splitlines() if '"kind": "cause"' in line]) == 2
     mean = causes["reduction-mean"].results
     assert mean["first_steps"] == [1] * 8 and len(mean["test_loss"]) == 8 and mean["closing"]["first_steps"] == [None] * 8
     assert causes["reduction-sum"].results["closing"]["largest"] < 1e-3
