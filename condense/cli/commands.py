@@ -10,6 +10,7 @@ from condense.cli import options
 from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix, matrix_text
+from condense.cli.parity import parity
 from condense.cli.progress import Bar
 from condense.cli.sweep import sweep, sweep_text
 from condense.config import METHODS, EvaluateConfig, LearnConfig
@@ -157,6 +158,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Matrix: matrix,
     options.Generalize: generalize,
     options.Sweep: sweep,
+    options.Parity: parity,
     options.Table: table,
     options.Show: show,
     options.Info: info,

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
 from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
+from condense.experiments.framework_parity.config import Framework, ParityConfig
 from condense.experiments.generalization.run import ALL, ExperimentName, GeneralizeConfig
 from condense.experiments.hyperparameters.config import SweepConfig
 
@@ -108,6 +109,20 @@ class Sweep(SweepConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parity(ParityConfig, Common):
+    """Show whether another framework computes the same as PyTorch, step by step, and why not where it does not."""
+
+    framework: Positional[Annotated[Framework | None, arg(metavar="simplenn|keras")]] = None
+    """Framework to compare to."""
+    simplenn: Path | None = None
+    """Checkout of simpleNN, to run the real program in GNU Octave too (with simplenn)."""
+    causes_only: bool = False
+    """Measure causes without the comparison step by step, as for long runs."""
+    out: Path | None = None
+    """Folder for the results; what is done in it already is not done again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Print accuracies as a table: of files of records, or of the folder of a matrix or sweep."""
 
@@ -165,6 +180,7 @@ COMMANDS: dict[str, type] = {
     "matrix": Matrix,
     "generalize": Generalize,
     "sweep": Sweep,
+    "parity": Parity,
     "table": Table,
     "show": Show,
     "info": Info,

@@ -11,35 +11,40 @@ from condense.stage_t.statistics import CONFIDENCE
 
 @dataclass(frozen=True)
 class Paired:
-    """Mean of paired differences, the half width of its 95 % interval, and the two-sided p of the paired t-test.
+    """n pairs: mean and standard error (ddof = 1) of their differences, half width of the mean's 95 % interval, and the
+    two-sided p of Student's paired test.
 
-    half_width and p are None for fewer than two pairs, and the mean of none is NaN; where all differences are equal, the
-    half width is 0 and p 0 or 1.
+    With fewer than two pairs there is neither error nor p, and the mean of none is NaN; where all differences are equal, the
+    error is 0 and p is 1 (all 0) or 0.
     """
 
+    n: int
     mean: float
+    error: float | None
     half_width: float | None
     p: float | None
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> Paired:
-    """The differences second - first of values that belong together by their place (the same seed)."""
-    differences = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
-    count, mean = len(differences), float(differences.mean()) if len(differences) else float("nan")
+def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Paired:
+    """The differences second - first of values that belong together by their place (a seed); pairs with a None are left out."""
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    differences = np.array([b - a for a, b in pairs], dtype=np.float64)
+    count, mean = len(pairs), float(differences.mean()) if pairs else float("nan")
     if count < 2:
-        return Paired(mean, None, None)
+        return Paired(count, mean, None, None, None)
+    if np.ptp(differences) == 0:
+        return Paired(count, mean, 0.0, 0.0, float(mean == 0))
     error = float(differences.std(ddof=1)) / count**0.5
-    if error == 0:
-        return Paired(mean, 0.0, 0.0 if mean else 1.0)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return Paired(mean, half, float(2 * stats.t.sf(abs(mean) / error, count - 1)))
+    return Paired(count, mean, error, half, float(2 * stats.t.sf(abs(mean) / error, count - 1)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm, 1979): none falls below that of a smaller one, and none exceeds 1."""
-    order = np.argsort(p_values, kind="stable")
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected for their number (Holm, 1979), in their order; those that are None stay so."""
+    known = sorted((value, index) for index, value in enumerate(p_values) if value is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (value, index) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * value))
         corrected[index] = largest
     return corrected

@@ -29,6 +29,7 @@ LAYERS = (
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),
     ("matrix", "experiments"),
+    ("parity",),
     ("cli",),
 )
 """What may be imported, lowest first: a package imports from its own layer and from those before it."""

@@ -40,15 +40,14 @@ def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
         seeds = sorted(first.test_errors.keys() & other.test_errors.keys())
         values = [[100 * (1 - one.test_errors[seed]) for seed in seeds] for one in (first, other)]
         if seeds:
-            pairs.append((other, len(seeds), paired(*values)))
+            pairs.append((other, paired(*values)))
     if not pairs:
         return None
-    corrected = iter(holm([found.p for _, _, found in pairs if found.p is not None]))
     rows = []
-    for other, count, found in pairs:
+    for (other, found), corrected in zip(pairs, holm([found.p for _, found in pairs]), strict=True):
         half = "" if found.half_width is None else f" ± {found.half_width:.1f}"
-        p = "–" if found.p is None else f"{next(corrected):.3f}"
-        rows.append((other.line.label, str(count), f"{found.mean:+.1f}{half}".replace("-", "−"), p))
+        p = "–" if corrected is None else f"{corrected:.3f}"
+        rows.append((other.line.label, str(found.n), f"{found.mean:+.1f}{half}".replace("-", "−"), p))
     return Table(
         title=f"{title}: test accuracy minus that of '{first.line.label}', percentage points",
         header=("setting", "pairs", "difference", "p"),

@@ -46,7 +46,6 @@ def _tested(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Difference]:
         one, other = first.accuracies, second.accuracies
         shared = sorted(one.keys() & other.keys())
         tested = paired([other[seed] for seed in shared], [one[seed] for seed in shared])
-        found.append((first.row.name, second.row.name, tested, len(shared)))
-    corrected = iter(holm([tested.p for _, _, tested, _ in found if tested.p is not None]))
-    ps = [None if tested.p is None else next(corrected) for _, _, tested, _ in found]
-    return [Difference(a, b, tested.mean, seeds, p) for (a, b, tested, seeds), p in zip(found, ps, strict=True)]
+        found.append((first.row.name, second.row.name, tested))
+    ps = holm([tested.p for *_, tested in found])
+    return [Difference(a, b, tested.mean, tested.n, p) for (a, b, tested), p in zip(found, ps, strict=True)]

@@ -1,0 +1,1 @@
+"""Does another framework compute the same? Trajectories, their rounding floor, and the cause."""

@@ -1,0 +1,135 @@
+"""For one's own use: two dumps from any two programs compared, and two common mistakes looked for in a model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from condense.errors import CondenseError
+from condense.experiments.framework_parity.comparison import (
+    MARGIN,
+    TOLERANCE,
+    Differences,
+    Divergence,
+    differences,
+    first_divergence,
+    floor,
+)
+from condense.experiments.framework_parity.nudging import nudged as moved_weights
+from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS
+from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
+
+Dump = Trajectory | Path | str
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What `check` found.
+
+    verdict: PASS, FAIL, or NOT RUN where no dumps were given; warnings: sentences about the model and its loss;
+    divergence: the first place above the limit; differences: all of them.
+    """
+
+    verdict: str
+    warnings: tuple[str, ...]
+    divergence: Divergence | None = None
+    differences: Differences | None = None
+
+    def __str__(self) -> str:
+        place = f": they part at {self.divergence}" if self.divergence else ""
+        return "\n".join([f"{self.verdict}{place}", *(f"Warning: {text}" for text in self.warnings)])
+
+
+def check(
+    model: nn.Module | None = None,
+    mine: Dump | None = None,
+    other: Dump | None = None,
+    *,
+    inputs: Tensor | None = None,
+    targets: Tensor | None = None,
+    loss: Loss | None = None,
+    tolerance: float = TOLERANCE,
+    nudged: Sequence[Dump] = (),
+) -> Check:
+    """Compares the runs `mine` and `other` (dumps, see `trajectory`), and the shapes of a model with its loss.
+
+    inputs, targets, loss: one batch and the loss it is trained with; with a model they are looked at for predictions (N, 1)
+    against targets (N,), and for a softmax before a loss that takes logits. tolerance: relative difference that may be
+    between losses, gradients and weights; nudged: dumps of `mine` from initial weights moved by one unit in the last place:
+    losses are then held against 10 times the floor they measure, instead of the tolerance.
+    Raises `CondenseError` for dumps that are damaged or cannot be compared, and where only one of a pair is given.
+    """
+    if (mine is None) != (other is None):
+        raise CondenseError("Two dumps are needed for a comparison, mine and other; only one was given.")
+    warnings = () if model is None else _warnings(model, inputs, targets, loss)
+    if mine is None or other is None:
+        return Check(NOT_RUN, warnings)
+    own = _loaded(mine)
+    found = differences(own, _loaded(other))
+    limit: float | np.ndarray = tolerance
+    if nudged:
+        limit = np.maximum(MARGIN * floor([differences(replace(_loaded(one), hashes={}), own) for one in nudged]), tolerance)
+    first = first_divergence(found, limit)
+    return Check(FAIL if first else PASS, warnings, first, found)
+
+
+def nudge(model: nn.Module, seed: int = 0) -> None:
+    """Moves every parameter by one unit in the last place, in place, up or down as drawn with `seed`; zeros stay."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            moved = moved_weights({name: value.detach().cpu().double().numpy()}, value.dtype, seed)[name]
+            value.copy_(torch.from_numpy(moved))
+
+
+def _loaded(dump: Dump) -> Trajectory:
+    return dump if isinstance(dump, Trajectory) else load_trajectory(Path(dump))
+
+
+def _warnings(model: nn.Module, inputs: Tensor | None, targets: Tensor | None, loss: Loss | None) -> tuple[str, ...]:
+    if inputs is None or targets is None:
+        raise CondenseError("With a model, inputs and targets of one batch are needed too.")
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        outputs = model(inputs)
+    model.train(was_training)
+    return tuple(text for text in (_broadcast(outputs, targets), _softmax_twice(outputs, targets, loss)) if text)
+
+
+def _broadcast(outputs: Tensor, targets: Tensor) -> str:
+    """Targets of whole numbers against (N, classes) are labels, and no mistake."""
+    labels = not targets.is_floating_point() and outputs.dim() == targets.dim() + 1
+    if outputs.shape == targets.shape or labels:
+        return ""
+    try:
+        shape = tuple(torch.broadcast_shapes(outputs.shape, targets.shape))
+    except RuntimeError:
+        return f"outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)} do not fit each other."
+    return (
+        f"outputs {tuple(outputs.shape)} against targets {tuple(targets.shape)} broadcast to {shape}: every prediction "
+        "meets every target, and the model learns their mean. Flatten the outputs, or give the targets the same shape."
+    )
+
+
+def _softmax_twice(outputs: Tensor, targets: Tensor, loss: Loss | None) -> str:
+    """A loss that takes logits does not change when a constant is added to them; one on probabilities does."""
+    if outputs.dim() < 2 or outputs.shape[1] < 2 or loss is None:
+        return ""
+    sums = outputs.sum(1)
+    probabilities = bool((outputs >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-4)
+    if not probabilities:
+        return ""
+    try:
+        shifted, plain = loss(outputs + 1, targets), loss(outputs, targets)
+    except (RuntimeError, ValueError) as error:
+        raise CondenseError(f"The loss cannot take outputs {tuple(outputs.shape)} and this target: {error}.") from error
+    if not torch.allclose(shifted, plain, rtol=1e-5):
+        return ""
+    return (
+        "the model's outputs are probabilities, but the loss takes logits and applies a softmax of its own: the softmax is "
+        "applied twice. Leave the model's out, or give nll_loss the logarithm of the probabilities."
+    )

@@ -1,0 +1,225 @@
+"""The tables of a parity run, from its records."""
+
+from collections.abc import Sequence
+from statistics import mean, median, pstdev
+
+from condense.experiments.framework_parity.records import ParityRecord
+from condense.experiments.statistics import Paired, holm, paired
+from condense.report.rendering import Table
+
+NONE = "–"
+LEVEL = 0.05
+
+
+def parts_table(records: Sequence[ParityRecord]) -> Table | None:
+    """One row a part: verdict, largest relative differences, the first step above the limit; None without parts."""
+    parts = [record for record in records if record.kind == "part"]
+    if not parts:
+        return None
+    rows, data = [], []
+    for record in parts:
+        found = record.results
+        numbers = [found[name] for name in ("loss", "gradient", "weight", "limit")]
+        compared = found["status"] != "NOT RUN"
+        texts = [(f"{value:.1e}" if value is not None else NONE) if compared else NONE for value in numbers]
+        rows.append((record.title, found["status"], *texts, found["first"] or NONE))
+        names = ("part", "status", "loss", "gradient", "weight", "limit", "first")
+        data.append(dict(zip(names, (record.name, found["status"], *numbers, found["first"]), strict=True)))
+    not_run = [
+        f"Not run: {record.title}: {record.results['sentence']}" for record in parts if record.results["status"] == "NOT RUN"
+    ]
+    return Table(
+        title="Step by step: largest relative differences of two runs",
+        header=("runs", "verdict", "loss", "gradient", "weight", "limit at the end", "first step above the limit"),
+        rows=tuple(rows),
+        notes=(
+            "Relative difference: |a - b| / |b| of a loss, the same of norms for each layer's gradient and weights.",
+            "Aligned float64: the limit is 1e-11 at every step. float32 and controls: losses only, held against 10 times "
+            "the floor, the largest difference that moving the initial weights by one last place has made up to that step.",
+            "A control is a deliberate mistake: it passes when it is seen.",
+            *not_run,
+        ),
+        data=tuple(data),
+        numeric=(False, False, True, True, True, True, False),
+    )
+
+
+def cause_table(records: Sequence[ParityRecord]) -> Table | None:
+    """One row a cause; None where none was measured. p values are corrected over all p values of the table."""
+    causes = [record for record in records if record.kind == "cause"]
+    if not causes:
+        return None
+    losses = [paired(record.results["aligned_test_loss"], record.results["test_loss"]) for record in causes]
+    accuracies = [paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1]) for record in causes]
+    corrected = holm([one.p for one in [*losses, *accuracies]])
+    rows = tuple(
+        _cause_row(*row)
+        for row in zip(causes, losses, accuracies, corrected[: len(causes)], corrected[len(causes) :], strict=True)
+    )
+    tests = sum(p is not None for p in corrected)
+    first, pairs = causes[0], len(causes[0].results["seeds"])
+    return Table(
+        title=f"One change at a time from the aligned run ({first.config['dataset']}, {pairs} paired seeds)",
+        header=(
+            *(
+                "cause",
+                "base",
+                "first step above floor",
+                "test loss, aligned",
+                "d test loss",
+                "p",
+                "d accuracy, points",
+                "p",
+            ),
+            *("loss as printed", "n", "what closes it", "gap left, as multiple of rounding"),
+        ),
+        rows=rows,
+        notes=_cause_notes(causes, tests),
+        data=tuple(
+            _cause_data(*row) for row in zip(causes, losses, accuracies, corrected, corrected[len(causes) :], strict=False)
+        ),
+        numeric=(False, False, *(True,) * 8, False, False),
+        bold=frozenset(
+            (row, column)
+            for row in range(len(causes))
+            for column, offset in ((4, 0), (6, len(causes)))
+            if (p := corrected[row + offset]) is not None and p < LEVEL
+        ),
+    )
+
+
+def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
+    """Test accuracies at fifths of the run, one row a setting; None where no classifier was trained."""
+    causes = [record for record in records if record.kind == "cause" and record.results["base"] != "regression"]
+    if not causes:
+        return None
+    of_base = {record.results["base"]: record for record in causes}
+    rows = [(f"aligned ({base})", record.results["aligned_accuracy"]) for base, record in of_base.items()]
+    rows += [(record.title, record.results["accuracy"]) for record in causes]
+    return Table(
+        title="Test accuracy in percent during the run",
+        header=("setting", *(f"epoch {epoch}" for epoch in causes[0].results["epochs_tested"]), "n"),
+        rows=tuple((name, *map(_accuracy, tests), str(len(tests[-1]))) for name, tests in rows),
+        notes=(
+            "Mean ± standard deviation (ddof = 0) over seeds; (k of n): the other networks' numbers were no longer finite.",
+            "An explosion ends in numbers that are not finite, and is counted as such, not as an accuracy.",
+        ),
+        data=(),
+        numeric=(False, *(True for _ in causes[0].results["epochs_tested"]), True),
+    )
+
+
+def claims_table(records: Sequence[ParityRecord]) -> Table | None:
+    """What was claimed, beside what was measured; None where no cause with a claim was measured."""
+    claimed = [record for record in records if record.kind == "cause" and record.results["claim"]]
+    if not claimed:
+        return None
+    rows = []
+    for record in claimed:
+        loss = paired(record.results["aligned_test_loss"], record.results["test_loss"])
+        rows.append((record.results["claim"], record.title, _difference(loss, 1, 4), _ratio(record)))
+    return Table(
+        title="Claims and measurements",
+        header=("claim", "measured", "d test loss", "loss as printed"),
+        rows=tuple(rows),
+        notes=("Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",),
+        data=(),
+        numeric=(False, False, True, True),
+    )
+
+
+def _cause_row(
+    record: ParityRecord, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None
+) -> tuple:
+    found = record.results
+    base = paired([0.0] * len(found["seeds"]), found["aligned_test_loss"])
+    stopped = [step for step in found["not_finite_from"] if step is not None]
+    first = _first(found["first_steps"])
+    differences = (_difference(loss, 1, 4), _p(p_loss), _difference(accuracy, 100, 2), _p(p_accuracy))
+    if stopped:
+        differences = (f"not finite from step {min(stopped)}", NONE, *differences[2:])
+    closing = found["closing"]
+    left = (
+        NONE
+        if closing is None
+        else "none above floor"
+        if not any(closing["first_steps"])
+        else _first(closing["first_steps"])
+    )
+    return (
+        record.title,
+        found["base"],
+        first,
+        f"{base.mean:.4f}",
+        *differences,
+        _ratio(record),
+        str(loss.n),
+        found["closes"],
+        left,
+    )
+
+
+def _cause_data(
+    record: ParityRecord, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None
+) -> dict:
+    steps = [step for step in record.results["first_steps"] if step]
+    return {
+        "cause": record.name,
+        "base": record.results["base"],
+        "first_step": median(steps) if steps else None,
+        "d_loss": loss.mean if loss.n else None,
+        "d_loss_error": loss.error,
+        "d_loss_p": loss.p,
+        "d_loss_p_holm": p_loss,
+        "d_accuracy": accuracy.mean if accuracy.n else None,
+        "d_accuracy_error": accuracy.error,
+        "d_accuracy_p": accuracy.p,
+        "d_accuracy_p_holm": p_accuracy,
+        "n": loss.n,
+    }
+
+
+def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
+    epochs = sorted({record.config["epochs"] for record in causes})
+    return (
+        f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}; the regression: own data, 10 epochs.",
+        "First step above floor: median over seeds; the floor is what moving the initial weights by one last place makes.",
+        "d: changed minus aligned, mean ± standard error over paired seeds; test loss as the aligned run computes it "
+        "(cross-entropy, squared error over the batch, or mean squared error).",
+        f"p: Student's paired test, corrected by Holm for all {tests} tests of this table; bold: below {LEVEL}.",
+        "Loss as printed: in the changed run's own loss, times the aligned one's (a sum: as of one batch).",
+        "What closes it: a setting that leaves the default changed and undoes its effect, run and compared step by step "
+        "(loss times the constant by which it is scaled); 'the default set back' is the aligned run itself.",
+    )
+
+
+def _accuracy(values: Sequence[float | None]) -> str:
+    known = [100 * value for value in values if value is not None]
+    if not known:
+        return "not finite"
+    some = "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
+    return f"{mean(known):.2f} ± {pstdev(known):.2f}{some}"
+
+
+def _first(steps: Sequence[int | None]) -> str:
+    reached = [step for step in steps if step is not None]
+    if not reached:
+        return "never"
+    some = "" if len(reached) == len(steps) else f" ({len(reached)} of {len(steps)})"
+    return f"{median(reached):g}{some}"
+
+
+def _difference(found: Paired, scale: float, digits: int) -> str:
+    if not found.n or found.error is None:
+        return NONE
+    return f"{scale * found.mean:+.{digits}f} ± {scale * found.error:.{digits}f}".replace("-", "−")
+
+
+def _p(value: float | None) -> str:
+    return NONE if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _ratio(record: ParityRecord) -> str:
+    printed = [value for value in record.results["printed_loss"] if value is not None]
+    aligned = [value for value in record.results["aligned_printed_loss"] if value is not None]
+    return f"{sum(printed) / len(printed) / (sum(aligned) / len(aligned)):.2f}" if printed and aligned else NONE
