@@ -26,7 +26,7 @@ class Paired:
 
 
 def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Paired:
-    """The differences second - first of values that belong together by their place (a seed); pairs with a None are left out."""
+    """The differences second - first of values that belong together by their place (a seed), but pairs with a None."""
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     differences = np.array([b - a for a, b in pairs], dtype=np.float64)
     count, mean = len(pairs), float(differences.mean()) if pairs else float("nan")
