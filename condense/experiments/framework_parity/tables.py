@@ -139,7 +139,7 @@ def _cause_row(
     if stopped:
         differences = (f"not finite from step {min(stopped)}", NONE, *differences[2:])
     closing = found["closing"]
-    left = NONE if closing is None else "never" if not any(closing["first_steps"]) else _first(closing["first_steps"])
+    left = NONE if closing is None else _first(closing["first_steps"])
     return (
         record.title,
         found["base"],
