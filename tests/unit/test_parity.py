@@ -19,6 +19,7 @@ from condense.experiments.framework_parity.nudging import nudged
 from condense.experiments.framework_parity.preparation import minmax_centred, simplenn_centred
 from condense.experiments.framework_parity.setting import Setting, aligned
 from condense.experiments.framework_parity.simplenn_twin import Convolution, Network, Sgd
+from condense.experiments.framework_parity.tables import _difference
 from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, load_trajectory, spread_steps
 from condense.experiments.statistics import holm, paired
 
@@ -240,6 +241,12 @@ def test_steps_are_spread_from_first_to_last() -> None:
 def test_holm_as_in_its_paper() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
+
+
+def test_tiny_differences_are_not_printed_as_zero() -> None:
+    assert _difference(paired([1.0, 2.0], [1.0 + 1e-7, 2.0 + 3e-7]), 1, 4) == "−2.0e−07 ± 1.0e−07"
+    assert _difference(paired([1.0, 2.0], [1.0, 2.0]), 1, 4) == "+0.0000 ± 0.0000"
+    assert _difference(paired([1.0, 2.0], [0.5, 1.25]), 100, 2) == "+62.50 ± 12.50"
 
 
 def test_paired_differences() -> None:

@@ -71,7 +71,7 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
                 "d accuracy, points",
                 "p",
             ),
-            *("loss as printed", "n", "what closes it", "gap left, as multiple of rounding"),
+            *("loss as printed", "n", "what closes it", "first step above floor then"),
         ),
         rows=rows,
         notes=_cause_notes(causes, tests),
@@ -139,13 +139,7 @@ def _cause_row(
     if stopped:
         differences = (f"not finite from step {min(stopped)}", NONE, *differences[2:])
     closing = found["closing"]
-    left = (
-        NONE
-        if closing is None
-        else "none above floor"
-        if not any(closing["first_steps"])
-        else _first(closing["first_steps"])
-    )
+    left = NONE if closing is None else _first(closing["first_steps"])
     return (
         record.title,
         found["base"],
@@ -212,7 +206,9 @@ def _first(steps: Sequence[int | None]) -> str:
 def _difference(found: Paired, scale: float, digits: int) -> str:
     if not found.n or found.error is None:
         return NONE
-    return f"{scale * found.mean:+.{digits}f} ± {scale * found.error:.{digits}f}".replace("-", "−")
+    mean_of, error = scale * found.mean, scale * found.error
+    tiny = 0 < max(abs(mean_of), error) < 0.5 * 10**-digits
+    return (f"{mean_of:+.1e} ± {error:.1e}" if tiny else f"{mean_of:+.{digits}f} ± {error:.{digits}f}").replace("-", "−")
 
 
 def _p(value: float | None) -> str:
