@@ -107,6 +107,11 @@ def append_records(path: Path, found: Iterable[Record]) -> list[Record]:
     return kept
 
 
+def evaluation_checkpoint(records: Path, name: str, protocol: str) -> Path:
+    """Where stage T of a network keeps what it has done, until its record is among `records`."""
+    return records.with_name(f"{name}-{protocol}.checkpoint")
+
+
 def evaluate_and_keep(
     name: str,
     protocol: str,
@@ -120,7 +125,7 @@ def evaluate_and_keep(
 ) -> None:
     """Stage T of one network with its checkpoint beside `records`, where its record is appended in the end."""
     check_appendable(records)
-    checkpoint = records.with_name(f"{name}-{protocol}.checkpoint")
+    checkpoint = evaluation_checkpoint(records, name, protocol)
     if not resume:
         checkpoint.unlink(missing_ok=True)
     record = stage_t.evaluate_network(name, protocol, learned, data, seeds, checkpoint=checkpoint, progress=progress)
@@ -152,6 +157,8 @@ def run(
             resume=resume,
             progress=evaluate_progress,
         )
+    for name in evaluation.network or (learned.provenance.network,):  # left by a kill just after the record was written
+        evaluation_checkpoint(outputs.records, name, evaluation.protocol).unlink(missing_ok=True)
     write_report(outputs, learned)
     return outputs
 

@@ -13,7 +13,7 @@ from condense.errors import RunFailed
 from condense.matrix.costs import Costs
 from condense.matrix.folder import MISSING, MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask, cell_tasks, set_tasks
-from condense.pipeline import evaluate_and_keep, learn_and_save
+from condense.pipeline import evaluate_and_keep, evaluation_checkpoint, learn_and_save
 from condense.stage_c import learn as stage_c
 from condense.stage_t import evaluate as stage_t
 from condense.synthetic_set import SyntheticSet
@@ -48,6 +48,9 @@ def run_matrix(config: MatrixConfig, data: DataSet, folder: MatrixFolder, costs:
         else:
             listener.waits(len(left))
             time.sleep(WAIT_SECONDS)
+    for cell in cell_tasks(config):  # left by a kill just after the record was written
+        if folder.is_done(cell):
+            evaluation_checkpoint(folder.cell_records(cell), cell.network, cell.protocol).unlink(missing_ok=True)
     if failed:
         raise RunFailed("\n".join(f"{task.label}: {message}" for task, message in failed.items()))
 

@@ -201,7 +201,9 @@ class BatchNorm(Layer):
         yield ParameterSpec(f"{self.name}.variance", (self.channels,), value=1.0)
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
-        weight, bias = parameters.get(f"{self.name}.weight"), parameters[f"{self.name}.bias"]
+        bias = parameters[f"{self.name}.bias"]
+        # PyTorch cannot differentiate a batch norm without a scale twice, so one of ones stands in.
+        weight = parameters[f"{self.name}.weight"] if self.scale else torch.ones_like(bias)
         names = f"{self.name}.mean", f"{self.name}.variance"
         mean, variance = (run.statistics[name] for name in names)
         if not run.train_norm:

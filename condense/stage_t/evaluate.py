@@ -142,7 +142,8 @@ class _Evaluation:
         try:
             self._test_all(groups, compiled, kept, tell)
         except KeyboardInterrupt as error:
-            where = f"; {checkpoint} keeps the networks tested so far" if checkpoint else ""
+            some = checkpoint is not None and checkpoint.exists()
+            where = f"; {checkpoint} keeps the networks tested so far" if some else ""
             done = f"Stopped while training {self.network.name}; records of networks finished before are kept"
             raise Interrupted(f"{done}{where}.") from error
         tested, accuracies = kept.tested, [kept.tested.accuracies[seed] for seed in seeds]

@@ -244,9 +244,9 @@ def test_holm_as_in_its_paper() -> None:
 
 
 def test_tiny_differences_are_not_printed_as_zero() -> None:
-    assert _difference(paired([1.0, 2.0], [1.0 + 1e-7, 2.0 + 3e-7]), 1, 4) == "−2.0e−07 ± 1.0e−07"
+    assert _difference(paired([1.0 + 1e-7, 2.0 + 3e-7], [1.0, 2.0]), 1, 4) == "−2.0e−07 ± 1.0e−07"
     assert _difference(paired([1.0, 2.0], [1.0, 2.0]), 1, 4) == "+0.0000 ± 0.0000"
-    assert _difference(paired([1.0, 2.0], [0.5, 1.25]), 100, 2) == "+62.50 ± 12.50"
+    assert _difference(paired([0.5, 1.25], [1.0, 2.0]), 100, 2) == "+62.50 ± 12.50"
 
 
 def test_paired_differences() -> None:
