@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -93,11 +94,16 @@ def read_records(path: Path, form: type[AnyRecord] = Record) -> list[AnyRecord]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise CondenseError(f"Cannot read records from {path}: {getattr(error, 'strerror', None) or error}.") from error
-    adapter = TypeAdapter(form)
+    adapter = _adapter(form)
     records = [_parse(line, f"{path}, line {number}", adapter) for number, line in enumerate(lines, 1) if line.strip()]
     if not records:
         raise CondenseError(f"{path} holds no records.")
     return records
+
+
+@cache
+def _adapter(form: type[Record]) -> TypeAdapter[Any]:
+    return TypeAdapter(form)
 
 
 def _parse(line: str, where: str, adapter: TypeAdapter[AnyRecord]) -> AnyRecord:
