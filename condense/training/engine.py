@@ -40,14 +40,6 @@ class Members:
     def __getitem__(self, part: slice) -> "Members":
         return Members(self.vector[part], {name: value[part] for name, value in self.statistics.items()})
 
-    @staticmethod
-    def join(parts: Sequence["Members"]) -> "Members":
-        """Several groups of members as one."""
-        names = parts[0].statistics
-        return Members(
-            torch.cat([p.vector for p in parts]), {name: torch.cat([p.statistics[name] for p in parts]) for name in names}
-        )
-
 
 AfterEpoch = Callable[[int, "Members"], bool | None]
 """Told epochs done and the members as they are (to be copied if kept); True ends the training."""
@@ -102,6 +94,7 @@ def train(
     """
     sources = source if isinstance(source, Sequence) else [source] * len(members)
     size = len(sources[0].labels)
+    fetch = _fetching(sources, draws, members.vector.dtype)
     step = _Step(network, min(recipe.batch_size, size), members.vector.device, compiled)
     vector, statistics = members.vector.clone(), dict(members.statistics)
     epoch = 0
@@ -110,7 +103,7 @@ def train(
         for done in range(stage.epochs):
             rate = stage.learning_rate * recipe.decay**done
             for indices in _batches(size, recipe.batch_size, draws, vector.device):
-                x, y = _fetched(sources, indices, draws, vector.dtype)
+                x, y = fetch(indices)
                 x = augment(x, recipe.augmentation, [draw.augmentation for draw in draws])
                 gradient, statistics = step.gradient(vector, statistics, x, y, draws)
                 if in_proportion and x.shape[1] < recipe.batch_size:
@@ -146,20 +139,26 @@ def _batches(size: int, batch: int, draws: Sequence[MemberDraws], device: Device
     yield from torch.stack(orders).to(device).split(batch, dim=1)
 
 
-def _fetched(
-    sources: Sequence[Source], indices: Tensor, draws: Sequence[MemberDraws], dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Images (E, B, C, H, W) and labels (E, B) of every member's batch."""
+def _fetching(
+    sources: Sequence[Source], draws: Sequence[MemberDraws], dtype: torch.dtype
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """What gives images (E, B, C, H, W) and labels (E, B) of every member's batch, for indices (E, B)."""
     first = sources[0]
     if all(source is first for source in sources) and not isinstance(first, AugmentingSource):
-        return first.inputs(indices, dtype), first.labels[indices]
+        return lambda indices: (first.inputs(indices, dtype), first.labels[indices])
 
-    def images(source: Source, own: Tensor, draw: MemberDraws) -> Tensor:
-        varied = isinstance(source, AugmentingSource)
-        return source.augmented(own, draw.augmentation, dtype) if varied else source.inputs(own, dtype)
+    def images(source: Source, draw: MemberDraws) -> Callable[[Tensor], Tensor]:
+        if isinstance(source, AugmentingSource):
+            return lambda own: source.augmented(own, draw.augmentation, dtype)
+        return lambda own: source.inputs(own, dtype)
 
-    each = list(zip(sources, indices, draws, strict=True))
-    return torch.stack([images(*one) for one in each]), torch.stack([source.labels[own] for source, own, _ in each])
+    each = [(images(source, draw), source) for source, draw in zip(sources, draws, strict=True)]
+
+    def fetch(indices: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = zip(*((of(own), source.labels[own]) for (of, source), own in zip(each, indices, strict=True)), strict=True)
+        return torch.stack(x), torch.stack(y)
+
+    return fetch
 
 
 class _Loss:

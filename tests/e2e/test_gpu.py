@@ -78,6 +78,7 @@ def test_stacked_members_equal_members_in_turn(compiled: bool) -> None:
         draws = [MemberDraws.of(s, "gpu", device="cuda") for s in seeds]
         return train(network, members, source, recipe, draws, compiled=compiled)
 
-    together, alone = trained([0, 1, 2]), Members.join([trained([seed]) for seed in (0, 1, 2)])
-    torch.testing.assert_close(together.vector, alone.vector, rtol=1e-9, atol=1e-12)
-    assert torch.equal(predictions(network, together, source), predictions(network, alone, source))
+    together, alone = trained([0, 1, 2]), [trained([seed]) for seed in (0, 1, 2)]
+    torch.testing.assert_close(together.vector, torch.cat([one.vector for one in alone]), rtol=1e-9, atol=1e-12)
+    each = torch.cat([predictions(network, one, source) for one in alone])
+    assert torch.equal(predictions(network, together, source), each)

@@ -34,7 +34,9 @@ def trained(
         parts.append(
             train(network, members, data, recipe, [MemberDraws.of(seed, "test") for seed in group], compiled=compiled)
         )
-    return Members.join(parts)
+    names = parts[0].statistics
+    statistics = {name: torch.cat([part.statistics[name] for part in parts]) for name in names}
+    return Members(torch.cat([part.vector for part in parts]), statistics)
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, AUGMENTED], ids=["stages", "augmented"])
