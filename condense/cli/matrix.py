@@ -15,7 +15,7 @@ from condense.matrix.progress import progress_table
 from condense.matrix.report import write_report
 from condense.matrix.results import matrices
 from condense.matrix.run import Listener, run_matrix
-from condense.matrix.tasks import CellTask, SetTask, cell_tasks, check_networks, set_tasks
+from condense.matrix.tasks import SetTask, Task, cell_tasks, check_networks, set_tasks
 from condense.report.matrix import matrix_tables
 from condense.report.rendering import render
 
@@ -58,7 +58,7 @@ def _matrix_listener(quiet: bool) -> Iterator[Listener]:
     """A line and a bar for each task."""
     bars: list[Bar] = []
 
-    def begins(task: SetTask | CellTask) -> None:
+    def begins(task: Task) -> None:
         unit = "step" if isinstance(task, SetTask) else "epoch"
         bars.append(Bar(f"{'learning with ' if isinstance(task, SetTask) else ''}{task.label}", unit, quiet=quiet))
 

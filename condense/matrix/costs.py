@@ -9,7 +9,7 @@ import torch
 
 from condense.data.images import DataSet, LabelledImages
 from condense.matrix.folder import MatrixFolder
-from condense.matrix.tasks import CellTask, SetTask
+from condense.matrix.tasks import CellTask, SetTask, Task
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.stage_t.protocols import recipe
@@ -23,8 +23,6 @@ PROBED = 10
 
 SYNTHETIC_COST = 2.5
 """What an image costs that is differentiated twice, in training steps of one image."""
-
-Task = SetTask | CellTask
 
 
 class Costs:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from condense.config import MatrixConfig, StageC, as_dict, checked
 from condense.errors import CondenseError
 from condense.files import check_writable, write_atomically
-from condense.matrix.tasks import CellTask, SetTask, cell_tasks
+from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
 from condense.records import Record, read_records
 from condense.stage_c.checkpoint import checkpoint_path
 
@@ -120,11 +120,11 @@ class MatrixFolder:
         recorded = {seed for record in self.tested(task) for seed in record.seeds}
         return [seed for seed in range(task.seeds) if seed not in recorded]
 
-    def is_done(self, task: SetTask | CellTask) -> bool:
+    def is_done(self, task: Task) -> bool:
         """Whether nothing is left to do."""
         return not self.missing_seeds(task) if isinstance(task, CellTask) else self.learned(task) is not None
 
-    def state(self, task: SetTask | CellTask) -> str:
+    def state(self, task: Task) -> str:
         """Done, running (in some process) or missing."""
         if self.is_done(task):
             return DONE
@@ -134,7 +134,7 @@ class MatrixFolder:
             return MISSING if free else RUNNING
 
     @contextmanager
-    def taken(self, task: SetTask | CellTask) -> Iterator[bool]:
+    def taken(self, task: Task) -> Iterator[bool]:
         """Takes a task within a `with` statement: True, or False where another process has it."""
         lock = self._lock(self._lock_path(task))
         try:
@@ -147,7 +147,7 @@ class MatrixFolder:
         finally:
             lock.release()
 
-    def _lock_path(self, task: SetTask | CellTask) -> Path:
+    def _lock_path(self, task: Task) -> Path:
         name = task.name if isinstance(task, SetTask) else f"{task.of.name}--{task.name}"
         return self.path / ".locks" / f"{name}.lock"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from condense.matrix.costs import Costs
 from condense.matrix.folder import DONE, MISSING, MatrixFolder
-from condense.matrix.tasks import CellTask, SetTask
+from condense.matrix.tasks import CellTask, SetTask, Task
 from condense.report.html import duration
 from condense.report.rendering import Table
 
@@ -18,7 +18,7 @@ def progress_table(sets: Sequence[SetTask], cells: Sequence[CellTask], folder: M
     states = {task: folder.state(task) for task in (*sets, *cells)}
     seconds = {task: costs.of(task) for task, state in states.items() if state != DONE}
 
-    def text(task: SetTask | CellTask) -> str:
+    def text(task: Task) -> str:
         return duration(seconds[task]) if states[task] == MISSING else states[task]
 
     by_place = {(cell.of, cell.protocol, cell.network): cell for cell in cells}

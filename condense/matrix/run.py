@@ -11,15 +11,14 @@ from condense.config import MatrixConfig
 from condense.data.images import DataSet
 from condense.errors import RunFailed
 from condense.matrix.costs import Costs
-from condense.matrix.folder import MISSING, MatrixFolder
-from condense.matrix.tasks import CellTask, SetTask, cell_tasks, set_tasks
+from condense.matrix.folder import DONE, MISSING, MatrixFolder
+from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks, set_tasks
 from condense.pipeline import evaluate_and_keep, evaluation_checkpoint, learn_and_save
 from condense.stage_c import learn as stage_c
 from condense.stage_t import evaluate as stage_t
 from condense.synthetic_set import SyntheticSet
 
 WAIT_SECONDS = 1.0
-Task = SetTask | CellTask
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,9 @@ def run_matrix(config: MatrixConfig, data: DataSet, folder: MatrixFolder, costs:
     seconds = {task: costs.of(task) for task in tasks}
     failed: dict[Task, str] = {}
     while left := _left(tasks, folder, failed):
-        ready = [task for task in left if _ready(task, folder)]
+        ready = [
+            task for task, state in left.items() if state == MISSING and (isinstance(task, SetTask) or task.of not in left)
+        ]
         for task in sorted(ready, key=lambda task: _rank(task, tasks, seconds)):
             if _do(task, data, folder, listener, failed):
                 break
@@ -55,15 +56,11 @@ def run_matrix(config: MatrixConfig, data: DataSet, folder: MatrixFolder, costs:
         raise RunFailed("\n".join(f"{task.label}: {message}" for task, message in failed.items()))
 
 
-def _left(tasks: list[Task], folder: MatrixFolder, failed: dict[Task, str]) -> list[Task]:
-    """What is neither done nor impossible, whoever may be doing it."""
+def _left(tasks: list[Task], folder: MatrixFolder, failed: dict[Task, str]) -> dict[Task, str]:
+    """What is neither done nor impossible, and its state: missing, or running here or elsewhere."""
     possible = [task for task in tasks if task not in failed and not (isinstance(task, CellTask) and task.of in failed)]
-    return [task for task in possible if not folder.is_done(task)]
-
-
-def _ready(task: Task, folder: MatrixFolder) -> bool:
-    free = folder.state(task) == MISSING
-    return free and (isinstance(task, SetTask) or folder.learned(task.of) is not None)
+    states = {task: folder.state(task) for task in possible}
+    return {task: state for task, state in states.items() if state != DONE}
 
 
 def _rank(task: Task, tasks: list[Task], seconds: dict[Task, float]) -> float:

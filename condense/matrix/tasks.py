@@ -47,6 +47,9 @@ class CellTask:
         return f"{self.network} ({self.protocol}) on the set of {self.of.label}"
 
 
+Task = SetTask | CellTask
+
+
 def set_tasks(config: MatrixConfig) -> list[SetTask]:
     """All sets, schedule by schedule and row by row."""
     settings = {field.name: getattr(config, field.name) for field in fields(StageC)}
