@@ -2,11 +2,8 @@
 
 import io
 import json
-import os
-import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -14,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from condense.errors import CondenseError, RunFailed
+from condense.errors import CondenseError
+from condense.experiments.framework_parity.following import follow
 from condense.experiments.framework_parity.trajectory import Trajectory, read_npz
 from condense.files import write_atomically
 
 PROGRAM = Path(__file__).with_name("keras_program.py")
+ENVIRONMENT = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 MISSING = "Keras and JAX are not installed here; pip install 'condense[keras]' brings them."
 
 
@@ -74,7 +73,8 @@ def train_keras(job: Job, settings: KerasSettings, progress: Callable[[int, int]
     with tempfile.TemporaryDirectory(prefix="condense-keras-") as folder:
         job_path, result_path = Path(folder) / "job.npz", Path(folder) / "result.npz"
         write_atomically(job_path, _packed(job, settings))
-        _run([sys.executable, "-P", str(PROGRAM), str(job_path), str(result_path)], len(job.order), progress)
+        words = [sys.executable, "-P", str(PROGRAM), str(job_path), str(result_path)]
+        follow("Keras' process", words, len(job.order), result_path, progress, environment=ENVIRONMENT)
         content = read_npz(result_path)
     arrays = {name: value for name, value in content.items() if name.split("/")[0] in ("gradient", "weight")}
     found = Trajectory(str(content["program"]), content["loss"], content["steps"], arrays, job.hashes)
@@ -89,26 +89,3 @@ def _packed(job: Job, settings: KerasSettings) -> bytes:
     content = {"settings": np.array(json.dumps(asdict(settings))), "kept": kept, **arrays, **weights}
     np.savez(buffer, **content)  # pyright: ignore[reportArgumentType]
     return buffer.getvalue()
-
-
-def _run(words: list[str], steps: int, progress: Callable[[int, int], None]) -> None:
-    """Follows a program's 'step N' lines; raises `RunFailed` unless it ends well."""
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    last = deque[str](maxlen=5)
-    with subprocess.Popen(
-        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.startswith("step "):
-                    progress(int(line.split()[1]), steps)
-                elif line.strip():
-                    last.append(line.strip())
-        except BaseException:  # Ctrl-C: the other process must not go on alone
-            process.kill()
-            raise
-    if process.returncode:
-        raise RunFailed(
-            f"Keras' process ended with exit code {process.returncode}: {' | '.join(last) or 'it said nothing'}."
-        )

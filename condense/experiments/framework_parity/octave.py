@@ -4,9 +4,7 @@ Octave ends scripts with harmless messages on its error output, so only the exit
 """
 
 import shutil
-import subprocess
 import tempfile
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import scipy.io
 
 from condense.errors import CondenseError, RunFailed
+from condense.experiments.framework_parity.following import follow
 from condense.experiments.framework_parity.simplenn_twin import Network, Sgd, Weights, as_torch
 from condense.experiments.framework_parity.trajectory import Trajectory, sha256
 
@@ -71,7 +70,8 @@ def train_octave(
         config.write_text(_config_text(network), encoding="ascii")
         scipy.io.savemat(job, _job(x, y, sgd, epochs, seed, kept, config))
         steps = epochs * -(-len(x) // sgd.batch)
-        _run([PROGRAM, "--norc", "--quiet", str(DRIVER), str(job), str(result)], code, steps, result, progress)
+        words = [PROGRAM, "--norc", "--quiet", str(DRIVER), str(job), str(result)]
+        follow("Octave", words, steps, result, progress, folder=code)
         content = scipy.io.loadmat(result)
     initial = _layers(content["initial"])
     batches = content["batches"].astype(np.int64) - 1
@@ -135,22 +135,3 @@ def _config_text(network: Network) -> str:
 def _layers(cell: np.ndarray) -> Weights:
     """[W b] of each layer, as Octave saves a cell of matrices, taken apart."""
     return [(np.ascontiguousarray(both[:, :-1]), both[:, -1].copy()) for both in cell.ravel()]
-
-
-def _run(words: list[str], code: Path, steps: int, result: Path, progress: Callable[[int, int], None]) -> None:
-    last = deque[str](maxlen=8)
-    with subprocess.Popen(
-        words, cwd=code, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.startswith("step "):
-                    progress(int(line.split()[1]), steps)
-                elif line.strip():
-                    last.append(line.strip())
-        except BaseException:  # Ctrl-C: the other process must not go on alone
-            process.kill()
-            raise
-    if process.returncode or not result.exists():
-        raise RunFailed(f"Octave ended with exit code {process.returncode}: {' | '.join(last) or 'it said nothing'}.")
