@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from condense.cli import options
-from condense.cli.common import load, part
+from condense.cli.common import load, part, required
 from condense.cli.progress import Bar
-from condense.errors import CondenseError
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.experiments.hyperparameters.grid import chosen_grid
@@ -28,10 +28,8 @@ from condense.report.rendering import render
 
 def sweep(chosen: options.Sweep) -> None:
     """Condense sweep"""
-    missing = [what for given, what in ((chosen.dataset, "DATASET"), (chosen.out, "--out DIR")) if given is None]
-    if chosen.dataset is None or chosen.out is None:
-        raise CondenseError(f"Missing: {', '.join(missing)}.")
-    name, config, folder = chosen.dataset, part(SweepConfig, chosen), SweepFolder(chosen.out)
+    dataset, out = required((chosen.dataset, "DATASET"), (chosen.out, "--out DIR"))
+    name, config, folder = str(dataset), part(SweepConfig, chosen), SweepFolder(Path(out))
     grid = chosen_grid(config, name)
     whole = load(name, chosen)
     data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))

@@ -11,7 +11,7 @@ from scipy import stats
 from condense.records import Record
 from condense.report.cells import NONE, Cell, cells
 from condense.report.rendering import Table
-from condense.report.tables import cell_data, mean_and_std, own_accuracy
+from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
 from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import spread
 
@@ -156,11 +156,6 @@ def transfer(matrix: Matrix) -> Table:
         data=(),
         numeric=(False, True, True, True, True),
     )
-
-
-def signed(value: float) -> str:
-    """'+1.2' or '−0.3'."""
-    return f"{round(value, 1) + 0:+.1f}".replace("-", "−")  # adding zero turns a rounded -0.0 into 0.0
 
 
 def _spread(cell: Cell) -> str:

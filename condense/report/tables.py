@@ -46,6 +46,11 @@ def mean_and_std(mean: float, std: float | None) -> str:
     return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
 
 
+def signed(value: float) -> str:
+    """'+1.2' or '−0.3'."""
+    return f"{round(value, 1) + 0:+.1f}".replace("-", "−")  # adding zero turns a rounded -0.0 into 0.0
+
+
 def own_accuracy(cell: Cell) -> str:
     """The mean and standard deviation of a cell in percent, as text."""
     return mean_and_std(100 * cell.summary.mean, 100 * cell.summary.std)
@@ -61,8 +66,7 @@ def _measured(cell: Cell) -> tuple[str, ...]:
         interval,
         cell.size,
         "" if published is None else mean_and_std(published.mean, published.std),
-        # Adding zero turns a rounded -0.0 into 0.0.
-        "" if difference is None else f"{round(difference, 1) + 0:+.1f}".replace("-", "−"),
+        "" if difference is None else signed(difference),
     )
 
 

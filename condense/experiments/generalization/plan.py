@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from condense.experiments.generalization.runs import OTHER_RATE, Run, rate_of
+from condense.experiments.generalization.runs import Run, rate_of
 
 EXPERIMENTS = {
     "fig1a": "training loss of Inception on five versions of the training set",
@@ -106,6 +106,3 @@ def lines(experiment: str, scale: Scale, seeds: int, epochs: int | None, network
         for name, settings in TABLE_SETTINGS.items()
         if not (network.startswith("mlp") and "augmentation" in settings)
     ]
-
-
-__all__ = ["EXPERIMENTS", "OTHER_RATE", "SCALES", "Line", "Scale", "lines"]

@@ -7,7 +7,7 @@ import numpy as np
 from condense.experiments.generalization.results import Result
 from condense.experiments.statistics import holm, paired
 from condense.report.rendering import Table
-from condense.report.tables import mean_and_std
+from condense.report.tables import mean_and_std, signed
 
 _OUTCOME = (
     "Fitted: every training image right and the mean cross-entropy below 0.1. '≥ E': not fitted after E epochs (censored), "
@@ -47,7 +47,7 @@ def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
     for (other, found), corrected in zip(pairs, holm([found.p for _, found in pairs]), strict=True):
         half = "" if found.half_width is None else f" ± {found.half_width:.1f}"
         p = "–" if corrected is None else f"{corrected:.3f}"
-        rows.append((other.line.label, str(found.n), f"{found.mean:+.1f}{half}".replace("-", "−"), p))
+        rows.append((other.line.label, str(found.n), f"{signed(found.mean)}{half}", p))
     return Table(
         title=f"{title}: test accuracy minus that of '{first.line.label}', percentage points",
         header=("setting", "pairs", "difference", "p"),
