@@ -103,6 +103,17 @@ def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest
     assert "8 paired seeds" in page and "rate times the outputs" in page and (out / "effects.png").exists()
 
 
+def test_causes_only(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = ("--dataset", simplenn / "noise.npz", *SHORT, "--seeds", "2"), tmp_path / "out"
+    assert condense("parity", "simplenn", *data, "--causes-only", "--out", out) == 2
+    assert "--causes-only needs --cause NAME or all." in capsys.readouterr().err and not out.exists()
+    assert condense("parity", "simplenn", *data, "--causes-only", "--cause", "last-batch", "--out", out) == 0
+    assert "Causes only: 1 measured" in capsys.readouterr().out and statuses(out) == {}
+    assert not list((out / "runs").glob("*")) and "Causes only" in (out / "page.html").read_text()
+    assert condense("parity", "simplenn", *data, "--out", out) == 0  # the comparison can be added
+    assert set(statuses(out).values()) == {"PASS", "NOT RUN"}
+
+
 def test_keras_agrees_for_1260_steps(keras: Path) -> None:
     found = {record.name: record.results for record in read(keras / "records.jsonl")}
     assert {name: result["status"] for name, result in found.items()} == dict.fromkeys(found, "PASS")

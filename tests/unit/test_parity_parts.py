@@ -17,9 +17,10 @@ from condense.experiments.framework_parity.comparison import TOLERANCE, differen
 from condense.experiments.framework_parity.members import Task
 from condense.experiments.framework_parity.nudging import nudged
 from condense.experiments.framework_parity.preparation import minmax_centred, simplenn_centred
+from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.setting import Setting, aligned
 from condense.experiments.framework_parity.simplenn_twin import Convolution, Network, Sgd
-from condense.experiments.framework_parity.tables import _difference
+from condense.experiments.framework_parity.tables import _difference, printed_table
 from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, load_trajectory, spread_steps
 from condense.experiments.statistics import holm, paired
 
@@ -415,6 +416,41 @@ def test_an_interrupted_cause_ends_as_an_uninterrupted_one(tmp_path: Path, monke
     assert steps[0] == 27 and not (tmp_path / "part.checkpoint").exists()
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(getattr(again, name), value)
+
+
+def test_a_run_that_exploded_is_not_trained_on(tmp_path: Path) -> None:
+    base, of, steps = aligned_setting("convolution"), task(), []
+    exploding = replace(base, loss="sum of squares", rate=1.0)
+    outcome = effects.run(
+        exploding, base, of, effects.Run((0, 1), 25), tmp_path / "run.npz", lambda done, total: steps.append(done)
+    )
+    finite = np.isfinite(outcome.losses)
+    assert outcome.losses.shape == (100, 2) and finite[0].all() and not finite[-1].any()
+    assert len(steps) < 20 and steps[-1] == 100  # one step to notice it in each of the five parts between two tests
+    assert np.isnan(outcome.accuracy[-1]).all() and np.isnan(outcome.test_loss).all()
+
+
+def cause_record(name: str, **config: object) -> ParityRecord:
+    results = {
+        "base": "convolution",
+        "accuracy": [[0.2, 0.3], [0.4, 0.5]],
+        "aligned_accuracy": [[0.1, 0.2], [0.6, 0.7]],
+        "epochs_tested": [2, 4],
+    }
+    settings = {"dataset": "cifar10", "train_size": 5000, "epochs": 4, **config}
+    return ParityRecord("cause", name, name, settings, results, 1.0, 1, "0", {}, "now")
+
+
+def test_printed_numbers_stand_beside_the_same_settings() -> None:
+    table = printed_table([cause_record("reduction-mean"), cause_record("reduction-sum")])
+    assert table
+    assert table.rows[0] == ("MATLAB", "44.90", "1", "500", "aligned with simpleNN", "65.00 ± 5.00", "2", "4")
+    assert table.rows[1][:4] == ("PyTorch", "42.83 ± 0.55", "10", "100") and table.rows[1][5] == "45.00 ± 5.00"
+    assert table.rows[2][1] == "38.27 ± 0.65"
+    only_sum = printed_table([cause_record("reduction-sum")])
+    assert only_sum and [row[0] for row in only_sum.rows] == ["MATLAB"]
+    assert printed_table([cause_record("reduction-mean", train_size=2000)]) is None
+    assert printed_table([cause_record("reduction-mean", dataset="digits")]) is None
 
 
 def test_the_floor_and_what_leaves_it() -> None:

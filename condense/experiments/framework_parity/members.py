@@ -109,13 +109,17 @@ def train(
     until: int | None = None,
     tick: Callable[[Members], None] = lambda members: None,
 ) -> None:
-    """Trains in place up to step `until` (default: the last), order int64 (E, S, B); `tick` is called after every step."""
+    """Trains in place up to step `until` (default: the last), order int64 (E, S, B); `tick` is called after every step.
+
+    Once no member's loss is finite, the steps that are left are not computed, and their losses are the last ones.
+    """
     dtype = members.parameters[0].dtype
     x = torch.from_numpy(task.x).to(dtype)
     y = torch.from_numpy(task.y) if task.outputs > 1 else torch.from_numpy(task.y).to(dtype)
     rows, widths = torch.from_numpy(order), (order[0] >= 0).sum(1)
     accumulated: list[Tensor] | None = None
-    while members.step < (order.shape[1] if until is None else until):
+    end = order.shape[1] if until is None else until
+    while members.step < end:
         batch = rows[:, members.step, : widths[members.step]]
         each = losses(setting, outputs(setting, task, members, x[batch], training=True), y[batch], task.outputs)
         gradients = list(torch.autograd.grad(each.sum(), members.parameters))
@@ -126,6 +130,9 @@ def train(
         members.losses.append(each.detach().double().numpy())
         with torch.no_grad():
             _update(setting, members, gradients)
+        if not torch.isfinite(each).any():  # nothing comes back from there
+            members.losses += [members.losses[-1]] * (end - members.step)
+            members.step = end
         tick(members)
 
 

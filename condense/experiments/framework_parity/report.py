@@ -10,7 +10,13 @@ from condense.experiments.framework_parity.figures import difference_lines, effe
 from condense.experiments.framework_parity.folder import ParityFolder
 from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS, Part
 from condense.experiments.framework_parity.records import ParityRecord
-from condense.experiments.framework_parity.tables import accuracy_table, cause_table, claims_table, parts_table
+from condense.experiments.framework_parity.tables import (
+    accuracy_table,
+    cause_table,
+    claims_table,
+    parts_table,
+    printed_table,
+)
 from condense.experiments.framework_parity.trajectory import load_trajectory
 from condense.files import write_atomically
 from condense.report.figures import Format
@@ -43,7 +49,7 @@ def headline(records: Sequence[ParityRecord]) -> str:
 
 def tables(records: Sequence[ParityRecord]) -> list[Table]:
     """All tables there are."""
-    makers = (parts_table, cause_table, accuracy_table, claims_table)
+    makers = (parts_table, cause_table, accuracy_table, printed_table, claims_table)
     return [table for table in (make(records) for make in makers) if table]
 
 

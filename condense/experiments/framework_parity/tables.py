@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
+from condense.experiments.framework_parity.published import EPOCHS, PRINTED, SOURCE, TRAIN_SIZE, Printed
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.statistics import Paired, holm, paired
 from condense.report.rendering import Table
@@ -109,6 +110,34 @@ def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
     )
 
 
+def printed_table(records: Sequence[ParityRecord]) -> Table | None:
+    """What the course report printed beside what the same settings gave here; None where its settings were not run."""
+    causes = {
+        record.name: record for record in records if record.kind == "cause" and record.results["base"] == "convolution"
+    }
+    if not causes:
+        return None
+    config = next(iter(causes.values())).config
+    printed = PRINTED.get(config["dataset"], ()) if config["train_size"] == TRAIN_SIZE else ()
+    rows = [_printed_row(one, causes) for one in printed if not one.ours or one.ours in causes]
+    if not rows:
+        return None
+    return Table(
+        title="Beside the course report: test accuracy in percent",
+        header=("program", "printed", "n", "at epoch", "our setting", "ours", "n", "at epoch"),
+        rows=tuple(rows),
+        notes=(
+            f"Printed: {SOURCE}; {', '.join(dict.fromkeys(one.where for one in printed))}. MATLAB's ten runs had one seed "
+            "and are one number. Its subsets are not public; ours are class-balanced and others.",
+            "The report does not say outright which reduction its PyTorch rows had: the sum explodes, and what it names "
+            "beside it is the mean.",
+            f"Epochs here are {config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
+        ),
+        data=(),
+        numeric=(False, True, True, True, False, True, True, True),
+    )
+
+
 def claims_table(records: Sequence[ParityRecord]) -> Table | None:
     """What was claimed, beside what was measured; None where no cause with a claim was measured."""
     claimed = [record for record in records if record.kind == "cause" and record.results["claim"]]
@@ -184,6 +213,25 @@ def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
         "Loss as printed: in the changed run's own loss, times the aligned one's (a sum: as of one batch).",
         "What closes it: a setting that leaves the default changed and undoes its effect, run and compared step by step "
         "(loss times the constant by which it is scaled); 'the default set back' is the aligned run itself.",
+    )
+
+
+def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ...]:
+    record = causes[one.ours] if one.ours else next(iter(causes.values()))
+    ours = record.results["accuracy" if one.ours else "aligned_accuracy"]
+    tested = record.results["epochs_tested"]
+    several = len(one.runs) > 1
+    printed = _accuracy([value / 100 for value in one.runs]) if several else f"{mean(one.runs):.2f}"
+    setting = record.title if one.ours else "aligned with simpleNN"
+    return (
+        one.program,
+        printed,
+        str(len(one.runs)),
+        str(one.epoch),
+        setting,
+        _accuracy(ours[-1]),
+        str(len(ours[-1])),
+        str(tested[-1]),
     )
 
 
