@@ -34,14 +34,24 @@ def flag_of(field: str) -> str:
     return f"--{field.replace('_', '-')}"
 
 
+def called(kind: type, field: str) -> str:
+    """How an option is named to people: its flag, or in capitals where it stands without one."""
+    return field.upper() if field == _positional(kind) else flag_of(field)
+
+
+def _positional(kind: type) -> str | None:
+    """The field whose value needs no flag."""
+    hints = get_type_hints(kind, include_extras=True)
+    return next((name for name, hint in hints.items() if _POSITIONAL in get_args(hint)[1:]), None)
+
+
 class _Reader:
     """The words that are left, and what has been read of them."""
 
     def __init__(self, kind: type, command: str, words: list[str]) -> None:
-        hints = get_type_hints(kind, include_extras=True)
         self.command, self.rest = command, deque(words)
         self.types = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
-        self.positional = next((name for name, hint in hints.items() if _POSITIONAL in get_args(hint)[1:]), None)
+        self.positional = _positional(kind)
         self.flags = {flag_of(name): name for name in self.types if name != self.positional}
         self.values: dict[str, Any] = {}
         self.mistakes: list[str] = []

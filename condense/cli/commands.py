@@ -1,8 +1,9 @@
 """What each command does: call the library, print the result."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from condense import pipeline
@@ -84,16 +85,26 @@ def evaluate(chosen: options.Evaluate) -> None:
 def table(chosen: options.Table) -> None:
     """Condense table"""
     if not chosen.records:
-        raise CondenseError("Name a file of records, or the folder of a matrix: condense table RECORDS.jsonl ...")
+        raise CondenseError("Name files of records, or one folder of results: condense table RECORDS.jsonl|DIR ...")
     folders = [path for path in chosen.records if path.is_dir()]
     if folders and len(chosen.records) > 1:
-        raise CondenseError(f"{folders[0]} is a folder: name one matrix, or files of records.")
-    if folders:
-        of_sweep = SweepFolder(folders[0]).description.exists()
-        print(sweep_text(SweepFolder(folders[0]), chosen) if of_sweep else matrix_text(MatrixFolder(folders[0]), chosen))
-        return
-    records = [record for path in chosen.records for record in read_records(path)]
-    print(render(accuracy_table(records), chosen.format))
+        raise CondenseError(f"{folders[0]} is a folder: name one folder alone, or files of records.")
+    print(_folder_text(folders[0], chosen) if folders else _records_text(chosen.records, chosen))
+
+
+def _folder_text(folder: Path, chosen: options.Table) -> str:
+    """The tables of a folder of results, whatever wrote it."""
+    if SweepFolder(folder).description.exists():
+        return sweep_text(SweepFolder(folder), chosen)
+    if MatrixFolder(folder).description.exists():
+        return matrix_text(MatrixFolder(folder), chosen)
+    if not pipeline.Outputs(folder).records.exists():
+        raise CondenseError(f"{folder} holds no results: there is no matrix.json, sweep.json or records.jsonl in it.")
+    return _records_text([pipeline.Outputs(folder).records], chosen)
+
+
+def _records_text(paths: Iterable[Path], chosen: options.Table) -> str:
+    return render(accuracy_table([record for path in paths for record in read_records(path)]), chosen.format)
 
 
 def show(chosen: options.Show) -> None:

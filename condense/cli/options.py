@@ -124,10 +124,10 @@ class Parity(ParityConfig, Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Print accuracies as a table: of files of records, or of the folder of a matrix or sweep."""
+    """Print accuracies as a table: of files of records, or of a folder of results."""
 
     records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl|DIR")]] = ()
-    """Files of records (.jsonl), or the folder of a matrix or of a sweep."""
+    """Files of records (.jsonl), or the folder of a run, a matrix or a sweep."""
     format: Literal["text", "markdown", "latex", "html", "csv"] = "text"
     """Format of the table."""
     published: bool = False

@@ -1,10 +1,11 @@
 """From the command line (and a TOML file) to a checked options object."""
 
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from condense.cli.arguments import flag_of, read
+from condense.cli.arguments import called, read
 from condense.cli.help import overview, print_help
 from condense.cli.options import COMMANDS
 from condense.config import checked
@@ -37,7 +38,7 @@ def _options(name: str, words: list[str]) -> Any:
     in_file = _read_toml(Path(path)) if path else {}
     kept = {key: value for key, value in in_file.items() if key not in typed}
     mistakes += _mistakes(kind, kept, called=lambda field: f"{path}: {field}", strict=True)
-    mistakes += _mistakes(kind, typed, called=flag_of)
+    mistakes += _mistakes(kind, typed, called=partial(called, kind))
     if mistakes:
         raise CondenseError("\n".join(mistakes))
     return checked(kind, kept | typed)

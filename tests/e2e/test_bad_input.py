@@ -86,7 +86,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
             "evaluate a.h5 --whole --out a",
             ["--whole trains on all real images, so it takes no synthetic set; leave one of "],
         ),
-        ("table", ["Name a file of records, or the folder of a matrix: condense table RECORDS.jsonl ..."]),
+        ("table", ["Name files of records, or one folder of results: condense table RECORDS.jsonl|DIR ..."]),
     ],
 )
 def test_words_that_cannot_be_understood(said: Said, words: str, sentences: list[str]) -> None:

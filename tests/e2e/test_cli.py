@@ -216,6 +216,15 @@ def test_info_states_the_provenance(learned: Path, capsys: pytest.CaptureFixture
 # Run
 
 
+def test_table_of_a_folder_is_that_of_its_records(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "records.jsonl").write_bytes(evaluated.read_bytes())
+    assert condense("table", evaluated) == 0
+    of_file = capsys.readouterr().out
+    assert condense("table", tmp_path) == 0 and capsys.readouterr().out == of_file
+
+
 def test_run_does_everything(images: Path, learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
     command = ("run", "--dataset", images, *LEARN, "--seeds", 2, "--out", folder)

@@ -140,8 +140,8 @@ def test_wrong_input(uninterrupted: Path, tmp_path: Path, capsys: pytest.Capture
             (*WORDS, "--dataset", small, "--train", "LeNet", "--out", tmp_path / "a"),
             "LeNet cannot take images of 8x8 pixels",
         ),
-        (("table", tmp_path), "holds no matrix: there is no matrix.json."),
-        (("table", uninterrupted, uninterrupted), "name one matrix"),
+        (("table", tmp_path), "holds no results: there is no matrix.json, sweep.json or records.jsonl in it."),
+        (("table", uninterrupted, uninterrupted), "name one folder alone"),
     ]
     for words, sentence in cases:
         assert condense(*words) == 2

@@ -134,7 +134,7 @@ def test_wrong_input(made: Path, uninterrupted: SweepFolder, tmp_path: Path, cap
     cases = [
         (("sweep",), ["Missing: DATASET, --out DIR."]),
         (("sweep", "digits", *out), ["There is no report's grid for digits: name one by --grid (report-fashion-mnist, "]),
-        (("sweep", "fashion-mnst", *out), ["--dataset: Unknown data set 'fashion-mnst'. Did you mean 'fashion-mnist'?"]),
+        (("sweep", "fashion-mnst", *out), ["DATASET: Unknown data set 'fashion-mnst'. Did you mean 'fashion-mnist'?"]),
         (("sweep", "digits", "--grid", "convnet", *out), ["Unknown grid 'convnet'. Did you mean 'convnets'?"]),
         (("sweep", "digits", "--grid", none, *out), [f"Cannot read the grid {none}: No such file or directory."]),
         (("sweep", "digits", "--grid", empty, *out), [f"{empty}: the grid is empty: it needs [[rows]], or a [space] of"]),
