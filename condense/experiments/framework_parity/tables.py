@@ -41,6 +41,7 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
         ),
         data=tuple(data),
         numeric=(False, False, True, True, True, True, False),
+        wide=frozenset({0, 6}),
     )
 
 
@@ -85,6 +86,7 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
             for column, offset in ((4, 0), (6, len(causes)))
             if (p := corrected[row + offset]) is not None and p < LEVEL
         ),
+        wide=frozenset({0, 10}),
     )
 
 
@@ -106,6 +108,7 @@ def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
         ),
         data=(),
         numeric=(False, *(True for _ in causes[0].results["epochs_tested"]), True),
+        wide=frozenset({0}),
     )
 
 
@@ -125,6 +128,7 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
         notes=("Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",),
         data=(),
         numeric=(False, False, True, True),
+        wide=frozenset({0, 1}),
     )
 
 
