@@ -1,14 +1,34 @@
-"""Pieces of HTML pages: templates that load nothing, pictures inside the page, durations and sizes in words."""
+"""Pieces of HTML pages: templates that load nothing, pictures inside the page, durations, sizes and versions in words."""
 
 import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from condense.report.figures import ACCENT, INK, MARK, MUTED, RULE
+from condense.report.figures import ACCENT, INK, MARK, MUTED, RULE, Format
 
 _THEME = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", MARK: "--mark"}
+_POINTS_PER_REM = 10
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: its name, which no other of the page has, its caption, and what it shows for those who cannot see it."""
+
+    name: str
+    caption: str
+    draw: Callable[[Format], bytes]
+    description: str
+
+    @property
+    def svg(self) -> Markup:
+        """It as part of a page."""
+        return inline_svg(self.draw("svg"), self.name, self.description)
 
 
 def render_template(name: str, **values: Any) -> str:
@@ -20,6 +40,7 @@ def render_template(name: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["pretty"] = partial(json.dumps, indent=2, sort_keys=True, ensure_ascii=False)
     return environment.get_template(name).render(values)
 
 
@@ -29,14 +50,19 @@ def png_source(png: bytes) -> str:
 
 
 def inline_svg(svg: bytes, prefix: str, description: str) -> Markup:
-    """An SVG figure for the page: colours follow the page's scheme, ids are unique, screen readers get the description."""
+    """An SVG figure for the page: colours follow the page's scheme, ids are unique, screen readers get the description.
+
+    Its width tells the page how large it may become, so that letters are of one size in figures of all widths.
+    """
     text = svg.decode()
     text = text[text.index("<svg") :]
+    width = float(text.partition(' width="')[2].partition("pt")[0]) / _POINTS_PER_REM
     for colour, name in _THEME.items():
         text = text.replace(colour, f"var({name})")
     for before in (' id="', 'href="#', "url(#"):
         text = text.replace(before, f"{before}{prefix}-")
-    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
+    attributes = f'role="img" aria-label="{escape(description)}" style="--width: {width:.2f}rem"'
+    return Markup(text.replace("<svg", f"<svg {attributes}", 1))
 
 
 def duration(seconds: float) -> str:
@@ -52,3 +78,13 @@ def duration(seconds: float) -> str:
 def memory(size: int) -> str:
     """Bytes as '873 MiB' or '1.8 GiB'."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def machine(device: str, threads: int) -> str:
+    """'cpu, 2 threads'."""
+    return f"{device}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def versions(code: str, libraries: Mapping[str, str]) -> str:
+    """'condense 0.1.0, numpy 2.4.2, torch 2.10.0'."""
+    return ", ".join([f"condense {code}", *(f"{name} {version}" for name, version in sorted(libraries.items()))])

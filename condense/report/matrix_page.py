@@ -1,41 +1,38 @@
-"""One self-contained HTML page about a cross-architecture matrix."""
+"""The page about a cross-architecture matrix: its parts, and the main result in a sentence."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from statistics import mean
-from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from condense.records import Record
 from condense.report.cells import NONE
-from condense.report.html import duration, inline_svg, png_source, render_template
+from condense.report.experiment import Configuration, Picture, Report, Section, provenance
+from condense.report.html import Figure, duration
 from condense.report.images import first_images, strip
 from condense.report.matrix import Matrix, matrix_tables
 from condense.report.matrix_figures import heat_map, strips
-from condense.report.rendering import render
+from condense.report.rendering import Table
 from condense.synthetic_set import SyntheticSet
 
 
-def render_matrix_page(
-    matrices: Sequence[Matrix], sets: Sequence[tuple[str, SyntheticSet]], records: Sequence[Record]
-) -> str:
-    """The page as one HTML text that loads nothing from anywhere; equal input gives equal text.
+def matrix_report(matrices: Sequence[Matrix], sets: Sequence[tuple[str, SyntheticSet]], records: Sequence[Record]) -> Report:
+    """What is said of some matrices.
 
     sets: (name, set) of each that is learned; records: all of the matrix, of learning and of evaluating.
     """
-    return render_template(
-        "matrix.html.jinja",
+    return Report(
         title=f"Cross-architecture matrix, {matrices[0].dataset}",
         headline=headline(matrices),
-        parts=[_part(matrix, index) for index, matrix in enumerate(matrices)],
-        images=[_images(name, one) for name, one in sets],
-        costs=_costs(records),
-        configurations=[
-            (name, json.dumps(one.provenance.config, indent=2, sort_keys=True, ensure_ascii=False)) for name, one in sets
-        ],
+        sections=(
+            *map(_section, matrices),
+            Section("Images", tuple(_picture(name, one) for name, one in sets)),
+            Section("Cost", (_costs(records),) if records else ()),
+            Section("Configuration", tuple(Configuration(name, one.provenance.config) for name, one in sets)),
+        ),
+        provenance=provenance(records),
     )
 
 
@@ -59,23 +56,28 @@ def headline(matrices: Sequence[Matrix]) -> str:
     return f"Networks trained from scratch reach {' and '.join(texts)} (means of cells; {done}; {matrix.title})."
 
 
-def _part(matrix: Matrix, index: int) -> dict[str, Any]:
+def _section(matrix: Matrix) -> Section:
+    title = f"Schedule {matrix.schedule}, protocol {matrix.protocol}"
     tables = matrix_tables([matrix], published=True, bold_best=True)
-    alt = "; ".join(f"{row} on {column} {cell.summary.mean:.1%}" for (row, column), cell in matrix.cells.items())
-    return {
-        "title": f"Schedule {matrix.schedule}, protocol {matrix.protocol}",
-        "tables": [{"title": table.title, "html": Markup(render(table, "html"))} for table in tables],
-        "heat_map": inline_svg(heat_map(matrix, "svg"), f"heat{index}", alt) if matrix.cells else None,
-        "strips": inline_svg(strips(matrix, "svg"), f"strips{index}", alt) if matrix.cells else None,
-    }
+    return Section(title, (*tables, *(_figures(matrix) if matrix.cells else ())))
 
 
-def _images(name: str, one: SyntheticSet) -> dict[str, str]:
+def _figures(matrix: Matrix) -> tuple[Figure, ...]:
+    seen = "; ".join(f"{row} on {column} {cell.summary.mean:.1%}" for (row, column), cell in matrix.cells.items())
+    framed = "Mean test accuracy; framed: the network the set was learned with, or its instance-norm twin."
+    name = f"{matrix.schedule}-{matrix.protocol}"
+    return (
+        Figure(f"accuracies-{name}", framed, partial(heat_map, matrix), seen),
+        Figure(f"networks-{name}", "Every network trained as a point, one strip a cell.", partial(strips, matrix), seen),
+    )
+
+
+def _picture(name: str, one: SyntheticSet) -> Picture:
     images = first_images(one)
-    return {"name": name, "source": png_source(strip(images)), "alt": f"{len(images)} images: {name}"}
+    return Picture(name, strip(images), f"{len(images)} images: {name}")
 
 
-def _costs(records: Sequence[Record]) -> dict[str, Any]:
+def _costs(records: Sequence[Record]) -> Table:
     """Mean wall time of learning a set with each network, and of training and testing one."""
     learning, training = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for record in records:
@@ -83,13 +85,14 @@ def _costs(records: Sequence[Record]) -> dict[str, Any]:
             learning[record.config["network"]].append(record.wall_seconds)
         else:
             training[record.config["network"]].append(record.wall_seconds / len(record.seeds))
-    rows = [
-        (name, *(duration(mean(found[name])) if name in found else NONE for found in (learning, training)))
-        for name in dict.fromkeys([*learning, *training])
-    ]
-    machines = dict.fromkeys((record.device, record.threads) for record in records)
-    return {
-        "header": ("network", "learning a set", "training and testing one network"),
-        "rows": rows,
-        "machines": [f"On {device}, {threads} thread{'s' if threads > 1 else ''}." for device, threads in machines],
-    }
+    return Table(
+        title="Mean wall time",
+        header=("network", "learning a set", "training and testing one network"),
+        rows=tuple(
+            (name, *(duration(mean(found[name])) if name in found else NONE for found in (learning, training)))
+            for name in dict.fromkeys([*learning, *training])
+        ),
+        notes=(),
+        data=(),
+        numeric=(False, True, True),
+    )

@@ -1,13 +1,13 @@
 """One self-contained HTML page about a run: the result in a sentence, the images, table, figures, cost and provenance."""
 
-import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from condense.records import Record
 from condense.report.cells import Cell, cells, needed
 from condense.report.figures import accuracy_strip, loss_curve
-from condense.report.html import duration, inline_svg, memory, png_source, render_template
+from condense.report.html import Figure, duration, memory, png_source, render_template, versions
 from condense.report.images import images_by_class, strip
 from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
 from condense.stage_c.schedules import schedule_name
@@ -30,7 +30,7 @@ def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticS
         classes=_classes(synthetic_set) if synthetic_set else [],
         images_per_class=synthetic_set.provenance.images_per_class if synthetic_set else 0,
         table=accuracy_table(records) if found else None,
-        strip=inline_svg(accuracy_strip(records, "svg"), "strip", _strip_alt(found)) if found else None,
+        strip=Figure("strip", "", partial(accuracy_strip, records), _strip_alt(found)) if found else None,
         losses=[_loss(record, index) for index, record in enumerate(records) if record.losses],
         costs=[_cost(record) for record in records],
         total=duration(sum(record.wall_seconds for record in records)),
@@ -138,10 +138,10 @@ def _strip_alt(found: Sequence[Cell]) -> str:
     return f"Accuracy in percent of each network as a point. {'; '.join(rows)}."
 
 
-def _loss(record: Record, index: int) -> dict[str, Any]:
+def _loss(record: Record, index: int) -> Figure:
     first, last = record.losses[0], record.losses[-1]
     alt = f"Matching loss of {len(record.losses)} iterations, from {first:.3g} to {last:.3g}."
-    return {"caption": _what(record), "figure": inline_svg(loss_curve(record.losses, "svg"), f"loss{index}", alt)}
+    return Figure(f"loss{index}", _what(record), partial(loss_curve, record.losses), alt)
 
 
 def _what(record: Record) -> str:
@@ -169,12 +169,12 @@ def _cost(record: Record) -> tuple[str, ...]:
     return (_what(record), networks, time, peak, record.device, str(record.threads))
 
 
-def _configurations(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, str]]:
-    """(summary, pretty JSON) of every configuration."""
+def _configurations(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, dict[str, Any]]]:
+    """(summary, values) of every configuration."""
     named = [(_what(record), record.config) for record in records]
     if synthetic_set is not None:
         named.insert(0, ("stored with the synthetic set", synthetic_set.provenance.config))
-    return [(name, json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)) for name, config in named]
+    return named
 
 
 def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, str]]:
@@ -188,10 +188,10 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
             ("fingerprint of the real images", p.dataset_fingerprint),
             ("made by", _made_by(p)),
             ("made on", f"{p.device}, {p.precision}"),
-            ("made with", _versions(p.code_version, p.library_versions)),
+            ("made with", versions(p.code_version, p.library_versions)),
             ("normalisation", f"mean {_numbers(p.mean)}, standard deviation {_numbers(p.std)}"),
         ]
-    codes = dict.fromkeys(_versions(record.code_version, record.library_versions) for record in records)
+    codes = dict.fromkeys(versions(record.code_version, record.library_versions) for record in records)
     facts += [("records written with", code) for code in codes]
     facts += [("first started", min(record.started_at for record in records))] if records else []
     return facts
@@ -202,10 +202,6 @@ def _made_by(facts: Provenance) -> str:
         return f"{facts.method}, seed {facts.seed}"
     schedule = schedule_name(facts.config, facts.images_per_class, facts.network)
     return f"{facts.method} with {facts.network}, schedule {schedule}, {facts.iterations:,} iterations, seed {facts.seed}"
-
-
-def _versions(code: str, libraries: dict[str, str]) -> str:
-    return ", ".join([f"condense {code}", *(f"{name} {version}" for name, version in sorted(libraries.items()))])
 
 
 def _numbers(values: Sequence[float]) -> str:

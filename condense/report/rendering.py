@@ -16,7 +16,8 @@ class Table:
 
     header and rows: text as people read it, equally many in each row; notes: sentences under the table;
     data: the same as plain values for CSV, where a value that is missing is empty; numeric: which columns hold numbers (and
-    are aligned to the right); bold: (row, column) of the values to stand out.
+    are aligned to the right); bold: (row, column) of the values to stand out; wide: columns of sentences, whose lines HTML
+    may break.
     """
 
     title: str
@@ -26,6 +27,7 @@ class Table:
     data: tuple[dict[str, str | int | float | None], ...]
     numeric: tuple[bool, ...]
     bold: frozenset[tuple[int, int]] = frozenset()
+    wide: frozenset[int] = frozenset()
 
 
 def render(table: Table, format: str) -> str:
@@ -96,18 +98,22 @@ def _escape_latex(text: str) -> str:
 
 
 def _html(table: Table) -> str:
+    kinds = [' class="number"' if numeric else "" for numeric in table.numeric]
+    for column in table.wide:
+        kinds[column] = ' class="wide"'
+
     def line(tag: str, values: Iterable[str]) -> str:
-        kinds = [' class="number"' if numeric else "" for numeric in table.numeric]
         cells = "".join(f"<{tag}{kind}>{value}</{tag}>" for kind, value in zip(kinds, values, strict=True))
         return f"<tr>{cells}</tr>"
 
     notes = "".join(f"<li>{html.escape(note)}</li>\n" for note in table.notes)
+    listed = f'\n<ul class="notes">\n{notes}</ul>' if notes else ""
     return "\n".join(
         [
             f"<table>\n<caption>{html.escape(table.title)}</caption>",
             f"<thead>{line('th', map(html.escape, table.header))}</thead>\n<tbody>",
             *(line("td", row) for row in _marked(table, html.escape, "<b>{}</b>")),
-            f'</tbody>\n</table>\n<ul class="notes">\n{notes}</ul>\n',
+            f"</tbody>\n</table>{listed}\n",
         ]
     )
 

@@ -69,6 +69,7 @@ def test_what_is_printed_and_written(uninterrupted: Path, capsys: pytest.Capture
         *("accuracies-published-published.png", "networks-published-published.png"),
     }
     page = (uninterrupted / "page.html").read_text()
+    assert "Mean wall time" in page and "made with" in page
     assert "4 of 4 cells" in page and "http" not in page.replace("http://www.w3.org", "")
 
 

@@ -51,6 +51,7 @@ def test_simplenn_passes_and_says_what_was_not_run(simplenn: Path) -> None:
     assert {"twin", "twin-free", "float32", "no-decay", "mean"} == set(found)
     page = (simplenn / "out" / "page.html").read_text()
     assert "PASS: 5 PASS, 1 NOT RUN" in page and "http" not in page.replace("http://www.w3.org", "")
+    assert "time of causes and comparisons" in page and "NumPy twin of simpleNN" in page and "made with" in page
     assert "no --simplenn DIR was given" in (simplenn / "out" / "tables.md").read_text()
     assert {"losses.png", "differences.png"} <= {path.name for path in (simplenn / "out").iterdir()}
 

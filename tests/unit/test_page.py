@@ -1,15 +1,28 @@
 import base64
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
 from report_samples import evaluated, learned, on_whole_set, synthetic_set
 
 from condense.records import Record
-from condense.report.html import duration, memory
+from condense.report.experiment import (
+    Configuration,
+    Picture,
+    Report,
+    Section,
+    provenance,
+    render_experiment,
+    write_experiment,
+)
+from condense.report.figures import loss_curve
+from condense.report.html import Figure, duration, memory
 from condense.report.page import render_page
+from condense.report.rendering import Table
 from condense.synthetic_set import SyntheticSet
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -159,3 +172,49 @@ def test_times_and_sizes():
         "2 h 05 min",
     ]
     assert [memory(value) for value in (5 * 2**20, 2**30)] == ["5 MiB", "1.0 GiB"]
+
+
+EVIL = "<script>alert(1)</script>"
+
+
+def experiment() -> Report:
+    """A report with a piece of every kind, of hostile names."""
+    figure = Figure("losses", EVIL, partial(loss_curve, [3.0, 2.0, 1.0]), f'"{EVIL}')
+    table = Table(EVIL, ("what", "n"), (("a sentence", "1"),), (), (), (False, True), wide=frozenset({0}))
+    pieces = (EVIL, table, figure, Picture(EVIL, b"png", f'"{EVIL}'), Configuration(EVIL, {EVIL: "é"}))
+    several = provenance([learned(), replace(learned(), threads=1)], timed="time of it")
+    return Report(EVIL, EVIL, (Section("nothing", ()), Section("Everything", pieces)), several)
+
+
+def test_pieces_of_an_experiment_in_their_order():
+    page = Page(render_experiment(experiment()))
+    assert [tag for tag, _ in page.tags if tag in ("p", "table", "svg", "img", "details")][1:] == [
+        *("p", "table", "svg", "img", "details")
+    ]
+    assert ("td", {"class": "wide"}) in page.tags and '"é"' in page.text and "nothing" not in page.text
+    assert all(tag != "script" for tag, _ in page.tags) and EVIL in page.text
+    for fact in (
+        "time of it 25.0 s",
+        "made on cpu, 2 threads made on cpu, 1 thread made with condense 0.1.0",
+        "first started",
+    ):
+        assert fact.replace(" ", "") in page.text.replace(" ", "")
+
+
+def test_an_experiment_without_records_has_no_provenance():
+    assert "Provenance" not in Page(render_experiment(replace(experiment(), provenance=provenance([])))).text
+
+
+def test_tables_and_figures_of_an_experiment_are_files_too(tmp_path: Path):
+    page = write_experiment(experiment(), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"tables.md", "losses.png", "page.html"}
+    assert page.read_text() == render_experiment(experiment())
+    assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG") and "a sentence" in (
+        tmp_path / "tables.md"
+    ).read_text()
+
+
+def test_letters_are_of_one_size_in_narrow_and_wide_figures():
+    html = render_page("A title", *sample())
+    widths = re.findall(r'style="--width: ([0-9.]+)rem"[^>]* width="([0-9.]+)pt"', html)
+    assert len(widths) == 2 and {float(points) / float(rem) for rem, points in widths} == {10.0}

@@ -347,6 +347,7 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
             assert render(table, kind)
     page = write_report(done).read_text()
     assert page == write_report(done).read_text() and "http" not in page.replace("http://www.w3.org", "")
+    assert "computing time" in page and "made with" in page
     assert {path.name for path in done.path.iterdir() if path.suffix == ".png"} == {"accuracies.png", "proxies.png"}
 
 

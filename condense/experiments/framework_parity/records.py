@@ -33,6 +33,11 @@ class ParityRecord:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    @property
+    def device(self) -> str:
+        """Where it was run: always on the processor."""
+        return "cpu"
+
     def to_json(self) -> str:
         """One line of JSON, without a line break."""
         return json.dumps({**asdict(self), "config_hash": config_hash(self.config)}, sort_keys=True, allow_nan=False)

@@ -1,10 +1,8 @@
 """What a parity run is shown as: tables, figures and one page, written into its folder."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-
-from markupsafe import Markup
 
 from condense.experiments.framework_parity.figures import difference_lines, effects, losses
 from condense.experiments.framework_parity.folder import ParityFolder
@@ -18,10 +16,9 @@ from condense.experiments.framework_parity.tables import (
     printed_table,
 )
 from condense.experiments.framework_parity.trajectory import load_trajectory
-from condense.files import write_atomically
-from condense.report.figures import Format
-from condense.report.html import duration, inline_svg, render_template
-from condense.report.rendering import Table, render
+from condense.report.experiment import Configuration, Report, Section, provenance, write_experiment
+from condense.report.html import Figure
+from condense.report.rendering import Table
 
 TITLES = {"simplenn": "PyTorch against simpleNN", "keras": "PyTorch against Keras"}
 
@@ -55,47 +52,44 @@ def tables(records: Sequence[ParityRecord]) -> list[Table]:
 
 def write_report(folder: ParityFolder, records: Sequence[ParityRecord], parts: Sequence[Part]) -> Path:
     """Writes tables.md, the figures and page.html anew; returns where the page is."""
+    config = records[0].config
+    programs = dict.fromkeys(name for record in records for name in record.results.get("programs", []))
+    report = Report(
+        title=f"{TITLES[config['framework']]}, {config['dataset']}",
+        headline=headline(records),
+        sections=(
+            Section("Side by side", tuple(_figures(folder, records, parts))),
+            Section("Tables", tuple(tables(records))),
+            Section("Configuration", tuple(_configurations(records))),
+        ),
+        provenance=(
+            *(("program", name) for name in programs),
+            *provenance(records, timed="time of causes and comparisons"),
+        ),
+    )
+    return write_experiment(report, folder.path)
+
+
+def _figures(folder: ParityFolder, records: Sequence[ParityRecord], parts: Sequence[Part]) -> list[Figure]:
+    """The losses and differences of parts that were run, the effects of causes that were measured."""
     ready = [part for part in parts if part.run and not part.reason]
     names = {name for part in ready for name in (part.run, part.reference, *part.nudged)}
     sides = {name: load_trajectory(folder.side(name)) for name in sorted(names)}
     shown = list(dict.fromkeys(name for part in ready for name in (part.reference, part.run) if "regression" not in name))
-    write_atomically(folder.path / "tables.md", "\n".join(render(table, "markdown") for table in tables(records)))
-    drawn: dict[str, Callable[[Format], bytes]] = {}
+    found = []
     if ready:
-        drawn["losses"] = lambda kind: losses(sides, shown, kind)
-        drawn["differences"] = lambda kind: difference_lines(sides, ready, kind)
+        caption = "Loss of each step's batch, smoothed over a hundredth of the run. Runs that agree lie on each other."
+        found.append(Figure("losses", caption, partial(losses, sides, shown), caption))
+        caption = "Largest relative difference of the loss up to each step, and the rounding floors."
+        found.append(Figure("differences", caption, partial(difference_lines, sides, ready), caption))
     if any(record.kind == "cause" for record in records):
-        drawn["effects"] = lambda kind: effects(records, kind)
-    for name, draw in drawn.items():
-        write_atomically(folder.path / f"{name}.png", draw("png"))
-    captions = {
-        "losses": "Loss of each step's batch, smoothed over a hundredth of the run. Runs that agree lie on each other.",
-        "differences": "Largest relative difference of the loss up to each step, and the rounding floors.",
-        "effects": "Each cause's effect on the test loss: every seed as a point, mean and standard error.",
-    }
-    figures = [
-        {"svg": inline_svg(draw("svg"), name, captions[name]), "caption": captions[name]} for name, draw in drawn.items()
-    ]
-    page = folder.path / "page.html"
-    write_atomically(page, _page(records, figures))
-    return page
+        caption = "Each cause's effect on the test loss: every seed as a point, mean and standard error."
+        found.append(Figure("effects", caption, partial(effects, records), caption))
+    return found
 
 
-def _page(records: Sequence[ParityRecord], figures: Sequence[dict]) -> str:
-    config = records[0].config
-    seconds = sum(record.wall_seconds for record in records)
-    return render_template(
-        "parity.html.jinja",
-        title=f"{TITLES[config['framework']]}, {config['dataset']}",
-        headline=headline(records),
-        tables=[{"title": table.title, "html": Markup(render(table, "html"))} for table in tables(records)],
-        figures=figures,
-        cost=f"Causes and comparisons took {duration(seconds)} on {records[0].threads} CPU thread(s).",
-        programs=list(dict.fromkeys(name for record in records for name in record.results.get("programs", []))),
-        configuration=json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
-        settings=[
-            (record.name, json.dumps(record.results["setting"], indent=2, sort_keys=True))
-            for record in records
-            if record.kind == "cause"
-        ],
-    )
+def _configurations(records: Sequence[ParityRecord]) -> list[Configuration]:
+    """Of the run, and the setting of each cause."""
+    causes = [record for record in records if record.kind == "cause"]
+    of_causes = [Configuration(f"cause {record.name}", record.results["setting"]) for record in causes]
+    return [Configuration("all runs", records[0].config), *of_causes]

@@ -42,6 +42,7 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
         ),
         data=tuple(data),
         numeric=(False, False, True, True, True, True, False),
+        wide=frozenset({0, 6}),
     )
 
 
@@ -86,6 +87,7 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
             for column, offset in ((4, 0), (6, len(causes)))
             if (p := corrected[row + offset]) is not None and p < LEVEL
         ),
+        wide=frozenset({0, 10}),
     )
 
 
@@ -107,6 +109,7 @@ def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
         ),
         data=(),
         numeric=(False, *(True for _ in causes[0].results["epochs_tested"]), True),
+        wide=frozenset({0}),
     )
 
 
@@ -154,6 +157,7 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
         notes=("Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",),
         data=(),
         numeric=(False, False, True, True),
+        wide=frozenset({0, 1}),
     )
 
 

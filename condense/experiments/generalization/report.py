@@ -1,7 +1,7 @@
 """What the experiments are shown as: tables, figures and one page, written into their folder."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from condense.data.images import DataSet
@@ -11,40 +11,31 @@ from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.run import GeneralizeConfig
 from condense.experiments.generalization.tables import comparison_table, summary_table
-from condense.files import write_atomically
 from condense.records import Record
-from condense.report.experiment import Section, render_experiment
-from condense.report.rendering import Table, render
+from condense.report.experiment import Report, Section, provenance, write_experiment
+from condense.report.figures import Format
+from condense.report.html import Figure
+from condense.report.rendering import Table
 
 CAP = 40
 """Epochs at which the reproduction report stopped every run."""
 
 
-@dataclass(frozen=True)
-class _Figure:
-    """A figure in both formats, with its name and caption."""
-
-    name: str
-    caption: str
-    png: bytes
-    svg: bytes
-
-
 def write_report(config: GeneralizeConfig, data: DataSet, records: Sequence[Record], folder: Path) -> list[Table]:
     """Writes figures, tables and the page of the experiments in `config`; returns the tables."""
-    sections, tables = [], []
-    for name in config.names:
-        results = gathered(config.lines(name), records, data)
-        own, figures = _tables(name, results, data), _figures(name, results, data)
-        for figure in figures:
-            write_atomically(folder / f"{figure.name}.png", figure.png)
-        shown = tuple((figure.svg, figure.caption, figure.caption) for figure in figures)
-        sections.append(Section(f"{name}: {EXPERIMENTS[name]}", FINDINGS[name], shown, tuple(own)))
-        tables += own
-    write_atomically(folder / "tables.md", "\n".join(render(table, "markdown") for table in tables))
-    page = render_experiment("Generalization experiments (Zhang et al., 2017)", _headline(records, data), sections, records)
-    write_atomically(folder / "page.html", page)
-    return tables
+    report = Report(
+        title="Generalization experiments (Zhang et al., 2017)",
+        headline=_headline(records, data),
+        sections=tuple(_section(name, gathered(config.lines(name), records, data), data) for name in config.names),
+        provenance=provenance(records),
+    )
+    write_experiment(report, folder)
+    return report.tables
+
+
+def _section(name: str, results: Sequence[Result], data: DataSet) -> Section:
+    pieces = (*FINDINGS[name], *_figures(name, results, data), *_tables(name, results, data))
+    return Section(f"{name}: {EXPERIMENTS[name]}", pieces)
 
 
 def _headline(records: Sequence[Record], data: DataSet) -> str:
@@ -63,7 +54,7 @@ def _tables(name: str, results: Sequence[Result], data: DataSet) -> list[Table]:
     return [*tables, *([compared] if compared else [])]
 
 
-def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[_Figure]:
+def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[Figure]:
     if not any(result.records for result in results):
         return []
     sizes = _sizes(data)
@@ -72,8 +63,7 @@ def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[_Figur
     if name in ("fig2a", "fig2b"):
         return [_course(name, results, "test_accuracy", "test accuracy (%)", sizes)]
     if name == "fig1c":
-        svg, png = (error_figure(results, sizes, kind) for kind in ("svg", "png"))
-        return [_Figure(name, f"Test error after fitting; {sizes}.", png, svg)]
+        return [_figure(name, f"Test error after fitting; {sizes}.", partial(error_figure, results, sizes))]
     if name == "fig1b":
         capped = [result.capped(CAP) for result in results]
         return [
@@ -83,11 +73,14 @@ def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[_Figur
     return []
 
 
-def _course(name: str, results: Sequence[Result], series: str, label: str, sizes: str) -> _Figure:
-    svg, png = (course_figure(results, series, label, sizes, kind) for kind in ("svg", "png"))
-    return _Figure(name, f"{label.capitalize()} by epoch, every seed, their mean and range; {sizes}.", png, svg)
+def _course(name: str, results: Sequence[Result], series: str, label: str, sizes: str) -> Figure:
+    caption = f"{label.capitalize()} by epoch, every seed, their mean and range; {sizes}."
+    return _figure(name, caption, partial(course_figure, results, series, label, sizes))
 
 
-def _slowdown(name: str, results: Sequence[Result], sizes: str, caption: str) -> _Figure:
-    svg, png = (slowdown_figure(results, sizes, kind) for kind in ("svg", "png"))
-    return _Figure(name, f"{caption}; {sizes}.", png, svg)
+def _slowdown(name: str, results: Sequence[Result], sizes: str, caption: str) -> Figure:
+    return _figure(name, f"{caption}; {sizes}.", partial(slowdown_figure, results, sizes))
+
+
+def _figure(name: str, caption: str, draw: Callable[[Format], bytes]) -> Figure:
+    return Figure(name, caption, draw, caption)

@@ -67,7 +67,9 @@ def proxy_scatter(found: Sequence[ProxyResult], format: Format = "png") -> bytes
         for axes in panels[::across]:
             axes.set_ylabel("trained on all images")
         figure.supxlabel("trained on the set; test accuracy (%)", fontsize=9)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, handletextpad=0.3)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3 if across > 1 else 1, handletextpad=0.3
+        )
         return encoded(figure, format)
 
 

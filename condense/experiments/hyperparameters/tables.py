@@ -9,7 +9,7 @@ from condense.experiments.hyperparameters.proxy_study import RESAMPLES, Correlat
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
 from condense.experiments.hyperparameters.rows import OBJECTIVES, Reported
 from condense.report.cells import NONE
-from condense.report.html import duration, memory
+from condense.report.html import duration, machine, memory
 from condense.report.rendering import Table
 
 SQUARE = 12
@@ -127,7 +127,7 @@ def cost_table(sweep: Sweep, trained: Trained) -> Table:
         f"Errors: (estimated − measured) / measured. Memory within 15 % in {sum(e <= 0.15 for e in memory_errors)} of "
         f"{len(results)} rows, time within 25 % in {sum(e <= 0.25 for e in time_errors)}.",
         "Time: of training all n networks of a row (steps are those of one), on "
-        f"{first.device}, {first.threads} thread{'s' if first.threads > 1 else ''}; estimated as networks × (steps × "
+        f"{machine(first.device, first.threads)}; estimated as networks × (steps × "
         "constant + images × multiply-adds / rate), constant and rate probed for each network before the run.",
         "Memory: peak of the process while the row trains and tests (of the allocator on a GPU); estimated as context "
         "(the process before it trains) + data + weights, gradients, optimiser state + activations.",
