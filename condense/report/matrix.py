@@ -215,4 +215,4 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _number(value: float, digits: int = 1) -> str:
-    return NONE if np.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+    return NONE if np.isnan(value) else f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
