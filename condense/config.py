@@ -84,8 +84,8 @@ class StageC:
     """Learning rate of the images over the run; published: constant, fast: cosine."""
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Momentum of the images."""
-    network_learning_rate: Positive = 0.01
-    """Learning rate of the network between image updates."""
+    network_learning_rate: Positive | None = None
+    """Learning rate of the network between image updates; published: 0.01, fast: 0.05."""
     real_batch: AtLeastOne | None = None
     """Real images a class and step; published: 256, fast: 8 for one image per class, else 32."""
     precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"

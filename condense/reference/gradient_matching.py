@@ -127,7 +127,7 @@ class PlainGradientMatching:
     def _train(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> None:
         config = self.config
         net.train()
-        optimiser = torch.optim.SGD(net.parameters(), lr=config.network_learning_rate)
+        optimiser = torch.optim.SGD(net.parameters(), lr=self.plan.network_learning_rate)
         order = generator(config.seed, "inner loop order", iteration, outer, device=self.device)
         for _ in range(self.plan.inner_loop):
             for indices in torch.randperm(len(images), generator=order, device=self.device).split(256):

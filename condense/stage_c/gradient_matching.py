@@ -68,7 +68,7 @@ class GradientMatching:
         )
         self.all_classes = classes_together(network, data.device) if all_classes is None else all_classes
         self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)
-        self.inner_recipe = Recipe((Stage(self.plan.inner_loop, config.network_learning_rate),), batch_size=256)
+        self.inner_recipe = Recipe((Stage(self.plan.inner_loop, self.plan.network_learning_rate),), batch_size=256)
         self._random: Callable[..., torch.Generator] = partial(generator, config.seed, device=data.device)
 
     def start(self) -> State:

@@ -21,7 +21,8 @@ class Schedule:
 
     iterations, each with a new network; outer_loop: image updates an iteration; inner_loop: passes of network training
     between two of them; real_batch: real images a class and update; image_decay: the images' learning rate is 'constant' or
-    falls to zero as a half 'cosine' over the run; init: images start as 'noise' or 'real' ones.
+    falls to zero as a half 'cosine' over the run; network_learning_rate: of the network's training; init: images start as
+    'noise' or 'real' ones.
     """
 
     iterations: int
@@ -30,6 +31,7 @@ class Schedule:
     real_batch: int
     image_learning_rate: float
     image_decay: str
+    network_learning_rate: float
     init: str
 
     def rate(self, iteration: int, outer: int) -> float:
@@ -45,7 +47,7 @@ def schedule(name: str, images_per_class: int, network: str) -> Schedule:
     if name == "fast":
         return _fast(images_per_class, network)
     outer, inner = published_loops(images_per_class)
-    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "constant", "noise")
+    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "constant", 0.01, "noise")
 
 
 def schedule_name(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
@@ -72,10 +74,13 @@ def published_loops(images_per_class: int) -> tuple[int, int]:
 
 
 def _fast(images_per_class: int, network: str) -> Schedule:
-    """Chosen with ConvNet: many steps on few real images, as each network draws another noise anyway."""
+    """Chosen with ConvNet: many steps on few real images, as each network draws another noise anyway.
+
+    Above one image per class networks take fewer steps than published, and larger ones.
+    """
     rate = 0.05 if network == "MLP" else 0.5
     if images_per_class == 1:
-        return Schedule(600, 1, 1, 8, rate, "cosine", "noise")
+        return Schedule(600, 1, 1, 8, rate, "cosine", 0.01, "noise")
     outer, inner = published_loops(images_per_class)
     outer = min(outer, 10)
-    return Schedule(400 // outer, outer, min(inner, 10), 32, rate, "cosine", "real")
+    return Schedule(400 // outer, outer, min(inner, 10), 32, rate, "cosine", 0.05, "real")
