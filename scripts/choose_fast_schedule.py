@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """How the schedule 'fast' was chosen: candidates learned on a part of the training images, scored on the rest of them.
 
-    python scripts/choose_fast_schedule.py CANDIDATES.toml --out DIR [--ipc 1] [--datasets mnist cifar10] [--networks 5]
+    python scripts/choose_fast_schedule.py CANDIDATES.toml --out DIR [--datasets mnist cifar10] [--networks 5] [--table FILE]
 
-CANDIDATES.toml: one table a candidate with settings of `condense learn`. 5,000 training images of each data set are held
-out (the same ones every time); the test images are never looked at. Finished candidates are kept in DIR and not done again.
+CANDIDATES.toml: one table a candidate with settings of `condense learn`; `datasets` in it goes before --datasets. 5,000
+training images of each data set are held out (the same ones every time); the test images are never looked at. Finished
+candidates are kept in DIR and not done again; --table writes all that DIR holds as lines of JSON.
 """
 
 import argparse
+import json
 import tomllib
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,6 +20,7 @@ import torch
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet, LabelledImages
+from condense.files import write_atomically
 from condense.machine import set_threads
 from condense.pipeline import append_records, learn_and_save
 from condense.randomness import generator
@@ -27,6 +31,7 @@ from condense.stage_t.statistics import summarise
 HELD_OUT = 5000
 
 
+@cache
 def without_held_out(name: str) -> DataSet:
     """A data set whose test images are training images held out."""
     train = load(name).train
@@ -50,23 +55,47 @@ def score(folder: Path, config: LearnConfig, data: DataSet, networks: int) -> tu
     return summary.mean, summary.std, read_records(records)[0].wall_seconds
 
 
+def table(folder: Path) -> str:
+    """One line of JSON for each finished candidate in `folder`: its settings and what it scored."""
+    names = ("dataset", "ipc", "seed", "iterations", "outer_loop", "inner_loop", "real_batch", "init")
+    names += ("image_learning_rate", "image_decay", "network_learning_rate")
+    lines = []
+    for path in sorted(folder.glob("*/records.jsonl")):
+        learned, *tested = read_records(path)
+        if tested:
+            accuracies = tested[-1].accuracies
+            summary = summarise(accuracies)
+            scored = {
+                "accuracies_percent": [round(100 * value, 2) for value in accuracies],
+                "mean_percent": round(100 * summary.mean, 2),
+                "std_percent": round(100 * summary.std, 2),
+                "n": len(accuracies),
+            }
+            config = {"image_decay": "constant", **learned.config}  # as it was before it was a setting
+            row = {name: config[name] for name in names} | scored
+            lines.append(json.dumps(row, sort_keys=True))
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     """Scores every candidate on every data set, and prints a line as each is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("candidates", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ipc", type=int, default=1)
     parser.add_argument("--datasets", nargs="+", default=["mnist", "fashion-mnist", "cifar10"])
     parser.add_argument("--networks", type=int, default=5)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--table", type=Path)
     chosen = parser.parse_args()
     set_threads(chosen.threads)
-    sets = {name: without_held_out(name) for name in chosen.datasets}
     for candidate, settings in tomllib.loads(chosen.candidates.read_text()).items():
-        for name, data in sets.items():
-            config = LearnConfig(**{**asdict(LearnConfig(dataset=name, network="ConvNet", ipc=chosen.ipc)), **settings})
-            mean, std, seconds = score(chosen.out / f"{name}-ipc{chosen.ipc}-{candidate}", config, data, chosen.networks)
+        for name in settings.pop("datasets", chosen.datasets):
+            config = LearnConfig(dataset=name, network="ConvNet", **settings)
+            data = without_held_out(name)
+            mean, std, seconds = score(chosen.out / f"{name}-ipc{config.ipc}-{candidate}", config, data, chosen.networks)
             print(f"{candidate:<28} {name:<14} {100 * mean:6.2f} ± {100 * std:4.2f} %  stage C {seconds:6.0f} s", flush=True)
+    if chosen.table:
+        write_atomically(chosen.table, table(chosen.out))
 
 
 if __name__ == "__main__":
