@@ -24,8 +24,8 @@ STACK_BUDGET = 2**28
 def members_at_once(network: Network, members: int, batch: int, device: torch.device) -> int:
     """How many to stack where stacking pays: fully connected networks, and any network without dropout on a GPU.
 
-    On a CPU stacked convolutions become grouped ones, which are slower than training in turn. On a GPU the number is bounded
-    by the memory that a batch of every member takes.
+    On a CPU stacked convolutions become grouped ones, up to three times slower than training in turn (measured by
+    scripts/benchmark_stacking.py). On a GPU the number is bounded by the memory that a batch of every member takes.
     """
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
     if device.type == "cuda" and not network.has_dropout:
