@@ -57,7 +57,7 @@ def score(folder: Path, config: LearnConfig, data: DataSet, networks: int) -> tu
 
 def table(folder: Path) -> str:
     """One line of JSON for each finished candidate in `folder`: its settings and what it scored."""
-    names = ("dataset", "ipc", "seed", "iterations", "outer_loop", "inner_loop", "real_batch", "init")
+    names = ("dataset", "network", "ipc", "seed", "iterations", "outer_loop", "inner_loop", "real_batch", "init")
     names += ("image_learning_rate", "image_decay", "network_learning_rate")
     lines = []
     for path in sorted(folder.glob("*/records.jsonl")):
@@ -90,7 +90,7 @@ def main() -> None:
     set_threads(chosen.threads)
     for candidate, settings in tomllib.loads(chosen.candidates.read_text()).items():
         for name in settings.pop("datasets", chosen.datasets):
-            config = LearnConfig(dataset=name, network="ConvNet", **settings)
+            config = LearnConfig(dataset=name, **settings)
             data = without_held_out(name)
             mean, std, seconds = score(chosen.out / f"{name}-ipc{config.ipc}-{candidate}", config, data, chosen.networks)
             print(f"{candidate:<28} {name:<14} {100 * mean:6.2f} ± {100 * std:4.2f} %  stage C {seconds:6.0f} s", flush=True)
