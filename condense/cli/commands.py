@@ -8,7 +8,7 @@ from typing import Any
 
 from condense import pipeline
 from condense.cli import options
-from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required
+from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix, matrix_text
 from condense.cli.parity import parity
@@ -32,6 +32,8 @@ from condense.stage_t import evaluate as stage_t
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 
+RESUMING = "The same command with --resume"
+
 
 def run(chosen: options.Run) -> None:
     """Condense run"""
@@ -39,7 +41,7 @@ def run(chosen: options.Run) -> None:
     outputs = pipeline.Outputs(chosen.out or pipeline.default_folder(config))
     pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume, force=chosen.force)
     data = load_to_learn(config, chosen)
-    with _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
+    with resumable(by=RESUMING), _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
         pipeline.run(
             *(config, evaluation, data, outputs.folder),
             resume=chosen.resume,
@@ -58,7 +60,7 @@ def learn(chosen: options.Learn) -> None:
     config, records = part(LearnConfig, chosen), out.with_suffix(".jsonl")
     pipeline.check_outputs(out, records, resume=chosen.resume, force=chosen.force)
     data = load_to_learn(config, chosen)
-    with _learn_bar(chosen.quiet) as progress:
+    with resumable(by=RESUMING), _learn_bar(chosen.quiet) as progress:
         pipeline.learn_and_save(config, data, out, records, resume=chosen.resume, force=chosen.force, progress=progress)
     print(f"Set:    {out}\nRecord: {records}")
 

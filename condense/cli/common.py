@@ -1,7 +1,8 @@
 """What all commands share: their part of the options, the images on their device, what must be given."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -10,7 +11,7 @@ from condense.cli import options
 from condense.config import LearnConfig, checked
 from condense.data import catalog
 from condense.data.images import DataSet
-from condense.errors import CondenseError
+from condense.errors import CondenseError, Interrupted
 from condense.machine import choose_device, set_threads
 from condense.stage_c.learn import small_classes
 from condense.synthetic_set import SyntheticSet
@@ -53,6 +54,15 @@ def required(*wanted: tuple[Given | None, str]) -> list[Given]:
     if missing:
         raise CondenseError(f"Missing: {', '.join(missing)}.")
     return [path for path, _ in wanted if path is not None]
+
+
+@contextmanager
+def resumable(*, by: str) -> Iterator[None]:
+    """Adds to the message of an interruption how the work goes on: `by` a command, in words."""
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(f"{error} {by} continues.") from error
 
 
 def check_suffix(path: Path, suffix: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from condense.cli import options
-from condense.cli.common import load, part, required
+from condense.cli.common import load, part, required, resumable
 from condense.cli.progress import Bar
 from condense.config import MatrixConfig
 from condense.matrix.costs import Costs
@@ -15,7 +15,7 @@ from condense.matrix.progress import progress_table
 from condense.matrix.report import write_report
 from condense.matrix.results import matrices
 from condense.matrix.run import Listener, run_matrix
-from condense.matrix.tasks import SetTask, Task, cell_tasks, check_networks, set_tasks
+from condense.matrix.tasks import SetTask, Task, cell_tasks, check_networks, images_of, set_tasks
 from condense.report.matrix import matrix_tables
 from condense.report.rendering import render
 
@@ -25,9 +25,10 @@ def matrix(chosen: options.Matrix) -> None:
     (out,) = required((chosen.out, "--out DIR"))
     config, folder = part(MatrixConfig, chosen), MatrixFolder(out)
     folder.check(config)
-    data = load(config.dataset, chosen, config.train_size, config.seed)
+    data = load(config.dataset, chosen)
     check_networks(config, data)
     sets, cells = set_tasks(config), cell_tasks(config)
+    images_of(sets[0], data)  # a subset that cannot be drawn is said before anything is written
     costs = Costs(data, [*sets, *cells], folder)
     if not chosen.quiet or chosen.dry_run:
         print(render(progress_table(sets, cells, folder, costs), "text"))
@@ -35,7 +36,7 @@ def matrix(chosen: options.Matrix) -> None:
         return
     folder.ask_for(config)
     try:
-        with _matrix_listener(chosen.quiet) as listener:
+        with resumable(by="The same command"), _matrix_listener(chosen.quiet) as listener:
             run_matrix(config, data, folder, costs, listener)
     finally:
         page = write_report(folder)

@@ -9,7 +9,7 @@ import torch
 
 from condense.data.images import DataSet, LabelledImages
 from condense.matrix.folder import MatrixFolder
-from condense.matrix.tasks import CellTask, SetTask, Task
+from condense.matrix.tasks import CellTask, SetTask, Task, images_of
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.stage_t.protocols import recipe
@@ -54,8 +54,9 @@ class Costs:
         if task.config.method == "random":
             return 0.0
         train_image, _ = self._speed(task.config.network)
-        plan, synthetic = task.config.plan(), self.data.train.classes * task.config.ipc
-        real = sum(min(count, plan.real_batch) for count in self.data.train.counts)
+        train = images_of(task, self.data).train
+        plan, synthetic = task.config.plan(), train.classes * task.config.ipc
+        real = sum(min(count, plan.real_batch) for count in train.counts)
         steps = plan.iterations * plan.outer_loop
         inner = plan.iterations * (plan.outer_loop - 1) * plan.inner_loop * synthetic
         return (steps * (real + SYNTHETIC_COST * synthetic) + inner) * train_image

@@ -19,6 +19,7 @@ from condense.files import check_writable, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
 from condense.records import Record, read_records
 from condense.stage_c.checkpoint import checkpoint_path
+from condense.synthetic_set import SyntheticSet
 
 FORMAT = "condense matrix 1"
 DONE, RUNNING, MISSING = "done", "running", "missing"
@@ -104,15 +105,26 @@ class MatrixFolder:
             return None
         return read_records(self.set_records(task))[0]
 
+    def load(self, task: SetTask) -> SyntheticSet:
+        """A finished set. Raises `CondenseError` where the file is damaged, or not the set of its record."""
+        path, record = self.set_path(task), self.learned(task)
+        found = SyntheticSet.load(path)
+        if record is None or record.config["set"] != found.sha256:
+            raise CondenseError(f"{path} is not the set that {self.set_records(task)} describes.")
+        return found
+
     def tested(self, task: CellTask) -> list[Record]:
-        """The records of a cell, as far as they belong to its set."""
+        """The records of a cell. Raises `CondenseError` for those of another set, network or protocol."""
         path, learned = self.cell_records(task), self.learned(task.of)
-        if learned is None or not path.exists():
+        if learned is None or not path.exists() or not path.stat().st_size:  # empty: a kill just before the line was written
             return []
         records = read_records(path)
         for record in records:
             if record.kind != "evaluate" or record.config["set"]["sha256"] != learned.config["set"]:
                 raise CondenseError(f"{path} holds records that do not belong to {self.set_path(task.of)}.")
+            found = record.config["network"], record.config["protocol"]
+            if found != (task.network, task.protocol):
+                raise CondenseError(f"{path} holds records of {found[0]} under the protocol {found[1]}.")
         return records
 
     def missing_seeds(self, task: CellTask) -> list[int]:

@@ -26,7 +26,7 @@ def matrices(folder: MatrixFolder) -> list[Matrix]:
 def finished_sets(folder: MatrixFolder) -> list[tuple[SetTask, SyntheticSet]]:
     """The sets that are learned, as they were asked for."""
     tasks = _each(folder.cells_asked(), lambda task: task.of)
-    return [(task, SyntheticSet.load(folder.set_path(task))) for task in tasks if folder.learned(task) is not None]
+    return [(task, folder.load(task)) for task in tasks if folder.learned(task) is not None]
 
 
 def _matrix(folder: MatrixFolder, schedule: str, protocol: str, tasks: list[CellTask]) -> Matrix:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from condense.config import MatrixConfig
 from condense.data.images import DataSet
-from condense.errors import RunFailed
+from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.matrix.costs import Costs
 from condense.matrix.folder import DONE, MISSING, MatrixFolder
-from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks, set_tasks
+from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks, images_of, set_tasks
 from condense.pipeline import evaluate_and_keep, evaluation_checkpoint, learn_and_save
 from condense.stage_c import learn as stage_c
 from condense.stage_t import evaluate as stage_t
-from condense.synthetic_set import SyntheticSet
 
 WAIT_SECONDS = 1.0
 
@@ -34,7 +33,9 @@ class Listener:
 def run_matrix(config: MatrixConfig, data: DataSet, folder: MatrixFolder, costs: Costs, listener: Listener) -> None:
     """Does what is missing; returns when everything `config` asks for is done, here or in other processes.
 
-    A set that cannot be learned (`RunFailed`) does not stop the others; `RunFailed` is raised in the end.
+    data: the whole set; a set to learn takes its own subset of it where the configuration says so. What cannot be done, a
+    set whose loss is not finite or work begun under other threads or versions, does not stop the others; `RunFailed` is
+    raised in the end.
     """
     tasks: list[Task] = [*set_tasks(config), *cell_tasks(config)]
     seconds = {task: costs.of(task) for task in tasks}
@@ -50,8 +51,9 @@ def run_matrix(config: MatrixConfig, data: DataSet, folder: MatrixFolder, costs:
             listener.waits(len(left))
             time.sleep(WAIT_SECONDS)
     for cell in cell_tasks(config):  # left by a kill just after the record was written
-        if folder.is_done(cell):
-            evaluation_checkpoint(folder.cell_records(cell), cell.network, cell.protocol).unlink(missing_ok=True)
+        with folder.taken(cell) as free:
+            if free and folder.is_done(cell):
+                evaluation_checkpoint(folder.cell_records(cell), cell.network, cell.protocol).unlink(missing_ok=True)
     if failed:
         raise RunFailed("\n".join(f"{task.label}: {message}" for task, message in failed.items()))
 
@@ -76,16 +78,24 @@ def _do(task: Task, data: DataSet, folder: MatrixFolder, listener: Listener, fai
         if not free or folder.is_done(task):
             return False
         listener.begins(task)
-        if isinstance(task, CellTask):
-            learned = SyntheticSet.load(folder.set_path(task.of))
-            seeds, records = folder.missing_seeds(task), folder.cell_records(task)
-            evaluate_and_keep(
-                *(task.network, task.protocol, learned, data, seeds, records), resume=True, progress=listener.training
-            )
-            return True
-        path, records = folder.set_path(task), folder.set_records(task)
         try:
-            learn_and_save(task.config, data, path, records, resume=True, progress=listener.learning)
-        except RunFailed as error:
+            _learn(task, data, folder, listener) if isinstance(task, SetTask) else _test(task, data, folder, listener)
+        except Interrupted:
+            raise
+        except CondenseError as error:
             failed[task] = str(error)
         return True
+
+
+def _learn(task: SetTask, data: DataSet, folder: MatrixFolder, listener: Listener) -> None:
+    path, records = folder.set_path(task), folder.set_records(task)
+    learn_and_save(task.config, images_of(task, data), path, records, resume=True, progress=listener.learning)
+
+
+def _test(task: CellTask, data: DataSet, folder: MatrixFolder, listener: Listener) -> None:
+    learned, seeds, records = folder.load(task.of), folder.missing_seeds(task), folder.cell_records(task)
+    evaluate_and_keep(
+        *(task.network, task.protocol, learned, images_of(task.of, data), seeds, records),
+        resume=True,
+        progress=listener.training,
+    )

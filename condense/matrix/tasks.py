@@ -1,6 +1,6 @@
 """What a matrix consists of: sets to learn, and cells, each the training of one network on one set."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 
 from condense.config import LearnConfig, MatrixConfig, StageC, as_dict
@@ -64,6 +64,12 @@ def cell_tasks(config: MatrixConfig) -> list[CellTask]:
     """All cells, set by set."""
     kinds = list(product(unique(config.protocol), unique(config.train)))
     return [CellTask(task, network, protocol, config.seeds) for task in set_tasks(config) for protocol, network in kinds]
+
+
+def images_of(task: SetTask, data: DataSet) -> DataSet:
+    """The images a set is learned from: all, or its own subset. Raises `CondenseError` where that cannot be drawn."""
+    size = task.config.train_size
+    return data if size is None else replace(data, train=data.train.subset(size, task.config.seed))
 
 
 def check_networks(config: MatrixConfig, data: DataSet) -> None:

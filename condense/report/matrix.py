@@ -10,6 +10,7 @@ from scipy import stats
 
 from condense.records import Record
 from condense.report.cells import NONE, Cell, cells
+from condense.report.published import Published
 from condense.report.rendering import Table
 from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
 from condense.stage_t.protocols import PROTOCOLS
@@ -106,12 +107,12 @@ def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = Fal
     """Mean ± deviation in every cell, the published number in brackets, n where it is not the usual one."""
 
     def text(cell: Cell) -> str:
-        known = cell.published if published else None
+        known = _published(cell) if published else None
         parts = [own_accuracy(cell), f"({mean_and_std(known.mean, known.std)})" if known else ""]
         parts.append(f"[n = {cell.size}]" if cell.size != matrix.usual_size else "")
         return " ".join(filter(None, parts))
 
-    sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := cell.published))
+    sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := _published(cell)))
     notes = [f"{_DEVIATION} {'In brackets the published value.' if sources else ''}".strip()]
     notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
     notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
@@ -156,6 +157,11 @@ def transfer(matrix: Matrix) -> Table:
         data=(),
         numeric=(False, True, True, True, True),
     )
+
+
+def _published(cell: Cell) -> Published | None:
+    """The published number, where it was obtained under the protocol of the cell."""
+    return cell.published if cell.published and cell.published.protocol == cell.protocol else None
 
 
 def _spread(cell: Cell) -> str:

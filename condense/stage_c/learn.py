@@ -173,13 +173,13 @@ class _Run:
         if self.path is None:
             return "."
         self._save(state)
-        return f"; {self.path} keeps it, and the same command with --resume continues."
+        return f"; {self.path} keeps it."
 
     def _kept_before_failure(self, state: State) -> str:
         if self.path is None:
             return ""
         self._save(state)
-        return f" {self.path} keeps the state before that step; --force starts anew."
+        return f" {self.path} keeps the state before that step."
 
     def _latest_loss(self, state: State) -> float:
         if state.outer:

@@ -69,7 +69,7 @@ def test_a_signal_in_mid_run(number: signal.Signals, images: Path, uninterrupted
     else:
         assert code == 130
         assert err.startswith("condense: Stopped after ") and err.count("\n") == 1
-        assert err.endswith("set.h5.checkpoint keeps it, and the same command with --resume continues.\n")
+        assert err.endswith("set.h5.checkpoint keeps it. The same command with --resume continues.\n")
         assert sorted(os.listdir(tmp_path)) == ["set.h5.checkpoint"]
     assert not out.exists()
     assert condense(*words) == 2
@@ -201,7 +201,8 @@ def test_a_run_stopped_between_learning_and_evaluating_learns_once(
         patch.setattr("condense.stage_t.evaluate.fresh_members", interrupt)
         assert condense(*words) == 130
     assert capsys.readouterr().err == (
-        "condense: Stopped while training MLP; records of networks finished before are kept.\n"
+        "condense: Stopped while training MLP; records of networks finished before are kept. "
+        "The same command with --resume continues.\n"
     )
     learned = (tmp_path / "run" / "set.h5").read_bytes()
     with monkeypatch.context() as patch:

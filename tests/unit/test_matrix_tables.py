@@ -69,6 +69,13 @@ def test_differences_have_the_interval_of_our_mean(records: list[Record]) -> Non
     assert differences(matrix(records)).rows[2][3] == "+1.0"  # one network has no interval
 
 
+def test_no_number_of_another_protocol_stands_in_brackets() -> None:
+    of_report = matrix([cell("MLP", "LeNet", [0.7, 0.72], protocol="report")], protocol="report")
+    assert of_report.cells["MLP", "LeNet"].published  # the paper's, and the report has none
+    table = accuracies(of_report, published=True)
+    assert "(" not in table.rows[0][1] and not any(note.startswith("Published:") for note in table.notes)
+
+
 def test_the_report_is_compared_with_under_its_own_protocol() -> None:
     of_report = matrix([cell("LeNet", "MLP", [0.7, 0.72], protocol="report")], protocol="report")
     table = accuracies(of_report, published=True)

@@ -16,8 +16,9 @@ from condense.matrix.report import write_report
 from condense.matrix.results import matrices
 from condense.matrix.run import Listener, run_matrix
 from condense.matrix.tasks import CellTask, SetTask, cell_tasks, set_tasks
+from condense.pipeline import evaluation_checkpoint
 from condense.records import read_records
-from condense.stage_t import evaluate
+from condense.stage_t import checkpoint, evaluate
 from condense.training.recipe import Recipe, Stage
 
 CONFIG = MatrixConfig(learn=("ConvNetW4", "MLP"), train=("MLP", "ConvNetW4"), iterations=2, real_batch=8, seeds=2)
@@ -111,6 +112,66 @@ def test_a_set_that_cannot_be_learned_stops_no_other(digits: DataSet, tmp_path: 
         run(config, digits, folder)
     assert not matrices(folder)[0].cells
     write_report(folder)  # says that nothing is done
+
+
+def test_a_cell_begun_on_other_threads_stops_no_other(digits: DataSet, tmp_path: Path) -> None:
+    folder, cells = MatrixFolder(tmp_path), cell_tasks(CONFIG)
+    begun = evaluation_checkpoint(folder.cell_records(cells[0]), cells[0].network, cells[0].protocol)
+    folder.ask_for(CONFIG)
+    checkpoint.save_tested(begun, checkpoint.Tested({0: 0.5}), {"threads": 64})
+    with pytest.raises(RunFailed, match=r"belongs to an evaluation of another set, under other settings, threads"):
+        run(CONFIG, digits, folder)
+    assert [folder.is_done(cell) for cell in cells] == [False, True, True, True]
+    begun.unlink()
+    assert run(CONFIG, digits, folder) == [cells[0].label]
+
+
+def test_a_file_left_empty_by_a_kill_holds_no_records(digits: DataSet, tmp_path: Path) -> None:
+    folder, (cell, *_) = MatrixFolder(tmp_path), cell_tasks(CONFIG)
+    run(CONFIG, digits, folder)
+    folder.cell_records(cell).write_bytes(b"")
+    assert run(CONFIG, digits, folder) == [cell.label] and folder.is_done(cell)
+
+
+def test_a_live_checkpoint_of_another_process_is_left(digits: DataSet, tmp_path: Path) -> None:
+    folder, (cell, *_) = MatrixFolder(tmp_path), cell_tasks(CONFIG)
+    run(CONFIG, digits, folder)
+    live = evaluation_checkpoint(folder.cell_records(cell), cell.network, cell.protocol)
+    live.write_text("of more seeds")
+    with MatrixFolder(tmp_path).taken(cell):
+        run(CONFIG, digits, folder)
+        assert live.exists()
+    run(CONFIG, digits, folder)
+    assert not live.exists()
+
+
+def test_each_set_has_its_own_subset(digits: DataSet, tmp_path: Path) -> None:
+    folder = MatrixFolder(tmp_path)
+    config = replace(CONFIG, train_size=200, sets=2, learn=("MLP",), train=("MLP",))
+    run(config, digits, folder)
+    for task in set_tasks(config):
+        subset = replace(digits, train=digits.train.subset(200, task.config.seed))
+        evaluate.check_same_data(folder.load(task), subset)
+    assert len({folder.load(task).provenance.dataset_fingerprint for task in set_tasks(config)}) == 2
+    assert len(matrices(folder)) == 1 and write_report(folder).exists()
+
+
+def test_files_under_another_name_are_refused(digits: DataSet, tmp_path: Path) -> None:
+    config = replace(CONFIG, protocol=("published", "report"))
+    folder, cells = MatrixFolder(tmp_path), cell_tasks(config)
+    run(config, digits, folder)
+    by_name = {(cell.of.config.network, cell.name): folder.cell_records(cell) for cell in cells}
+    published = by_name["MLP", "MLP-published"]
+    kept = published.read_bytes()
+    for other, sentence in (("MLP-report", "under the protocol report"), ("ConvNetW4-published", "of ConvNetW4 under")):
+        published.write_bytes(by_name["MLP", other].read_bytes())
+        with pytest.raises(CondenseError, match=sentence):
+            matrices(folder)
+    published.write_bytes(kept)
+    one, other = set_tasks(config)
+    folder.set_path(one).write_bytes(folder.set_path(other).read_bytes())
+    with pytest.raises(CondenseError, match=r"is not the set that .*set\.jsonl describes"):
+        write_report(folder)
 
 
 def test_estimates_follow_what_was_measured(digits: DataSet, tmp_path: Path) -> None:
