@@ -12,6 +12,8 @@ from condense.randomness import derived_seed
 from condense.stage_t.statistics import CONFIDENCE
 
 RESAMPLES = 2000
+EQUAL = 1e-9
+"""Mean accuracies no further apart are one value: a sum of the same fractions may differ in its last bits."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Correlation:
 class ProxyResult:
     """A small set as a proxy; accuracies are fractions, of the rows done on both, by name in the grid's order.
 
-    regret: test accuracy on all images of the best row, less that of the row the proxy ranks first; chance_regret: the same
-    for a row drawn at random. The accuracies are means over seeds, so the best is the best found, with its luck.
+    regret: test accuracy on all images of the best row, less that of the row the proxy ranks first, averaged over
+    all it ranks first where some are tied; chance_regret: the same for a row drawn at random. The accuracies are means over
+    seeds, so the best is the best found, with its luck.
     full_seconds, proxy_seconds: of training all these networks.
     """
 
@@ -45,14 +48,19 @@ class ProxyResult:
     kendall: Correlation
 
     @property
-    def chosen(self) -> int:
-        """The row the proxy ranks first."""
-        return int(np.argmax(self.proxy))
+    def chosen(self) -> tuple[int, ...]:
+        """The rows the proxy ranks first: several where they are tied, none where all are, as it then chooses nothing."""
+        first = self._first
+        return first if len(first) < len(self.proxy) else ()
+
+    @property
+    def _first(self) -> tuple[int, ...]:
+        return tuple(index for index, value in enumerate(self.proxy) if value >= max(self.proxy) - EQUAL)
 
     @property
     def regret(self) -> float:
-        """Accuracy lost by taking it."""
-        return max(self.full) - self.full[self.chosen]
+        """Accuracy lost by taking a row it ranks first; where rows are tied, on average over them."""
+        return max(self.full) - sum(self.full[index] for index in self._first) / len(self._first)
 
     @property
     def chance_regret(self) -> float:

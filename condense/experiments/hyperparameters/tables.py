@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.experiments.hyperparameters.comparison import LEVEL, Difference, against_best, differences
-from condense.experiments.hyperparameters.proxy_study import RESAMPLES, Correlation, ProxyResult, study
+from condense.experiments.hyperparameters.proxy_study import study
+from condense.experiments.hyperparameters.proxy_table import proxy_table
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
 from condense.experiments.hyperparameters.rows import OBJECTIVES, Reported
 from condense.report.cells import NONE
@@ -201,56 +202,6 @@ def ratio_table(sweep: Sweep) -> Table:
     return Table("Time by the ratio of epochs to batch size", header, tuple(rows), notes, tuple(data), numeric)
 
 
-def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
-    """How well each small set ranks the rows, what its choice loses, and what it saves."""
-    header = (
-        "set",
-        "images",
-        "rows",
-        "Spearman",
-        "Kendall",
-        "choice",
-        "regret",
-        "regret by chance",
-        "cost saved",
-        "with learning",
-    )
-    rows, data = [], []
-    for one in found:
-        saved = one.full_seconds / one.proxy_seconds
-        learned = None if one.learn_seconds is None else one.full_seconds / (one.proxy_seconds + one.learn_seconds)
-        rows.append(
-            (
-                *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
-                *(one.names[one.chosen], f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
-                *(f"{saved:.1f} ×", NONE if learned is None else f"{learned:.1f} ×"),
-            )
-        )
-        data.append(
-            {
-                **{"set": one.label, "images": one.images, "rows": len(one.names)},
-                **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
-                **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
-                **{"choice": one.names[one.chosen], "regret": one.regret, "regret_by_chance": one.chance_regret},
-                **{"cost_saved": saved, "cost_saved_with_learning": learned},
-            }
-        )
-    factors = sorted({one.epochs_factor for one in found})
-    notes = (
-        f"Rank correlations of mean test accuracy on the set with that on all images, with 95 % bootstrap intervals over "
-        f"configurations ({RESAMPLES:,} resamples). An interval that holds 0 shows no agreement.",
-        "Regret: test accuracy on all images (percentage points) of the best row less that of the row the set ranks first; "
-        "by chance: of a row drawn at random. Choosing on test images flatters all rows alike.",
-        "Cost saved: time of training the rows on all images over that on the set; with learning: its own making counted.",
-        f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
-    )
-    numeric = (False, True, True, True, True, False, True, True, True, True)
-    return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
-
-
-_ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
-
-
 def _table(title: str, results: Sequence[RowResult], columns: Sequence[Column], notes: Sequence[str]) -> Table:
     values = [[column.value(result) for column in columns] for result in results]
     return Table(
@@ -318,12 +269,6 @@ def _percentage(value: float) -> str:
 
 def _difference(one: Difference) -> str:
     return f"{100 * one.mean:+.2f}{'*' if one.real else ''}".replace("-", "\N{MINUS SIGN}")
-
-
-def _correlation(found: Correlation) -> str:
-    if found.value is None or found.low is None or found.high is None:
-        return NONE
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "\N{MINUS SIGN}")
 
 
 def _decimals(count: int) -> Callable[[float], str]:

@@ -1,0 +1,107 @@
+"""Statistics of a sweep: paired tests, rank correlations, regret, and the tables that print them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from condense.experiments.hyperparameters.comparison import against_best, differences
+from condense.experiments.hyperparameters.folder import FORMAT, Asked
+from condense.experiments.hyperparameters.grid import load_grid
+from condense.experiments.hyperparameters.proxy_study import correlation, study
+from condense.experiments.hyperparameters.proxy_table import proxy_table
+from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
+from condense.experiments.hyperparameters.tables import ratio_table
+from condense.experiments.hyperparameters.trial import SweepRecord
+
+
+def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> RowResult:
+    row = replace(load_grid("report-fashion-mnist").rows[0], name=name)
+    config = {"row": row.settings, "parameters": 1, "train_images": 10, "set": None}
+    record = SweepRecord(
+        *("sweep", config, list(accuracies), list(accuracies.values()), seconds, 1, "cpu", 1, "0", {}, ""),
+        training_accuracies=[1.0] * len(accuracies),
+        training_losses=[0.1] * len(accuracies),
+        training_seconds=seconds,
+    )
+    return RowResult(row, (record,))
+
+
+def test_differences_are_paired_by_seed() -> None:
+    noise = {seed: 0.8 + 0.02 * seed for seed in range(5)}
+    shifted = {seed: value + 0.01 + 0.0005 * (-1) ** seed for seed, value in noise.items()}
+    random = {0: 0.9, 1: 0.8, 2: 0.85, 7: 0.1}
+    first, second, third = differences([result("a", noise), result("b", shifted), result("c", random)])
+    assert first.real and first.mean == pytest.approx(-0.0101) and first.seeds == 5
+    raw = float(np.asarray(stats.ttest_rel(list(noise.values()), list(shifted.values())))[1])
+    assert first.p == pytest.approx(3 * raw)
+    assert (second.first, second.second, second.seeds, second.real) == ("a", "c", 3, False) and not third.real
+    (alone,) = differences([result("a", {0: 0.5}), result("b", {0: 0.6})])
+    assert alone.p is None and not alone.real
+    same, always = against_best(
+        [result("a", noise), result("b", noise), result("c", {s: v - 0.25 for s, v in noise.items()})]
+    )
+    assert same.p == 1.0 and always.p is not None and always.p < 1e-6
+
+
+def trained(means: list[float], seconds: float, **values) -> Trained:
+    rows = tuple(result(str(index), {0: mean}, seconds) for index, mean in enumerate(means))
+    return Trained(values.get("label", "set"), 10, 30, values.get("learn_seconds"), rows)
+
+
+def swept(full: Trained, *proxies: Trained, **asked) -> Sweep:
+    """A sweep with these results, of the report's grid on Fashion-MNIST unless `asked` says otherwise."""
+    grid = load_grid("report-fashion-mnist")
+    return Sweep(replace(Asked(FORMAT, "fashion-mnist", {}, 10, grid, 1), **asked), full, proxies, ())
+
+
+def test_a_proxy_that_agrees_and_one_that_does_not() -> None:
+    full = trained([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 100)
+    good = study(full, trained([0.11, 0.12, 0.13, 0.14, 0.15, 0.16], 1, learn_seconds=14.0))
+    bad = study(full, trained([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 2))
+    assert good and bad
+    assert (good.spearman.value, good.kendall.value, good.regret) == (pytest.approx(1), pytest.approx(1), 0)
+    assert (bad.spearman.value, bad.chosen, bad.regret) == (pytest.approx(-1), (0,), pytest.approx(0.5))
+    assert bad.chance_regret == pytest.approx(0.25) and (good.full_seconds, good.proxy_seconds) == (600, 6)
+    flat = study(full, trained([0.5] * 6, 1))
+    assert flat and flat.spearman.value is None and study(full, trained([0.1, 0.2], 1)) is None
+    assert flat.chosen == () and flat.regret == pytest.approx(flat.chance_regret) == pytest.approx(0.25)
+
+
+def test_rows_tied_for_the_first_place_are_all_the_choice() -> None:
+    full = trained([0.6, 0.2, 0.3], 100)
+    tied = study(full, trained([0.1 + 0.2, 0.3, 0.1], 1))  # 0.1 + 0.2 is more than 0.3, in the last bit
+    assert tied and tied.chosen == (0, 1) and tied.regret == pytest.approx(0.2)
+    flat = study(full, trained([0.5] * 3, 1))
+    assert flat
+    table = proxy_table([tied, flat], swept(full))
+    assert [row["choice"] for row in table.data] == ["0, 1", None] and table.rows[1][5] == "–"
+    assert any("rows that differ only in batch size are one run" in note for note in table.notes)
+
+
+def test_the_interval_covers_and_repeats() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(40):
+        x = random.normal(size=40)
+        found = correlation(x.tolist(), (0.6 * x + 0.8 * random.normal(size=40)).tolist(), _spearman)
+        assert found.low is not None and found.high is not None and found.value is not None
+        assert found.low < found.value < found.high
+        covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
+    assert covered >= 33
+    assert correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman) == correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman)
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def test_the_ratio_rule_on_the_reports_own_times() -> None:
+    rows = tuple(replace(result(row.name, {0: 0.5}, 10), row=row) for row in load_grid("report-fashion-mnist").rows)
+    table = ratio_table(swept(Trained("all images", 10, 1, None, rows)))
+    found = {row["row"]: row for row in table.data}
+    assert found["3"]["base"] == "1" and found["3"]["ratio"] == pytest.approx(10 / 32)
+    assert found["3"]["reported"] == pytest.approx(31.13 / 92.33) and found["10"]["base"] == "9"
+    assert len(found) == 7
+    assert proxy_table([], swept(Trained("all images", 10, 1, None, rows))).rows == ()
