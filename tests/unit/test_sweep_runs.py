@@ -156,7 +156,8 @@ def test_a_row_goes_on_after_its_last_group(done: SweepFolder, grid: Grid, digit
     told: list[int] = []
     run_sweep(trials, 3, digits, folder, Listener(training=lambda epochs, total: told.append(epochs)))
     (record,) = folder.finished()
-    assert told == [4, 5, 6, 7, 8, 9] and record.estimated_seconds == partial.estimated_seconds
+    assert told == [4, 5, 6, 7, 8, 9]
+    assert record.estimated_seconds == pytest.approx(3 * partial.estimated_seconds)
     whole = done.finished()[2]
     assert (record.seeds, record.accuracies) == (whole.seeds, whole.accuracies)
     assert record.training_losses == whole.training_losses
@@ -172,10 +173,22 @@ def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: 
     assert folder.take_up(trials, 3, here) == part and folder.unfinished.exists()
     # Under another number of threads it cannot go on: what it has is kept as it is.
     assert folder.take_up(trials, 3, replace(here, threads=63)) is None
-    assert folder.finished() == [part] and not folder.unfinished.exists()
+    (kept,) = folder.finished()
+    assert kept.estimated_seconds == pytest.approx(whole.estimated_seconds / 3) and kept.estimate["groups"] == 1
+    assert replace(kept, estimated_seconds=part.estimated_seconds, estimate=part.estimate) == part
+    assert not folder.unfinished.exists()
     # Killed between joining the others and being removed: it is not kept twice.
     folder.keep(part, complete=False)
-    assert folder.take_up(trials, 3, here) is None and folder.finished() == [part]
+    assert folder.take_up(trials, 3, here) is None and folder.finished() == [kept]
+
+
+def test_the_estimate_is_of_the_networks_a_record_holds(grid: Grid, digits: DataSet) -> None:
+    """Begun for two networks, continued with three: what is said of the time grows with them."""
+    trial = trials_of(grid, digits, [all_images(digits)])[2]
+    calibration = Calibration({trial.speed_key(2): Speed(1e-3, 1e12)}, 1, 1)
+    begun = trial.begin(2, calibration, Surroundings.of(torch.device("cpu")))
+    said = [record.estimated_seconds for record in trial.train(begun, range(3))]
+    assert said == pytest.approx([begun.estimated_seconds * networks / 2 for networks in (1, 2, 3)])
 
 
 def test_training_that_diverges_is_said(digits: DataSet, tmp_path: Path) -> None:

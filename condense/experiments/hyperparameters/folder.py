@@ -155,7 +155,7 @@ class SweepFolder:
             same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
             if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
                 return record
-            append_record(self.records, record)
+            append_record(self.records, record.with_own_estimate())
         self.unfinished.unlink(missing_ok=True)
         return None
 
