@@ -14,7 +14,7 @@ from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
-from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.folder import Proxy, SweepFolder
 from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
 from condense.experiments.hyperparameters.report import write_report
 from condense.experiments.hyperparameters.results import sweep_of
@@ -216,6 +216,16 @@ def test_what_a_folder_refuses(done: SweepFolder, grid: Grid, digits: DataSet, t
     (tmp_path / "records.jsonl").write_text(json.dumps(damaged) + "\n")
     with pytest.raises(CondenseError, match=r"records\.jsonl, line 1: a record is damaged"):
         SweepFolder(tmp_path).finished()
+
+
+def test_a_set_asked_for_again_is_described_as_it_is_now(grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    """Where its learning record was not there before, or a version of condense said less of it."""
+    folder = SweepFolder(tmp_path)
+    old, other = (Proxy(f"{name}.h5", name, {"set": name}, 30, None) for name in "ab")
+    new = replace(old, learn_seconds=3.0, learned_on="cpu, 1 thread")
+    folder.ask_for(asked_for(grid, 3, digits, [old, other]))
+    folder.ask_for(asked_for(grid, 2, digits, [new]))
+    assert folder.asked().proxies == [new, other] and folder.asked().seeds == 3
 
 
 # Estimates

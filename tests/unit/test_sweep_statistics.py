@@ -47,7 +47,7 @@ def test_differences_are_paired_by_seed() -> None:
 
 def trained(means: list[float], seconds: float, **values) -> Trained:
     rows = tuple(result(str(index), {0: mean}, seconds) for index, mean in enumerate(means))
-    return Trained(values.get("label", "set"), 10, 30, values.get("learn_seconds"), rows)
+    return Trained(values.get("label", "set"), 10, 30, values.get("learn_seconds"), rows, values.get("learned_on"))
 
 
 def swept(full: Trained, *proxies: Trained, **asked) -> Sweep:
@@ -67,6 +67,21 @@ def test_a_proxy_that_agrees_and_one_that_does_not() -> None:
     flat = study(full, trained([0.5] * 6, 1))
     assert flat and flat.spearman.value is None and study(full, trained([0.1, 0.2], 1)) is None
     assert flat.chosen == () and flat.regret == pytest.approx(flat.chance_regret) == pytest.approx(0.25)
+
+
+def test_cost_saved_is_for_as_many_networks_on_one_machine() -> None:
+    full = trained([0.1, 0.2, 0.3], 100)
+    twice = Trained("set", 10, 30, 14.0, tuple(result(name, {0: 0.1, 1: 0.2}, 4) for name in "012"), "cpu, 1 thread")
+    here = study(full, twice)
+    assert here and (here.saved, here.saved_with_learning) == (600 / 12, 600 / 26)
+    assert (here.networks, here.proxy_networks) == ((1, 1, 1), (2, 2, 2))
+    elsewhere = study(full, replace(twice, learned_on="NVIDIA H200, 1 thread"))
+    assert elsewhere and elsewhere.saved == 50 and elsewhere.saved_with_learning is None
+    threads = tuple(replace(row, records=(replace(row.records[0], threads=2),)) for row in twice.done.values())
+    mixed = study(full, replace(twice, rows=threads))
+    assert mixed and mixed.saved is None
+    table = proxy_table([here, mixed], swept(full))
+    assert [row[8:] for row in table.rows] == [("1 / 2", "50.0 ×", "23.1 ×"), ("1 / 2", "–", "–")]
 
 
 def test_rows_tied_for_the_first_place_are_all_the_choice() -> None:

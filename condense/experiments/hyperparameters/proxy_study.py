@@ -9,6 +9,7 @@ from scipy import stats
 
 from condense.experiments.hyperparameters.results import RowResult, Trained
 from condense.randomness import derived_seed
+from condense.report.html import machine
 from condense.stage_t.statistics import CONFIDENCE
 
 RESAMPLES = 2000
@@ -32,7 +33,9 @@ class ProxyResult:
     regret: test accuracy on all images of the best row, less that of the row the proxy ranks first, averaged over
     all it ranks first where some are tied; chance_regret: the same for a row drawn at random. The accuracies are means over
     seeds, so the best is the best found, with its luck.
-    full_seconds, proxy_seconds: of training all these networks.
+    networks, proxy_networks: of each row, on all images and on the set. proxy_seconds: of training all those on the set;
+    full_seconds: of training as many on all images, by each row's seconds per network. None in saved or saved_with_learning
+    where what is compared was not measured on one device with one number of threads, or learning not at all.
     """
 
     label: str
@@ -41,9 +44,12 @@ class ProxyResult:
     names: tuple[str, ...]
     full: tuple[float, ...]
     proxy: tuple[float, ...]
+    networks: tuple[int, ...]
+    proxy_networks: tuple[int, ...]
     full_seconds: float
     proxy_seconds: float
     learn_seconds: float | None
+    one_machine: bool
     spearman: Correlation
     kendall: Correlation
 
@@ -63,6 +69,18 @@ class ProxyResult:
         return max(self.full) - sum(self.full[index] for index in self._first) / len(self._first)
 
     @property
+    def saved(self) -> float | None:
+        """So many times the training cost of the set's networks is that of as many on all images."""
+        return self.full_seconds / self.proxy_seconds if self.one_machine else None
+
+    @property
+    def saved_with_learning(self) -> float | None:
+        """The same with the set's own making counted."""
+        if self.learn_seconds is None or not self.one_machine:
+            return None
+        return self.full_seconds / (self.proxy_seconds + self.learn_seconds)
+
+    @property
     def chance_regret(self) -> float:
         """Accuracy lost, on average, by drawing a row."""
         return max(self.full) - sum(self.full) / len(self.full)
@@ -75,11 +93,18 @@ def study(full: Trained, proxy: Trained) -> ProxyResult | None:
         return None
     on_full, on_proxy = [full.done[name] for name in shared], [proxy.done[name] for name in shared]
     x, y = _means(on_proxy), _means(on_full)
+    networks, proxy_networks = (tuple(result.summary.n for result in results) for results in (on_full, on_proxy))
+    per_network = [result.seconds[1] / result.summary.n for result in on_full]
+    machines = {machine(record.device, record.threads) for result in on_full + on_proxy for record in result.records}
+    learned_here = not proxy.learn_seconds or proxy.learned_on in machines
     return ProxyResult(
         *(proxy.label, proxy.images, proxy.epochs_factor, tuple(shared), y, x),
-        full_seconds=sum(result.seconds[1] for result in on_full),
+        networks=networks,
+        proxy_networks=proxy_networks,
+        full_seconds=sum(seconds * count for seconds, count in zip(per_network, proxy_networks, strict=True)),
         proxy_seconds=sum(result.seconds[1] for result in on_proxy),
-        learn_seconds=proxy.learn_seconds,
+        learn_seconds=proxy.learn_seconds if learned_here else None,
+        one_machine=len(machines) == 1,
         spearman=correlation(x, y, _spearman),
         kendall=correlation(x, y, _kendall),
     )

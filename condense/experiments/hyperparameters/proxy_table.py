@@ -19,18 +19,17 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
         "choice",
         "regret",
         "regret by chance",
+        "n on all / set",
         "cost saved",
         "with learning",
     )
     rows, data = [], []
     for one in found:
-        saved = one.full_seconds / one.proxy_seconds
-        learned = None if one.learn_seconds is None else one.full_seconds / (one.proxy_seconds + one.learn_seconds)
         rows.append(
             (
                 *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
                 *(_choice(one) or NONE, f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
-                *(f"{saved:.1f} ×", NONE if learned is None else f"{learned:.1f} ×"),
+                *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
             )
         )
         data.append(
@@ -39,7 +38,8 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
                 **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
                 **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
                 **{"choice": _choice(one), "regret": one.regret, "regret_by_chance": one.chance_regret},
-                **{"cost_saved": saved, "cost_saved_with_learning": learned},
+                **{"networks": sum(one.networks), "networks_on_set": sum(one.proxy_networks)},
+                **{"cost_saved": one.saved, "cost_saved_with_learning": one.saved_with_learning},
             }
         )
     factors = sorted({one.epochs_factor for one in found})
@@ -51,10 +51,12 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
         "place are all named, and their accuracies averaged; where all are tied nothing is chosen.",
         "A batch larger than a set is the whole set, so on a set no larger than the batch, rows that differ only in batch "
         "size are one run.",
-        "Cost saved: time of training the rows on all images over that on the set; with learning: its own making counted.",
+        "Cost saved: time of training the rows on all images over that on the set, as many networks of each row (by its "
+        "time per network; n: how many were trained); with learning: the set's own making counted. "
+        f"{NONE}: not all was timed on one device with one number of threads, or no record of learning lies beside the set.",
         f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
     )
-    numeric = (False, True, True, True, True, False, True, True, True, True)
+    numeric = (False, True, True, True, True, False, True, True, False, True, True)
     return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
 
 
@@ -63,6 +65,16 @@ _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 
 def _choice(one: ProxyResult) -> str | None:
     return ", ".join(one.names[index] for index in one.chosen) or None
+
+
+def _counts(one: ProxyResult) -> str:
+    """Networks of a row on all images and on the set, such as '5 / 3' or '2–5 / 3'."""
+    ends = [sorted({min(counts), max(counts)}) for counts in (one.networks, one.proxy_networks)]
+    return " / ".join("\N{EN DASH}".join(map(str, found)) for found in ends)
+
+
+def _times(factor: float | None) -> str:
+    return NONE if factor is None else f"{factor:.1f} ×"
 
 
 def _correlation(found: Correlation) -> str:
