@@ -14,7 +14,7 @@ LEVEL = 0.05
 class Difference:
     """Two rows: mean difference of test accuracy over the seeds they share (fraction), p corrected for all pairs compared.
 
-    p is None where fewer than two seeds are shared, so that nothing can be tested.
+    p is None where nothing can be tested: fewer than two seeds are shared, or all their differences are equal but not 0.
     """
 
     first: str

@@ -147,7 +147,10 @@ def difference_table(results: Sequence[RowResult]) -> Table:
         f"{real} of {len(found)} differences are real (*): paired t-test over the seeds two rows share, p < {LEVEL} after "
         "Holm's correction for all of them."
     )
-    notes = [note, *([] if all(one.p is not None for one in found) else ["One seed alone can be tested for nothing."])]
+    untested = (
+        "Without p: fewer than two seeds are shared, or all differences are equal, and a t-test has nothing to divide by."
+    )
+    notes = [note, *([] if all(one.p is not None for one in found) else [untested])]
     data = tuple(
         {"first": one.first, "second": one.second, "difference": 100 * one.mean, "seeds": one.seeds, "p": one.p}
         for one in found
