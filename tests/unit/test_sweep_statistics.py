@@ -12,7 +12,7 @@ from condense.experiments.hyperparameters.grid import load_grid
 from condense.experiments.hyperparameters.proxy_study import correlation, study
 from condense.experiments.hyperparameters.proxy_table import proxy_table
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
-from condense.experiments.hyperparameters.tables import ratio_table
+from condense.experiments.hyperparameters.tables import difference_table, ratio_table
 from condense.experiments.hyperparameters.trial import SweepRecord
 
 
@@ -43,6 +43,20 @@ def test_differences_are_paired_by_seed() -> None:
         [result("a", noise), result("b", noise), result("c", {s: v - 0.25 for s, v in noise.items()})]
     )
     assert same.p == 1.0 and always.p is None and always.mean == pytest.approx(0.25)
+
+
+def test_the_best_row_is_corrected_for_all_pairs() -> None:
+    """Which row is best was found in the data tested: p is that of the square table, for k (k - 1) / 2 tests."""
+    random = np.random.default_rng(3)
+    noise = random.normal(0.8, 0.01, size=(4, 5)) + np.array([[0.0], [0.03], [0.05], [0.02]])
+    results = [result(name, dict(enumerate(row.tolist()))) for name, row in zip("abcd", noise, strict=True)]
+    found, square = against_best(results), differences(results)
+    assert [(one.first, one.second) for one in found] == [("c", "a"), ("c", "b"), ("c", "d")]
+    assert [one.p for one in found] == [square[1].p, square[3].p, square[5].p] and all(one.mean > 0 for one in found)
+    raw = sorted(float(np.asarray(stats.ttest_rel(noise[2], noise[other]))[1]) for other in (0, 1, 3))
+    assert min(one.p for one in found if one.p is not None) == pytest.approx(6 * raw[0])
+    many = [result(str(index), dict(enumerate(row.tolist()))) for index, row in enumerate(np.tile(noise, (4, 1)))]
+    assert "Holm's correction for all 120 pairs of rows" in difference_table(many).notes[0]
 
 
 def trained(means: list[float], seconds: float, **values) -> Trained:

@@ -142,10 +142,11 @@ def difference_table(results: Sequence[RowResult]) -> Table:
     """Which rows differ: every pair of a small grid, each row against the best of a large one."""
     square = len(results) <= SQUARE
     found = differences(results) if square else against_best(results)
-    real = sum(one.real for one in found)
+    real, pairs = sum(one.real for one in found), len(results) * (len(results) - 1) // 2
+    corrected = "all of them" if square else f"all {pairs:,} pairs of rows, as the best was found in the same data"
     note = (
         f"{real} of {len(found)} differences are real (*): paired t-test over the seeds two rows share, p < {LEVEL} after "
-        "Holm's correction for all of them."
+        f"Holm's correction for {corrected}."
     )
     untested = (
         "Without p: fewer than two seeds are shared, or all differences are equal, and a t-test has nothing to divide by."
