@@ -105,6 +105,7 @@ def test_rows_tied_for_the_first_place_are_all_the_choice() -> None:
     flat = study(full, trained([0.5] * 3, 1))
     assert flat
     table = proxy_table([tied, flat], swept(full))
+    assert table.rows[0][3] == "0.00" and table.data[0]["spearman_low"] is None  # three rows: no interval
     assert [row["choice"] for row in table.data] == ["0, 1", None] and table.rows[1][5] == "–"
     assert any("rows that differ only in batch size are one run" in note for note in table.notes)
 
@@ -119,7 +120,10 @@ def test_the_interval_covers_and_repeats() -> None:
         assert found.low < found.value < found.high
         covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
     assert covered >= 33
-    assert correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman) == correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman)
+    x, y = list(range(8)), [1, 0, 3, 2, 5, 4, 7, 6]
+    assert correlation(x, y, _spearman) == correlation(x, y, _spearman) and correlation(x, y, _spearman).low is not None
+    few = correlation(x[:7], y[:7], _spearman)
+    assert few.value is not None and (few.low, few.high) == (None, None)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> float:

@@ -13,13 +13,18 @@ from condense.report.html import machine
 from condense.stage_t.statistics import CONFIDENCE
 
 RESAMPLES = 2000
-EQUAL = 1e-9
-"""Mean accuracies no further apart are one value: a sum of the same fractions may differ in its last bits."""
+FEWEST = 8
+"""Rows below which no interval is given: too few distinct resamples, many with all ranks equal, and the ends jump."""
+DIGITS = 9
+"""Mean accuracies are ranked to so many, as means of the same fractions may differ in their last bits and yet be tied."""
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """A rank correlation with the percentile bootstrap interval over configurations; None where ranks are all equal."""
+    """A rank correlation with the percentile bootstrap interval over configurations.
+
+    All None where ranks are all equal; without interval below `FEWEST` configurations.
+    """
 
     value: float | None
     low: float | None
@@ -61,7 +66,7 @@ class ProxyResult:
 
     @property
     def _first(self) -> tuple[int, ...]:
-        return tuple(index for index, value in enumerate(self.proxy) if value >= max(self.proxy) - EQUAL)
+        return tuple(index for index, value in enumerate(self.proxy) if value == max(self.proxy))
 
     @property
     def regret(self) -> float:
@@ -122,17 +127,20 @@ def _kendall(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _means(results: Sequence[RowResult]) -> tuple[float, ...]:
-    return tuple(result.summary.mean for result in results)
+    return tuple(round(result.summary.mean, DIGITS) for result in results)
 
 
 def correlation(x: Sequence[float], y: Sequence[float], statistic: Callable[[np.ndarray, np.ndarray], float]) -> Correlation:
     """The statistic of pairs, and its 95 % percentile interval over resampled pairs (Efron, 1979).
 
-    Resamples whose ranks are all equal have no correlation and are left out; the draws are the same at every call.
+    No interval below `FEWEST` pairs. Resamples whose ranks are all equal have no correlation and are left out; the draws are
+    the same at every call.
     """
     pairs = np.array([x, y])
     if min(np.ptp(pairs, axis=1)) == 0:
         return Correlation(None, None, None)
+    if pairs.shape[1] < FEWEST:
+        return Correlation(statistic(*pairs), None, None)
     random = np.random.default_rng(derived_seed(0, "bootstrap over configurations"))
     drawn = (pairs[:, random.integers(pairs.shape[1], size=pairs.shape[1])] for _ in range(RESAMPLES))
     found = [statistic(*resample) for resample in drawn if min(np.ptp(resample, axis=1)) > 0]

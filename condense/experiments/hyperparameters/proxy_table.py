@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from condense.experiments.hyperparameters.proxy_study import RESAMPLES, Correlation, ProxyResult
+from condense.experiments.hyperparameters.proxy_study import FEWEST, RESAMPLES, Correlation, ProxyResult
 from condense.experiments.hyperparameters.results import Sweep
 from condense.report.cells import NONE
 from condense.report.rendering import Table
@@ -45,7 +45,8 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
     factors = sorted({one.epochs_factor for one in found})
     notes = (
         f"Rank correlations of mean test accuracy on the set with that on all images, with 95 % bootstrap intervals over "
-        f"configurations ({RESAMPLES:,} resamples). An interval that holds 0 shows no agreement.",
+        f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
+        f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
         "Regret: test accuracy on all images (percentage points) of the best row less that of the row the set ranks first; "
         "by chance: of a row drawn at random. Choosing on test images flatters all rows alike. Rows tied for the first "
         "place are all named, and their accuracies averaged; where all are tied nothing is chosen.",
@@ -78,6 +79,7 @@ def _times(factor: float | None) -> str:
 
 
 def _correlation(found: Correlation) -> str:
-    if found.value is None or found.low is None or found.high is None:
+    if found.value is None:
         return NONE
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "\N{MINUS SIGN}")
+    interval = "" if found.low is None or found.high is None else f" [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}{interval}".replace("-", "\N{MINUS SIGN}")
