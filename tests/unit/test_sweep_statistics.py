@@ -12,7 +12,7 @@ from condense.experiments.hyperparameters.grid import load_grid
 from condense.experiments.hyperparameters.proxy_study import correlation, study
 from condense.experiments.hyperparameters.proxy_table import proxy_table
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
-from condense.experiments.hyperparameters.tables import difference_table, ratio_table
+from condense.experiments.hyperparameters.tables import accuracy_table, difference_table, ratio_table
 from condense.experiments.hyperparameters.trial import SweepRecord
 
 
@@ -128,6 +128,14 @@ def test_the_interval_covers_and_repeats() -> None:
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def test_a_summed_loss_is_over_no_more_images_than_there_are() -> None:
+    row = result("1", {0: 0.5})  # trained on 10 images, with a loss of .1
+    rows = tuple(replace(row, row=replace(row.row, name=str(size), batch_size=size)) for size in (5, 10, 128))
+    full = Trained("all images", 10, 1, None, rows)
+    found = [line["training_loss_as_reported"] for line in accuracy_table(swept(full), full).data]
+    assert found == pytest.approx([0.05, 0.1, 0.1])
 
 
 def test_the_ratio_rule_on_the_reports_own_times() -> None:

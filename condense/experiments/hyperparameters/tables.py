@@ -89,8 +89,8 @@ def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
     notes = [
         "Training accuracy and loss: of the trained networks on all images they were trained on; the loss is the mean "
         "cross-entropy per image, without the penalty. Means over n networks; ±: standard deviation (ddof = 0).",
-        "× batch / classes: the same loss summed over a batch and divided by the number of classes, "
-        "which exceeds 1 for large batches however good the fit.",
+        "× batch / classes: the same loss summed over a batch (at most all images there are) and divided by the number of "
+        "classes, which exceeds 1 where the loss exceeds classes / batch: the larger the batch, the better the fit may be.",
     ]
     if any(result.row.objective == "summed" for result in results):
         notes.append(
@@ -243,7 +243,8 @@ def _without_constants(table: Table) -> Table:
 
 def _summed_loss(result: RowResult, sweep: Sweep) -> float | None:
     loss, classes = result.training_loss, sweep.asked.classes
-    return None if loss is None else loss * result.row.batch_size / classes
+    batch = min(result.row.batch_size, result.records[0].config["train_images"])
+    return None if loss is None else loss * batch / classes
 
 
 def _reported(name: str) -> Callable[[RowResult], float | None]:
