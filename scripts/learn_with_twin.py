@@ -71,7 +71,7 @@ def main() -> None:
     own = read_records(outputs.records)[-1]
     found = paired([100 * value for value in there.accuracies], [100 * value for value in own.accuracies])
     interval = f"{found.mean:+.2f} ± {found.half_width:.2f} points (95 %, {len(own.seeds)} pairs)"
-    print(f"twin minus fast path: {interval}, p = {found.p:.2f}")
+    print(f"twin minus fast path: {interval}, {'no p' if found.p is None else f'p = {found.p:.2f}'}")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ class Paired:
     """n pairs: mean and standard error (ddof = 1) of their differences, half width of the mean's 95 % interval, and the
     two-sided p of Student's paired test.
 
-    With fewer than two pairs there is neither error nor p, and the mean of none is NaN; where all differences are equal, the
-    error is 0 and p is 1 (all 0) or 0.
+    With fewer than two pairs there is neither error nor p, and the mean of none is NaN. Where all differences are equal (but
+    for rounding) the error is 0; p is 1 where they are 0, and else None: the test divides by the error, and that a few
+    values of limited resolution agree does not make it infinitely sure.
     """
 
     n: int
@@ -32,8 +33,8 @@ def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Pai
     count, mean = len(pairs), float(differences.mean()) if pairs else float("nan")
     if count < 2:
         return Paired(count, mean, None, None, None)
-    if np.ptp(differences) == 0:
-        return Paired(count, mean, 0.0, 0.0, float(mean == 0))
+    if np.ptp(differences) <= 4 * np.finfo(np.float64).eps * np.abs(pairs).max():
+        return Paired(count, mean, 0.0, 0.0, 1.0 if mean == 0 else None)
     error = float(differences.std(ddof=1)) / count**0.5
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
     return Paired(count, mean, error, half, float(2 * stats.t.sf(abs(mean) / error, count - 1)))

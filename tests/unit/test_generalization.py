@@ -149,7 +149,14 @@ def test_paired_differences() -> None:
     found = paired([1.0, 2.0, 4.0], [2.0, 4.0, 5.0])
     assert found.mean == pytest.approx(4 / 3) and found.p == pytest.approx(0.05719, abs=1e-4)
     assert found.half_width == pytest.approx(1.4343, abs=1e-3)
-    assert (paired([1.0], [2.0]).p, paired([1.0, 2.0], [1.0, 2.0]).p, paired([1.0, 2.0], [2.0, 3.0]).p) == (None, 1.0, 0.0)
+    assert (paired([1.0], [2.0]).p, paired([1.0, 2.0], [1.0, 2.0]).p) == (None, 1.0)
+
+
+def test_differences_that_are_all_equal_have_no_p() -> None:
+    """0.81 - 0.71 and 0.9 - 0.8 differ in their last bits, which is no deviation to divide by."""
+    found = paired([0.71, 0.8, 0.3], [0.81, 0.9, 0.4])
+    assert found.mean == pytest.approx(0.1) and (found.error, found.p) == (0.0, None)
+    assert paired([1.0, 1.0 + 1e-7], [1.0 + 2e-7, 1.0]).p is not None
 
 
 def test_holm() -> None:

@@ -124,6 +124,19 @@ def test_all_mistakes_are_said_at_once_with_their_place() -> None:
     assert any(line.startswith("g.toml: rows[2].batch_sise: Unknown key") for line in found)
 
 
+def test_what_was_reported_is_checked_with_the_rest() -> None:
+    """Times of 0 would be divided by, after hours of training."""
+    reported = "{ training_accuracy = 900, training_loss = -1, test_accuracy = nan, memory_mib = inf, seconds = 0.0 }"
+    assert mistakes(f"[[rows]]\n{ROW}reported = {reported}\n[[rows]]\nmomentum = 3\n{ROW}") == [
+        "g.toml: rows[0].reported.training_accuracy = 900: Input should be less than or equal to 100.",
+        "g.toml: rows[0].reported.training_loss = -1: Input should be greater than or equal to 0.",
+        "g.toml: rows[0].reported.test_accuracy = nan: Input should be less than or equal to 100.",
+        "g.toml: rows[0].reported.memory_mib = inf: Input should be a finite number.",
+        "g.toml: rows[0].reported.seconds = 0.0: Input should be greater than 0.",
+        "g.toml: rows[1].momentum = 3: Input should be less than 1.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -7,20 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
 from condense.errors import CondenseError
-from condense.experiments.hyperparameters.comparison import against_best, differences
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
-from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.folder import Proxy, SweepFolder
 from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
-from condense.experiments.hyperparameters.proxy_study import correlation, study
 from condense.experiments.hyperparameters.report import write_report
-from condense.experiments.hyperparameters.results import RowResult, Trained, sweep_of
+from condense.experiments.hyperparameters.results import sweep_of
 from condense.experiments.hyperparameters.run import (
     Listener,
     all_images,
@@ -30,7 +27,7 @@ from condense.experiments.hyperparameters.run import (
     run_sweep,
     trials_of,
 )
-from condense.experiments.hyperparameters.tables import proxy_table, ratio_table, sweep_tables
+from condense.experiments.hyperparameters.tables import sweep_tables
 from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
 from condense.machine import Surroundings
 from condense.networks.registry import build
@@ -159,7 +156,8 @@ def test_a_row_goes_on_after_its_last_group(done: SweepFolder, grid: Grid, digit
     told: list[int] = []
     run_sweep(trials, 3, digits, folder, Listener(training=lambda epochs, total: told.append(epochs)))
     (record,) = folder.finished()
-    assert told == [4, 5, 6, 7, 8, 9] and record.estimated_seconds == partial.estimated_seconds
+    assert told == [4, 5, 6, 7, 8, 9]
+    assert record.estimated_seconds == pytest.approx(3 * partial.estimated_seconds)
     whole = done.finished()[2]
     assert (record.seeds, record.accuracies) == (whole.seeds, whole.accuracies)
     assert record.training_losses == whole.training_losses
@@ -175,10 +173,22 @@ def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: 
     assert folder.take_up(trials, 3, here) == part and folder.unfinished.exists()
     # Under another number of threads it cannot go on: what it has is kept as it is.
     assert folder.take_up(trials, 3, replace(here, threads=63)) is None
-    assert folder.finished() == [part] and not folder.unfinished.exists()
+    (kept,) = folder.finished()
+    assert kept.estimated_seconds == pytest.approx(whole.estimated_seconds / 3) and kept.estimate["groups"] == 1
+    assert replace(kept, estimated_seconds=part.estimated_seconds, estimate=part.estimate) == part
+    assert not folder.unfinished.exists()
     # Killed between joining the others and being removed: it is not kept twice.
     folder.keep(part, complete=False)
-    assert folder.take_up(trials, 3, here) is None and folder.finished() == [part]
+    assert folder.take_up(trials, 3, here) is None and folder.finished() == [kept]
+
+
+def test_the_estimate_is_of_the_networks_a_record_holds(grid: Grid, digits: DataSet) -> None:
+    """Begun for two networks, continued with three: what is said of the time grows with them."""
+    trial = trials_of(grid, digits, [all_images(digits)])[2]
+    calibration = Calibration({trial.speed_key(2): Speed(1e-3, 1e12)}, 1, 1)
+    begun = trial.begin(2, calibration, Surroundings.of(torch.device("cpu")))
+    said = [record.estimated_seconds for record in trial.train(begun, range(3))]
+    assert said == pytest.approx([begun.estimated_seconds * networks / 2 for networks in (1, 2, 3)])
 
 
 def test_training_that_diverges_is_said(digits: DataSet, tmp_path: Path) -> None:
@@ -206,6 +216,16 @@ def test_what_a_folder_refuses(done: SweepFolder, grid: Grid, digits: DataSet, t
     (tmp_path / "records.jsonl").write_text(json.dumps(damaged) + "\n")
     with pytest.raises(CondenseError, match=r"records\.jsonl, line 1: a record is damaged"):
         SweepFolder(tmp_path).finished()
+
+
+def test_a_set_asked_for_again_is_described_as_it_is_now(grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    """Where its learning record was not there before, or a version of condense said less of it."""
+    folder = SweepFolder(tmp_path)
+    old, other = (Proxy(f"{name}.h5", name, {"set": name}, 30, None) for name in "ab")
+    new = replace(old, learn_seconds=3.0, learned_on="cpu, 1 thread")
+    folder.ask_for(asked_for(grid, 3, digits, [old, other]))
+    folder.ask_for(asked_for(grid, 2, digits, [new]))
+    assert folder.asked().proxies == [new, other] and folder.asked().seeds == 3
 
 
 # Estimates
@@ -255,72 +275,6 @@ def test_memory_is_estimated_well_before_the_run(done: SweepFolder) -> None:
         assert 0.05 < record.estimated_seconds / record.training_seconds < 20  # the machine may be busy
 
 
-# Statistics
-
-
-def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> RowResult:
-    row = replace(load_grid("report-fashion-mnist").rows[0], name=name)
-    config = {"row": row.settings, "parameters": 1, "train_images": 10, "set": None}
-    record = SweepRecord(
-        *("sweep", config, list(accuracies), list(accuracies.values()), seconds, 1, "cpu", 1, "0", {}, ""),
-        training_accuracies=[1.0] * len(accuracies),
-        training_losses=[0.1] * len(accuracies),
-        training_seconds=seconds,
-    )
-    return RowResult(row, (record,))
-
-
-def test_differences_are_paired_by_seed() -> None:
-    noise = {seed: 0.8 + 0.02 * seed for seed in range(5)}
-    shifted = {seed: value + 0.01 + 0.0005 * (-1) ** seed for seed, value in noise.items()}
-    random = {0: 0.9, 1: 0.8, 2: 0.85, 7: 0.1}
-    first, second, third = differences([result("a", noise), result("b", shifted), result("c", random)])
-    assert first.real and first.mean == pytest.approx(-0.0101) and first.seeds == 5
-    raw = float(np.asarray(stats.ttest_rel(list(noise.values()), list(shifted.values())))[1])
-    assert first.p == pytest.approx(3 * raw)
-    assert (second.first, second.second, second.seeds, second.real) == ("a", "c", 3, False) and not third.real
-    (alone,) = differences([result("a", {0: 0.5}), result("b", {0: 0.6})])
-    assert alone.p is None and not alone.real
-    same, always = against_best(
-        [result("a", noise), result("b", noise), result("c", {s: v - 0.25 for s, v in noise.items()})]
-    )
-    assert same.p == 1.0 and always.p is not None and always.p < 1e-6
-
-
-def trained(means: list[float], seconds: float, **values) -> Trained:
-    rows = tuple(result(str(index), {0: mean}, seconds) for index, mean in enumerate(means))
-    return Trained(values.get("label", "set"), 10, 30, values.get("learn_seconds"), rows)
-
-
-def test_a_proxy_that_agrees_and_one_that_does_not() -> None:
-    full = trained([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 100)
-    good = study(full, trained([0.11, 0.12, 0.13, 0.14, 0.15, 0.16], 1, learn_seconds=14.0))
-    bad = study(full, trained([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 2))
-    assert good and bad
-    assert (good.spearman.value, good.kendall.value, good.regret) == (pytest.approx(1), pytest.approx(1), 0)
-    assert (bad.spearman.value, bad.chosen, bad.regret) == (pytest.approx(-1), 0, pytest.approx(0.5))
-    assert bad.chance_regret == pytest.approx(0.25) and (good.full_seconds, good.proxy_seconds) == (600, 6)
-    flat = study(full, trained([0.5] * 6, 1))
-    assert flat and flat.spearman.value is None and study(full, trained([0.1, 0.2], 1)) is None
-
-
-def test_the_interval_covers_and_repeats() -> None:
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(40):
-        x = random.normal(size=40)
-        found = correlation(x.tolist(), (0.6 * x + 0.8 * random.normal(size=40)).tolist(), _spearman)
-        assert found.low is not None and found.high is not None and found.value is not None
-        assert found.low < found.value < found.high
-        covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
-    assert covered >= 33
-    assert correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman) == correlation([1, 2, 3, 4], [1, 3, 2, 4], _spearman)
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
-
-
 # Tables and page
 
 
@@ -349,18 +303,6 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     assert page == write_report(done).read_text() and "http" not in page.replace("http://www.w3.org", "")
     assert "computing time" in page and "made with" in page
     assert {path.name for path in done.path.iterdir() if path.suffix == ".png"} == {"accuracies.png", "proxies.png"}
-
-
-def test_the_ratio_rule_on_the_reports_own_times(done: SweepFolder) -> None:
-    sweep, grid = sweep_of(done), load_grid("report-fashion-mnist")
-    rows = tuple(replace(result(row.name, {0: 0.5}, 10), row=row) for row in grid.rows)
-    asked = replace(sweep.asked, grid=grid, dataset="fashion-mnist")
-    table = ratio_table(replace(sweep, asked=asked, full=replace(sweep.full, rows=rows)))
-    found = {row["row"]: row for row in table.data}
-    assert found["3"]["base"] == "1" and found["3"]["ratio"] == pytest.approx(10 / 32)
-    assert found["3"]["reported"] == pytest.approx(31.13 / 92.33) and found["10"]["base"] == "9"
-    assert len(found) == 7
-    assert proxy_table([], sweep).rows == ()
 
 
 def test_settings_that_all_rows_share_are_a_note(done: SweepFolder) -> None:

@@ -1,7 +1,7 @@
 """Which rows differ: paired t-tests over seeds, corrected for their number after Holm."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from condense.experiments.hyperparameters.results import RowResult
@@ -14,7 +14,7 @@ LEVEL = 0.05
 class Difference:
     """Two rows: mean difference of test accuracy over the seeds they share (fraction), p corrected for all pairs compared.
 
-    p is None where fewer than two seeds are shared, so that nothing can be tested.
+    p is None where nothing can be tested: fewer than two seeds are shared, or all their differences are equal but not 0.
     """
 
     first: str
@@ -35,9 +35,14 @@ def differences(results: Sequence[RowResult]) -> list[Difference]:
 
 
 def against_best(results: Sequence[RowResult]) -> list[Difference]:
-    """The row of the highest mean accuracy against every other: fewer tests, which a large grid needs."""
-    best = max(results, key=lambda result: result.summary.mean)
-    return _tested([(best, other) for other in results if other is not best])
+    """The row of the highest mean accuracy against every other, which a large grid has room for.
+
+    Their p are corrected for all pairs of rows: which row is best was found in the same data, so any pair could have been
+    among these.
+    """
+    best = max(results, key=lambda result: result.summary.mean).row.name
+    with_best = [one for one in differences(results) if best in (one.first, one.second)]
+    return [one if one.first == best else replace(one, first=best, second=one.first, mean=-one.mean) for one in with_best]
 
 
 def _tested(pairs: Sequence[tuple[RowResult, RowResult]]) -> list[Difference]:

@@ -77,7 +77,8 @@ def _panel(axes: Axes, one: ProxyResult) -> None:
     x, y = 100 * np.array(one.proxy), 100 * np.array(one.full)
     axes.scatter(x, y, s=16, color=ACCENT, alpha=0.6, linewidths=0, label="one configuration")
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5, "linestyle": "none"}
-    axes.plot(x[one.chosen], y[one.chosen], "D", color=MARK, label="the set's choice", **ring)
+    chosen = list(one.chosen)
+    axes.plot(x[chosen], y[chosen], "D", color=MARK, label="the set's choice", **ring)
     best = int(y.argmax())
     axes.plot(x[best], y[best], "o", color=INK, label="best on all images", **ring)
     rho = "not defined" if one.spearman.value is None else f"{one.spearman.value:.2f}"

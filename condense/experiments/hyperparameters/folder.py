@@ -24,7 +24,8 @@ FORMAT = "condense sweep 1"
 class Proxy:
     """A small set a grid was trained on: its file and name for people, what identifies it, and what learning it took.
 
-    learn_seconds: as its record beside it says; None where there is none, 0 for a set that was not learned.
+    learn_seconds, learned_on (device and threads): as its record beside it says; None where there is none. 0 and None for a
+    set that was not learned.
     """
 
     file: str
@@ -32,6 +33,7 @@ class Proxy:
     described: dict[str, Any]
     epochs_factor: int
     learn_seconds: float | None
+    learned_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,7 @@ class SweepFolder:
         ):
             if there != here:
                 raise CondenseError(f"{self.path} holds a sweep with other {name}. Choose another --out.")
-        known = [(proxy.described, proxy.epochs_factor) for proxy in before.proxies]
-        added = [proxy for proxy in now.proxies if (proxy.described, proxy.epochs_factor) not in known]
-        return replace(now, seeds=max(before.seeds, now.seeds), proxies=[*before.proxies, *added])
+        return replace(now, seeds=max(before.seeds, now.seeds), proxies=_joined(before.proxies, now.proxies))
 
     def ask_for(self, now: Asked) -> None:
         """Adds to what was asked for. Raises `CondenseError` as `check` does."""
@@ -155,7 +155,7 @@ class SweepFolder:
             same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
             if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
                 return record
-            append_record(self.records, record)
+            append_record(self.records, record.with_own_estimate())
         self.unfinished.unlink(missing_ok=True)
         return None
 
@@ -174,6 +174,12 @@ class SweepFolder:
         for number, record in enumerate(found, 1):
             check_complete(record, f"{path}, line {number}")
         return found
+
+
+def _joined(before: Sequence[Proxy], now: Sequence[Proxy]) -> list[Proxy]:
+    """The sets asked for before, as they are described now where they are asked for again, then those that are new."""
+    described = {json.dumps([proxy.described, proxy.epochs_factor], sort_keys=True): proxy for proxy in [*before, *now]}
+    return list(described.values())
 
 
 def _plain_rows(grid: Grid) -> list[dict[str, Any]]:

@@ -30,7 +30,6 @@ DEFAULT_GRIDS = {"fashion-mnist": "report-fashion-mnist", "cifar10": "report-cif
 
 Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
-Percentage = Annotated[float, Field(ge=0, le=100)]
 
 
 def _value_of(tokens: dict[str, str], kind: str) -> Any:

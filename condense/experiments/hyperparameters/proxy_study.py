@@ -9,14 +9,22 @@ from scipy import stats
 
 from condense.experiments.hyperparameters.results import RowResult, Trained
 from condense.randomness import derived_seed
+from condense.report.html import machine
 from condense.stage_t.statistics import CONFIDENCE
 
 RESAMPLES = 2000
+FEWEST = 8
+"""Rows below which no interval is given: too few distinct resamples, many with all ranks equal, and the ends jump."""
+DIGITS = 9
+"""Mean accuracies are ranked to so many, as means of the same fractions may differ in their last bits and yet be tied."""
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """A rank correlation with the percentile bootstrap interval over configurations; None where ranks are all equal."""
+    """A rank correlation with the percentile bootstrap interval over configurations.
+
+    All None where ranks are all equal; without interval below `FEWEST` configurations.
+    """
 
     value: float | None
     low: float | None
@@ -27,9 +35,12 @@ class Correlation:
 class ProxyResult:
     """A small set as a proxy; accuracies are fractions, of the rows done on both, by name in the grid's order.
 
-    regret: test accuracy on all images of the best row, less that of the row the proxy ranks first; chance_regret: the same
-    for a row drawn at random. The accuracies are means over seeds, so the best is the best found, with its luck.
-    full_seconds, proxy_seconds: of training all these networks.
+    regret: test accuracy on all images of the best row, less that of the row the proxy ranks first, averaged over
+    all it ranks first where some are tied; chance_regret: the same for a row drawn at random. The accuracies are means over
+    seeds, so the best is the best found, with its luck.
+    networks, proxy_networks: of each row, on all images and on the set. proxy_seconds: of training all those on the set;
+    full_seconds: of training as many on all images, by each row's seconds per network. None in saved or saved_with_learning
+    where what is compared was not measured on one device with one number of threads, or learning not at all.
     """
 
     label: str
@@ -38,21 +49,41 @@ class ProxyResult:
     names: tuple[str, ...]
     full: tuple[float, ...]
     proxy: tuple[float, ...]
+    networks: tuple[int, ...]
+    proxy_networks: tuple[int, ...]
     full_seconds: float
     proxy_seconds: float
     learn_seconds: float | None
+    one_machine: bool
     spearman: Correlation
     kendall: Correlation
 
     @property
-    def chosen(self) -> int:
-        """The row the proxy ranks first."""
-        return int(np.argmax(self.proxy))
+    def chosen(self) -> tuple[int, ...]:
+        """The rows the proxy ranks first: several where they are tied, none where all are, as it then chooses nothing."""
+        first = self._first
+        return first if len(first) < len(self.proxy) else ()
+
+    @property
+    def _first(self) -> tuple[int, ...]:
+        return tuple(index for index, value in enumerate(self.proxy) if value == max(self.proxy))
 
     @property
     def regret(self) -> float:
-        """Accuracy lost by taking it."""
-        return max(self.full) - self.full[self.chosen]
+        """Accuracy lost by taking a row it ranks first; where rows are tied, on average over them."""
+        return max(self.full) - sum(self.full[index] for index in self._first) / len(self._first)
+
+    @property
+    def saved(self) -> float | None:
+        """So many times the training cost of the set's networks is that of as many on all images."""
+        return self.full_seconds / self.proxy_seconds if self.one_machine else None
+
+    @property
+    def saved_with_learning(self) -> float | None:
+        """The same with the set's own making counted."""
+        if self.learn_seconds is None or not self.one_machine:
+            return None
+        return self.full_seconds / (self.proxy_seconds + self.learn_seconds)
 
     @property
     def chance_regret(self) -> float:
@@ -67,11 +98,18 @@ def study(full: Trained, proxy: Trained) -> ProxyResult | None:
         return None
     on_full, on_proxy = [full.done[name] for name in shared], [proxy.done[name] for name in shared]
     x, y = _means(on_proxy), _means(on_full)
+    networks, proxy_networks = (tuple(result.summary.n for result in results) for results in (on_full, on_proxy))
+    per_network = [result.seconds[1] / result.summary.n for result in on_full]
+    machines = {machine(record.device, record.threads) for result in on_full + on_proxy for record in result.records}
+    learned_here = not proxy.learn_seconds or proxy.learned_on in machines
     return ProxyResult(
         *(proxy.label, proxy.images, proxy.epochs_factor, tuple(shared), y, x),
-        full_seconds=sum(result.seconds[1] for result in on_full),
+        networks=networks,
+        proxy_networks=proxy_networks,
+        full_seconds=sum(seconds * count for seconds, count in zip(per_network, proxy_networks, strict=True)),
         proxy_seconds=sum(result.seconds[1] for result in on_proxy),
-        learn_seconds=proxy.learn_seconds,
+        learn_seconds=proxy.learn_seconds if learned_here else None,
+        one_machine=len(machines) == 1,
         spearman=correlation(x, y, _spearman),
         kendall=correlation(x, y, _kendall),
     )
@@ -89,17 +127,20 @@ def _kendall(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _means(results: Sequence[RowResult]) -> tuple[float, ...]:
-    return tuple(result.summary.mean for result in results)
+    return tuple(round(result.summary.mean, DIGITS) for result in results)
 
 
 def correlation(x: Sequence[float], y: Sequence[float], statistic: Callable[[np.ndarray, np.ndarray], float]) -> Correlation:
     """The statistic of pairs, and its 95 % percentile interval over resampled pairs (Efron, 1979).
 
-    Resamples whose ranks are all equal have no correlation and are left out; the draws are the same at every call.
+    No interval below `FEWEST` pairs. Resamples whose ranks are all equal have no correlation and are left out; the draws are
+    the same at every call.
     """
     pairs = np.array([x, y])
     if min(np.ptp(pairs, axis=1)) == 0:
         return Correlation(None, None, None)
+    if pairs.shape[1] < FEWEST:
+        return Correlation(statistic(*pairs), None, None)
     random = np.random.default_rng(derived_seed(0, "bootstrap over configurations"))
     drawn = (pairs[:, random.integers(pairs.shape[1], size=pairs.shape[1])] for _ in range(RESAMPLES))
     found = [statistic(*resample) for resample in drawn if min(np.ptp(resample, axis=1)) > 0]

@@ -65,13 +65,17 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Trained:
-    """A grid on one set of images: a result for each row that is done, in the grid's order."""
+    """A grid on one set of images: a result for each row that is done, in the grid's order.
+
+    learn_seconds, learned_on: as in the folder's `Proxy`.
+    """
 
     label: str
     images: int
     epochs_factor: int
     learn_seconds: float | None
     rows: tuple[RowResult | None, ...] = field(default_factory=tuple)
+    learned_on: str | None = None
 
     @property
     def done(self) -> dict[str, RowResult]:
@@ -99,13 +103,13 @@ def sweep_of(folder: SweepFolder) -> Sweep:
     """The results in a folder; raises `CondenseError` when its files are damaged or do not belong together."""
     asked, records = folder.asked(), folder.finished()
     labels = ["all images", *(proxy.label for proxy in asked.proxies)]
-    learned = [None, *(proxy.learn_seconds for proxy in asked.proxies)]
+    learned = [(None, None), *((proxy.learn_seconds, proxy.learned_on) for proxy in asked.proxies)]
     found = []
-    for label, (described, factor), seconds in zip(_distinct(labels), asked.sources, learned, strict=True):
+    for label, (described, factor), (seconds, where) in zip(_distinct(labels), asked.sources, learned, strict=True):
         own = [r for r in records if _belongs(r, described, factor)]
         rows = tuple(_result(row, own, folder) for row in asked.grid.rows)
         images = next((record.config["train_images"] for record in own), 0)
-        found.append(Trained(label, images, factor, seconds, rows))
+        found.append(Trained(label, images, factor, seconds, rows, where))
     return Sweep(asked, found[0], tuple(found[1:]), tuple(records))
 
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from condense.config import Positive
 from condense.networks import registry
 from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
 from condense.networks.layers import Dropout, Linear, Shape
@@ -21,15 +24,19 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Networks named by what makes them up, and the keys that do so."""
 
 
+Percentage = Annotated[float, Field(ge=0, le=100)]
+Loss = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Reported:
     """What a source states of a row: accuracies as percentages, its own loss figure, memory in MiB, time in seconds."""
 
-    training_accuracy: float
-    training_loss: float
-    test_accuracy: float
-    memory_mib: float
-    seconds: float
+    training_accuracy: Percentage
+    training_loss: Loss
+    test_accuracy: Percentage
+    memory_mib: Positive
+    seconds: Positive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from condense.experiments.hyperparameters.probe import probe
 from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, Trial
 from condense.machine import Surroundings, prepare
 from condense.records import read_records
+from condense.report.html import machine
 from condense.stage_t.evaluate import check_same_data, describe_set
 from condense.synthetic_set import SyntheticSet
 from condense.training.sources import TensorSource
@@ -55,21 +56,21 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         learned = f"{facts.method}, {facts.network}" if facts.iterations else facts.method
         label = f"{learned}, {facts.images_per_class} a class, seed {facts.seed}"
         source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
-        proxy = Proxy(str(path), label, described, config.proxy_epochs, _learn_seconds(path, synthetic))
+        proxy = Proxy(str(path), label, described, config.proxy_epochs, *_learning(path, synthetic))
         found[synthetic.sha256] = proxy, TrainedOn(label, source, described, config.proxy_epochs)
     return list(found.values())
 
 
-def _learn_seconds(path: Path, synthetic: SyntheticSet) -> float | None:
-    """Wall time of learning a set, from the record that `learn` or `run` left beside it."""
+def _learning(path: Path, synthetic: SyntheticSet) -> tuple[float | None, str | None]:
+    """Wall time of learning a set, and on what, from the record that `learn` or `run` left beside it."""
     if not synthetic.provenance.iterations:
-        return 0.0
+        return 0.0, None
     for beside in (path.with_suffix(".jsonl"), path.with_name("records.jsonl")):
         if beside.exists():
             for record in read_records(beside):
                 if record.kind == "learn" and record.config.get("set") == synthetic.sha256:
-                    return record.wall_seconds + record.warm_up_seconds
-    return None
+                    return record.wall_seconds + record.warm_up_seconds, machine(record.device, record.threads)
+    return None, None
 
 
 def all_images(data: DataSet) -> TrainedOn:

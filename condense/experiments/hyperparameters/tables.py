@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.experiments.hyperparameters.comparison import LEVEL, Difference, against_best, differences
-from condense.experiments.hyperparameters.proxy_study import RESAMPLES, Correlation, ProxyResult, study
+from condense.experiments.hyperparameters.proxy_study import study
+from condense.experiments.hyperparameters.proxy_table import proxy_table
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
 from condense.experiments.hyperparameters.rows import OBJECTIVES, Reported
 from condense.report.cells import NONE
@@ -88,8 +89,8 @@ def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
     notes = [
         "Training accuracy and loss: of the trained networks on all images they were trained on; the loss is the mean "
         "cross-entropy per image, without the penalty. Means over n networks; ±: standard deviation (ddof = 0).",
-        "× batch / classes: the same loss summed over a batch and divided by the number of classes, "
-        "which exceeds 1 for large batches however good the fit.",
+        "× batch / classes: the same loss summed over a batch (at most all images there are) and divided by the number of "
+        "classes, which exceeds 1 where the loss exceeds classes / batch: the larger the batch, the better the fit may be.",
     ]
     if any(result.row.objective == "summed" for result in results):
         notes.append(
@@ -141,12 +142,16 @@ def difference_table(results: Sequence[RowResult]) -> Table:
     """Which rows differ: every pair of a small grid, each row against the best of a large one."""
     square = len(results) <= SQUARE
     found = differences(results) if square else against_best(results)
-    real = sum(one.real for one in found)
+    real, pairs = sum(one.real for one in found), len(results) * (len(results) - 1) // 2
+    corrected = "all of them" if square else f"all {pairs:,} pairs of rows, as the best was found in the same data"
     note = (
         f"{real} of {len(found)} differences are real (*): paired t-test over the seeds two rows share, p < {LEVEL} after "
-        "Holm's correction for all of them."
+        f"Holm's correction for {corrected}."
     )
-    notes = [note, *([] if all(one.p is not None for one in found) else ["One seed alone can be tested for nothing."])]
+    untested = (
+        "Without p: fewer than two seeds are shared, or all differences are equal, and a t-test has nothing to divide by."
+    )
+    notes = [note, *([] if all(one.p is not None for one in found) else [untested])]
     data = tuple(
         {"first": one.first, "second": one.second, "difference": 100 * one.mean, "seeds": one.seeds, "p": one.p}
         for one in found
@@ -201,56 +206,6 @@ def ratio_table(sweep: Sweep) -> Table:
     return Table("Time by the ratio of epochs to batch size", header, tuple(rows), notes, tuple(data), numeric)
 
 
-def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
-    """How well each small set ranks the rows, what its choice loses, and what it saves."""
-    header = (
-        "set",
-        "images",
-        "rows",
-        "Spearman",
-        "Kendall",
-        "choice",
-        "regret",
-        "regret by chance",
-        "cost saved",
-        "with learning",
-    )
-    rows, data = [], []
-    for one in found:
-        saved = one.full_seconds / one.proxy_seconds
-        learned = None if one.learn_seconds is None else one.full_seconds / (one.proxy_seconds + one.learn_seconds)
-        rows.append(
-            (
-                *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
-                *(one.names[one.chosen], f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
-                *(f"{saved:.1f} ×", NONE if learned is None else f"{learned:.1f} ×"),
-            )
-        )
-        data.append(
-            {
-                **{"set": one.label, "images": one.images, "rows": len(one.names)},
-                **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
-                **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
-                **{"choice": one.names[one.chosen], "regret": one.regret, "regret_by_chance": one.chance_regret},
-                **{"cost_saved": saved, "cost_saved_with_learning": learned},
-            }
-        )
-    factors = sorted({one.epochs_factor for one in found})
-    notes = (
-        f"Rank correlations of mean test accuracy on the set with that on all images, with 95 % bootstrap intervals over "
-        f"configurations ({RESAMPLES:,} resamples). An interval that holds 0 shows no agreement.",
-        "Regret: test accuracy on all images (percentage points) of the best row less that of the row the set ranks first; "
-        "by chance: of a row drawn at random. Choosing on test images flatters all rows alike.",
-        "Cost saved: time of training the rows on all images over that on the set; with learning: its own making counted.",
-        f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
-    )
-    numeric = (False, True, True, True, True, False, True, True, True, True)
-    return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
-
-
-_ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
-
-
 def _table(title: str, results: Sequence[RowResult], columns: Sequence[Column], notes: Sequence[str]) -> Table:
     values = [[column.value(result) for column in columns] for result in results]
     return Table(
@@ -288,7 +243,8 @@ def _without_constants(table: Table) -> Table:
 
 def _summed_loss(result: RowResult, sweep: Sweep) -> float | None:
     loss, classes = result.training_loss, sweep.asked.classes
-    return None if loss is None else loss * result.row.batch_size / classes
+    batch = min(result.row.batch_size, result.records[0].config["train_images"])
+    return None if loss is None else loss * batch / classes
 
 
 def _reported(name: str) -> Callable[[RowResult], float | None]:
@@ -318,12 +274,6 @@ def _percentage(value: float) -> str:
 
 def _difference(one: Difference) -> str:
     return f"{100 * one.mean:+.2f}{'*' if one.real else ''}".replace("-", "\N{MINUS SIGN}")
-
-
-def _correlation(found: Correlation) -> str:
-    if found.value is None or found.low is None or found.high is None:
-        return NONE
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "\N{MINUS SIGN}")
 
 
 def _decimals(count: int) -> Callable[[float], str]:

@@ -41,6 +41,16 @@ class SweepRecord(Record):
     estimated_memory_bytes: int = 0
     estimate: dict[str, float] = field(default_factory=dict)
 
+    def with_own_estimate(self) -> "SweepRecord":
+        """The record with its estimated seconds for the networks it holds, which after an interruption may be fewer or more
+        than were asked for when it began; from the terms said then.
+        """
+        terms = self.estimate
+        groups = -(-len(self.seeds) // int(terms["members"]))
+        work = Work(groups, *(int(terms[name]) for name in ("members", "steps", "images", "multiply_adds")))
+        seconds = training_seconds(work, Speed(terms["step_seconds"], terms["multiply_adds_per_second"]))
+        return replace(self, estimated_seconds=seconds, estimate={**terms, "groups": groups})
+
 
 @dataclass(frozen=True)
 class TrainedOn:
@@ -196,7 +206,7 @@ class Trial:
             wall_seconds=record.wall_seconds + time.perf_counter() - began,
             peak_memory_bytes=max(record.peak_memory_bytes, peak(self.data.test.device)),
             notes=[*record.notes, *diverged],
-        )
+        ).with_own_estimate()
 
 
 def _tell(progress: Callable[[int, int], None], before: int, members: int, total: int, epoch: int, trained: Members) -> None:

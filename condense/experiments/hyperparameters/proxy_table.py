@@ -1,0 +1,85 @@
+"""The table of small sets as proxies: how they rank the rows, what their choice loses, what they save."""
+
+from collections.abc import Sequence
+
+from condense.experiments.hyperparameters.proxy_study import FEWEST, RESAMPLES, Correlation, ProxyResult
+from condense.experiments.hyperparameters.results import Sweep
+from condense.report.cells import NONE
+from condense.report.rendering import Table
+
+
+def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
+    """How well each small set ranks the rows, what its choice loses, and what it saves."""
+    header = (
+        "set",
+        "images",
+        "rows",
+        "Spearman",
+        "Kendall",
+        "choice",
+        "regret",
+        "regret by chance",
+        "n on all / set",
+        "cost saved",
+        "with learning",
+    )
+    rows, data = [], []
+    for one in found:
+        rows.append(
+            (
+                *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
+                *(_choice(one) or NONE, f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
+                *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
+            )
+        )
+        data.append(
+            {
+                **{"set": one.label, "images": one.images, "rows": len(one.names)},
+                **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
+                **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
+                **{"choice": _choice(one), "regret": one.regret, "regret_by_chance": one.chance_regret},
+                **{"networks": sum(one.networks), "networks_on_set": sum(one.proxy_networks)},
+                **{"cost_saved": one.saved, "cost_saved_with_learning": one.saved_with_learning},
+            }
+        )
+    factors = sorted({one.epochs_factor for one in found})
+    notes = (
+        f"Rank correlations of mean test accuracy on the set with that on all images, with 95 % bootstrap intervals over "
+        f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
+        f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
+        "Regret: test accuracy on all images (percentage points) of the best row less that of the row the set ranks first; "
+        "by chance: of a row drawn at random. Choosing on test images flatters all rows alike. Rows tied for the first "
+        "place are all named, and their accuracies averaged; where all are tied nothing is chosen.",
+        "A batch larger than a set is the whole set, so on a set no larger than the batch, rows that differ only in batch "
+        "size are one run.",
+        "Cost saved: time of training the rows on all images over that on the set, as many networks of each row (by its "
+        "time per network; n: how many were trained); with learning: the set's own making counted. "
+        f"{NONE}: not all was timed on one device with one number of threads, or no record of learning lies beside the set.",
+        f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
+    )
+    numeric = (False, True, True, True, True, False, True, True, False, True, True)
+    return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
+
+
+_ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
+
+
+def _choice(one: ProxyResult) -> str | None:
+    return ", ".join(one.names[index] for index in one.chosen) or None
+
+
+def _counts(one: ProxyResult) -> str:
+    """Networks of a row on all images and on the set, such as '5 / 3' or '2–5 / 3'."""
+    ends = [sorted({min(counts), max(counts)}) for counts in (one.networks, one.proxy_networks)]
+    return " / ".join("\N{EN DASH}".join(map(str, found)) for found in ends)
+
+
+def _times(factor: float | None) -> str:
+    return NONE if factor is None else f"{factor:.1f} ×"
+
+
+def _correlation(found: Correlation) -> str:
+    if found.value is None:
+        return NONE
+    interval = "" if found.low is None or found.high is None else f" [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}{interval}".replace("-", "\N{MINUS SIGN}")

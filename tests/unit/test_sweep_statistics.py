@@ -1,0 +1,148 @@
+"""Statistics of a sweep: paired tests, rank correlations, regret, and the tables that print them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from condense.experiments.hyperparameters.comparison import against_best, differences
+from condense.experiments.hyperparameters.folder import FORMAT, Asked
+from condense.experiments.hyperparameters.grid import load_grid
+from condense.experiments.hyperparameters.proxy_study import correlation, study
+from condense.experiments.hyperparameters.proxy_table import proxy_table
+from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
+from condense.experiments.hyperparameters.tables import accuracy_table, difference_table, ratio_table
+from condense.experiments.hyperparameters.trial import SweepRecord
+
+
+def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> RowResult:
+    row = replace(load_grid("report-fashion-mnist").rows[0], name=name)
+    config = {"row": row.settings, "parameters": 1, "train_images": 10, "set": None}
+    record = SweepRecord(
+        *("sweep", config, list(accuracies), list(accuracies.values()), seconds, 1, "cpu", 1, "0", {}, ""),
+        training_accuracies=[1.0] * len(accuracies),
+        training_losses=[0.1] * len(accuracies),
+        training_seconds=seconds,
+    )
+    return RowResult(row, (record,))
+
+
+def test_differences_are_paired_by_seed() -> None:
+    noise = {seed: 0.8 + 0.02 * seed for seed in range(5)}
+    shifted = {seed: value + 0.01 + 0.0005 * (-1) ** seed for seed, value in noise.items()}
+    random = {0: 0.9, 1: 0.8, 2: 0.85, 7: 0.1}
+    first, second, third = differences([result("a", noise), result("b", shifted), result("c", random)])
+    assert first.real and first.mean == pytest.approx(-0.0101) and first.seeds == 5
+    raw = float(np.asarray(stats.ttest_rel(list(noise.values()), list(shifted.values())))[1])
+    assert first.p == pytest.approx(3 * raw)
+    assert (second.first, second.second, second.seeds, second.real) == ("a", "c", 3, False) and not third.real
+    (alone,) = differences([result("a", {0: 0.5}), result("b", {0: 0.6})])
+    assert alone.p is None and not alone.real
+    same, always = against_best(
+        [result("a", noise), result("b", noise), result("c", {s: v - 0.25 for s, v in noise.items()})]
+    )
+    assert same.p == 1.0 and always.p is None and always.mean == pytest.approx(0.25)
+
+
+def test_the_best_row_is_corrected_for_all_pairs() -> None:
+    """Which row is best was found in the data tested: p is that of the square table, for k (k - 1) / 2 tests."""
+    random = np.random.default_rng(3)
+    noise = random.normal(0.8, 0.01, size=(4, 5)) + np.array([[0.0], [0.03], [0.05], [0.02]])
+    results = [result(name, dict(enumerate(row.tolist()))) for name, row in zip("abcd", noise, strict=True)]
+    found, square = against_best(results), differences(results)
+    assert [(one.first, one.second) for one in found] == [("c", "a"), ("c", "b"), ("c", "d")]
+    assert [one.p for one in found] == [square[1].p, square[3].p, square[5].p] and all(one.mean > 0 for one in found)
+    raw = sorted(float(np.asarray(stats.ttest_rel(noise[2], noise[other]))[1]) for other in (0, 1, 3))
+    assert min(one.p for one in found if one.p is not None) == pytest.approx(6 * raw[0])
+    many = [result(str(index), dict(enumerate(row.tolist()))) for index, row in enumerate(np.tile(noise, (4, 1)))]
+    assert "Holm's correction for all 120 pairs of rows" in difference_table(many).notes[0]
+
+
+def trained(means: list[float], seconds: float, **values) -> Trained:
+    rows = tuple(result(str(index), {0: mean}, seconds) for index, mean in enumerate(means))
+    return Trained(values.get("label", "set"), 10, 30, values.get("learn_seconds"), rows, values.get("learned_on"))
+
+
+def swept(full: Trained, *proxies: Trained, **asked) -> Sweep:
+    """A sweep with these results, of the report's grid on Fashion-MNIST unless `asked` says otherwise."""
+    grid = load_grid("report-fashion-mnist")
+    return Sweep(replace(Asked(FORMAT, "fashion-mnist", {}, 10, grid, 1), **asked), full, proxies, ())
+
+
+def test_a_proxy_that_agrees_and_one_that_does_not() -> None:
+    full = trained([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 100)
+    good = study(full, trained([0.11, 0.12, 0.13, 0.14, 0.15, 0.16], 1, learn_seconds=14.0))
+    bad = study(full, trained([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], 2))
+    assert good and bad
+    assert (good.spearman.value, good.kendall.value, good.regret) == (pytest.approx(1), pytest.approx(1), 0)
+    assert (bad.spearman.value, bad.chosen, bad.regret) == (pytest.approx(-1), (0,), pytest.approx(0.5))
+    assert bad.chance_regret == pytest.approx(0.25) and (good.full_seconds, good.proxy_seconds) == (600, 6)
+    flat = study(full, trained([0.5] * 6, 1))
+    assert flat and flat.spearman.value is None and study(full, trained([0.1, 0.2], 1)) is None
+    assert flat.chosen == () and flat.regret == pytest.approx(flat.chance_regret) == pytest.approx(0.25)
+
+
+def test_cost_saved_is_for_as_many_networks_on_one_machine() -> None:
+    full = trained([0.1, 0.2, 0.3], 100)
+    twice = Trained("set", 10, 30, 14.0, tuple(result(name, {0: 0.1, 1: 0.2}, 4) for name in "012"), "cpu, 1 thread")
+    here = study(full, twice)
+    assert here and (here.saved, here.saved_with_learning) == (600 / 12, 600 / 26)
+    assert (here.networks, here.proxy_networks) == ((1, 1, 1), (2, 2, 2))
+    elsewhere = study(full, replace(twice, learned_on="NVIDIA H200, 1 thread"))
+    assert elsewhere and elsewhere.saved == 50 and elsewhere.saved_with_learning is None
+    threads = tuple(replace(row, records=(replace(row.records[0], threads=2),)) for row in twice.done.values())
+    mixed = study(full, replace(twice, rows=threads))
+    assert mixed and mixed.saved is None
+    table = proxy_table([here, mixed], swept(full))
+    assert [row[8:] for row in table.rows] == [("1 / 2", "50.0 ×", "23.1 ×"), ("1 / 2", "–", "–")]
+
+
+def test_rows_tied_for_the_first_place_are_all_the_choice() -> None:
+    full = trained([0.6, 0.2, 0.3], 100)
+    tied = study(full, trained([0.1 + 0.2, 0.3, 0.1], 1))  # 0.1 + 0.2 is more than 0.3, in the last bit
+    assert tied and tied.chosen == (0, 1) and tied.regret == pytest.approx(0.2)
+    flat = study(full, trained([0.5] * 3, 1))
+    assert flat
+    table = proxy_table([tied, flat], swept(full))
+    assert table.rows[0][3] == "0.00" and table.data[0]["spearman_low"] is None  # three rows: no interval
+    assert [row["choice"] for row in table.data] == ["0, 1", None] and table.rows[1][5] == "–"
+    assert any("rows that differ only in batch size are one run" in note for note in table.notes)
+
+
+def test_the_interval_covers_and_repeats() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(40):
+        x = random.normal(size=40)
+        found = correlation(x.tolist(), (0.6 * x + 0.8 * random.normal(size=40)).tolist(), _spearman)
+        assert found.low is not None and found.high is not None and found.value is not None
+        assert found.low < found.value < found.high
+        covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
+    assert covered >= 33
+    x, y = list(range(8)), [1, 0, 3, 2, 5, 4, 7, 6]
+    assert correlation(x, y, _spearman) == correlation(x, y, _spearman) and correlation(x, y, _spearman).low is not None
+    few = correlation(x[:7], y[:7], _spearman)
+    assert few.value is not None and (few.low, few.high) == (None, None)
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+
+def test_a_summed_loss_is_over_no_more_images_than_there_are() -> None:
+    row = result("1", {0: 0.5})  # trained on 10 images, with a loss of .1
+    rows = tuple(replace(row, row=replace(row.row, name=str(size), batch_size=size)) for size in (5, 10, 128))
+    full = Trained("all images", 10, 1, None, rows)
+    found = [line["training_loss_as_reported"] for line in accuracy_table(swept(full), full).data]
+    assert found == pytest.approx([0.05, 0.1, 0.1])
+
+
+def test_the_ratio_rule_on_the_reports_own_times() -> None:
+    rows = tuple(replace(result(row.name, {0: 0.5}, 10), row=row) for row in load_grid("report-fashion-mnist").rows)
+    table = ratio_table(swept(Trained("all images", 10, 1, None, rows)))
+    found = {row["row"]: row for row in table.data}
+    assert found["3"]["base"] == "1" and found["3"]["ratio"] == pytest.approx(10 / 32)
+    assert found["3"]["reported"] == pytest.approx(31.13 / 92.33) and found["10"]["base"] == "9"
+    assert len(found) == 7
+    assert proxy_table([], swept(Trained("all images", 10, 1, None, rows))).rows == ()
