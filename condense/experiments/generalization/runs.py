@@ -15,6 +15,7 @@ FITTED_LOSS = 0.1
 """Mean cross-entropy on the training images below which, with all of them right, a run has fitted them."""
 RATES = {"small-inception": 0.1}
 OTHER_RATE = 0.01
+HE_NETWORKS = ("small-inception-nobn", "small-inception-partbn")
 SOURCES = {"none": Standardised, "crop": Cropped, "all": Augmented}
 
 
@@ -43,7 +44,12 @@ class Run:
         sizes = {"train_images": len(train), "test_images": len(test)}
         data = {"dataset": train.name, "dataset_fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
         recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS}
-        return {**asdict(self), **data, **sizes, **recipe}
+        return {**asdict(self), **data, **sizes, **recipe, **self._start}
+
+    @property
+    def _start(self) -> dict[str, str]:
+        # Named where it is not PyTorch's, so that runs recorded under another start are not taken for these.
+        return {"initialisation": "He"} if self.network in HE_NETWORKS else {}
 
     def key(self, train: LabelledImages, test: LabelledImages) -> str:
         """The hash of its configuration."""
