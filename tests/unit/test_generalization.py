@@ -10,9 +10,9 @@ from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.experiments.generalization import fit as fitting
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
-from condense.experiments.generalization.fit import fit
+from condense.experiments.generalization.fit import fit, stuck_epoch
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised
-from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, lines
+from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Scale, lines
 from condense.experiments.generalization.results import gathered
 from condense.experiments.generalization.runs import Run, rate_of
 from condense.experiments.generalization.tables import comparison_table, summary_table
@@ -84,15 +84,39 @@ def test_a_run_that_diverges_is_found_out(data: DataSet) -> None:
     assert record.notes == ["diverged"] and len(record.series["train_loss"]) < 10
 
 
-def test_a_run_that_stays_at_chance_is_given_up(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "STUCK_STEPS", 12)
-    (record,) = fit([Run(network="mlp-1x512", epochs=50, learning_rate=1e-9)], data)
-    assert record.notes == ["diverged"] and len(record.series["train_loss"]) == 12
+def test_a_run_that_stays_at_chance_is_given_up(data: DataSet) -> None:
+    (record,) = fit([Run(network="mlp-1x512", epochs=140, learning_rate=1e-9)], data)
+    assert record.notes == ["diverged"] and len(record.series["train_loss"]) == stuck_epoch(140, 1) == 105
+
+
+def test_a_run_that_has_left_chance_is_not_given_up(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([([0.5], [1.5])])  # after the first epoch; then chance, as after a jump of the loss
+    monkeypatch.setattr(fitting, "accuracies_and_losses", lambda *a: next(told, ([0.1], [2.5])))
+    (record,) = fit([Run(network="mlp-1x512", epochs=120)], data)
+    assert record.notes == ["censored"] and len(record.series["train_loss"]) == 120
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_runs_at_chance_are_given_up_within_the_epochs_of_each_scale(scale: Scale) -> None:
+    steps = -(-(scale.train_size or 50_000) // 60)
+    assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
+
+
+def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "TOGETHER", 2)
+    runs = [Run(network="mlp-1x512", p=p, seed=1, epochs=60) for p in (1.0, 0.0, 0.5)]
+    told: list[tuple[float, int]] = []
+    done = [0]
+    records = fit(runs, data, lambda epoch, *_: done.append(epoch), lambda r: told.append((r.config["p"], done[-1])))
+    lengths = {record.config["p"]: len(record.series["train_loss"]) for record in records}
+    assert [record.config["p"] for record in records] == [1.0, 0.0, 0.5] and lengths[0.0] < lengths[1.0]
+    # Epochs told before: those of the same stack, and for the last run those of the stack before (60 by its progress).
+    assert told == [(0.0, lengths[0.0] - 1), (1.0, lengths[1.0] - 1), (0.5, 60 + lengths[0.5] - 1)]
 
 
 def test_together_or_alone_gives_the_same_but_for_rounding(data: DataSet) -> None:
     runs = [Run(network="mlp-1x512", p=p, seed=seed, epochs=4) for p in (0.0, 1.0) for seed in (0, 1)]
-    together, alone = list(fit(runs, data)), [next(fit([run], data)) for run in runs]
+    together, alone = fit(runs, data), [fit([run], data)[0] for run in runs]
     for one, other in zip(together, alone, strict=True):
         assert one.config == other.config and one.notes == other.notes
         np.testing.assert_allclose(one.series["train_loss"], other.series["train_loss"], rtol=1e-4)

@@ -11,7 +11,8 @@ from condense.report.tables import mean_and_std, signed
 
 _OUTCOME = (
     "Fitted: every training image right and the mean cross-entropy below 0.1. '≥ E': not fitted after E epochs (censored), "
-    "so the time is a lower bound. Diverged: a loss that is not finite, or that of chance after ten epochs and 400 steps."
+    "so the time is a lower bound. Diverged: a loss or weight that is not finite, or accuracy and loss of chance from the "
+    "first epoch on, until ten epochs and 400 steps are done, or three quarters of the run (but 100 steps)."
 )
 _SPREAD = "Mean ± standard deviation over seeds (ddof = 0); test images were looked at when a run ended."
 _PAIRED = (
