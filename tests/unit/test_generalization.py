@@ -42,6 +42,29 @@ def test_an_image_of_one_colour_is_zero() -> None:
     assert (Standardised(flat).inputs(torch.arange(2)) == 0).all()
 
 
+@pytest.mark.parametrize("corruption", ["shuffled pixels", "random pixels"])
+def test_moved_pixels_stay_in_the_image(data: DataSet, corruption: str) -> None:
+    plain, moved = (
+        Run(network="small-inception", corruption=name).sources(data.train, data.test) for name in ("labels", corruption)
+    )
+    for one, other in list(zip(plain, moved, strict=True))[: 2 if corruption == "shuffled pixels" else 1]:
+        before, after = (source.inputs(torch.arange(len(source.labels)), torch.float64) for source in (one, other))
+        assert not torch.equal(before, after)
+        torch.testing.assert_close(*(x.flatten(2).sort(dim=2).values for x in (before, after)))
+
+
+def test_records_of_other_rules_are_not_taken_for_new_ones(data: DataSet) -> None:
+    plain, pixels, without = (
+        Run(**settings).config(data.train, data.test)
+        for settings in (
+            {"network": "MLP"},
+            {"network": "MLP", "corruption": "gaussian"},
+            {"network": "small-inception-nobn"},
+        )
+    )
+    assert pixels.keys() - plain.keys() == {"corrupted_pixels"} and without.keys() - plain.keys() == {"initialisation"}
+
+
 def test_small_images_are_refused() -> None:
     with pytest.raises(CondenseError, match="images of 20x20 pixels; these networks take 28x28 or more"):
         Standardised(images(10, side=20))
@@ -135,7 +158,14 @@ def test_lines_have_a_run_a_seed(experiment: str, scale: str) -> None:
     found = lines(experiment, SCALES[scale], 3, None, ())
     assert all([run.seed for run in line.runs] == [0, 1, 2] for line in found)
     assert len({(line.group, line.label) for line in found}) == len(found)
-    assert all(run.learning_rate == rate_of(run.network) for line in found for run in line.runs if "nobn" not in run.network)
+    rates = {run.network: run.learning_rate for line in found for run in line.runs if "nobn" not in run.network}
+    assert rates and all(rate == (0.1 if name.startswith("small-inception") else 0.01) for name, rate in rates.items())
+
+
+def test_inception_without_batchnorm_is_tried_at_three_rates() -> None:
+    found = lines("fig2b", SCALES["small"], 1, None, ())
+    rates = [run.learning_rate for line in found for run in line.runs if run.network == "small-inception-nobn"]
+    assert rates == [0.1, 0.01, 0.001] and rate_of("small-inception-nobn") == 0.001
 
 
 def test_fig1b_and_fig1c_share_their_runs() -> None:
@@ -165,7 +195,7 @@ def test_tables_and_figures(data: DataSet) -> None:
 def test_lines_not_run_yet_are_named(data: DataSet) -> None:
     found = lines("fig2b", SCALES["small"], 2, 3, ())
     results = gathered(found, [], data)
-    assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 4
+    assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 5
     assert comparison_table("fig2b", results) is None
 
 

@@ -37,6 +37,7 @@ NORMS = {
     "in the downsample modules": ("small-inception-partbn", 0.1),
     "nowhere, rate 0.1": ("small-inception-nobn", 0.1),
     "nowhere, rate 0.01": ("small-inception-nobn", 0.01),
+    "nowhere, rate 0.001": ("small-inception-nobn", 0.001),
 }
 TABLE_NETWORKS = ("small-inception", "small-inception-nobn", "small-alexnet", "mlp-3x512", "mlp-1x512")
 TABLE_SETTINGS = {
