@@ -1,22 +1,28 @@
 """The generalization experiments as a library: images, runs and how they end, lines, tables, figures."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
+from condense.experiments.generalization import figures
 from condense.experiments.generalization import fit as fitting
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.experiments.generalization.fit import fit, stuck_epoch
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised
-from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Scale, lines
-from condense.experiments.generalization.results import gathered
+from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
+from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.runs import Run, rate_of
-from condense.experiments.generalization.tables import comparison_table, summary_table
+from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
 from condense.experiments.statistics import holm, paired
+from condense.records import Record
 
 
 def images(count: int, side: int = 32, channels: int = 3, seed: int = 0) -> LabelledImages:
@@ -54,14 +60,8 @@ def test_moved_pixels_stay_in_the_image(data: DataSet, corruption: str) -> None:
 
 
 def test_records_of_other_rules_are_not_taken_for_new_ones(data: DataSet) -> None:
-    plain, pixels, without = (
-        Run(**settings).config(data.train, data.test)
-        for settings in (
-            {"network": "MLP"},
-            {"network": "MLP", "corruption": "gaussian"},
-            {"network": "small-inception-nobn"},
-        )
-    )
+    runs = Run(network="MLP"), Run(network="MLP", corruption="gaussian"), Run(network="small-inception-nobn")
+    plain, pixels, without = (run.config(data.train, data.test) for run in runs)
     assert pixels.keys() - plain.keys() == {"corrupted_pixels"} and without.keys() - plain.keys() == {"initialisation"}
 
 
@@ -187,9 +187,98 @@ def test_tables_and_figures(data: DataSet) -> None:
     capped = [result.capped(3) for result in results]
     assert summary_table("capped", capped).rows[0][3:5] == ("2 censored", "≥ 3.0")
     for draw in (slowdown_figure, error_figure):
-        assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "other", "svg")
-    assert b"not fitted" in slowdown_figure(capped, "title", "svg")
+        assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "title", "svg")
+        assert b"not fitted" not in draw(results, "title", "svg")
     assert course_figure(results, "train_loss", "training loss", "title", "svg").startswith(b"<?xml")
+
+
+def result(x: float, *ends: tuple[str, int], at: float = 0.5, group: str = "MLP") -> Result:
+    """A line with a made-up record a seed: how it ended and after how many epochs; tested at `at`, every second epoch."""
+    records = {}
+    for seed, (outcome, epochs) in enumerate(ends):
+        fitted = outcome == "fitted"
+        tested = list(range(2, epochs + 1, 2))
+        series = {
+            "train_loss": [2.0] * (epochs - fitted) + [0.05] * fitted,
+            "train_accuracy": [0.2] * (epochs - fitted) + [1.0] * fitted,
+            "test_accuracy": [at] * len(tested),
+            "tested_at": [float(epoch) for epoch in tested],
+        }
+        records[seed] = Record("fit", {}, [seed], [at], 1, 1, "cpu", 1, "", {}, "", notes=[outcome], series=series)
+    return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), x), records)
+
+
+def drawn(draw: Callable[[Axes], None]) -> Axes:
+    axes = Figure().add_subplot()
+    draw(axes)
+    return axes
+
+
+def crosses(axes: Axes) -> list[list[float]]:
+    """Where on the abscissa crosses are drawn, those of the legend not counted."""
+    found = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_marker() == "x"]
+    return [places for places in found if places]
+
+
+def test_ratios_are_taken_against_fitted_runs_only() -> None:
+    results = [result(0, ("fitted", 2), ("censored", 9), ("diverged", 0)), result(1, *[("fitted", 8)] * 3)]
+    assert figures.ratios(results) == [{0: 1}, {0: 4}]
+    assert without_ratio(results) == (
+        "Not drawn, as they did not fit at p = 0, so that there is nothing to divide by: MLP, seeds 1, 2."
+    )
+    assert without_ratio(results[1:]) is None
+    assert slowdown_figure([result(0, ("diverged", 0)), result(1, ("fitted", 3))], "title", "svg")
+
+
+def test_test_errors_of_unfitted_runs_are_hollow_and_those_of_diverged_ones_left_out() -> None:
+    results = [
+        result(0, *[("fitted", 4)] * 2),
+        result(0.5, ("fitted", 4), ("censored", 9)),
+        result(1, ("fitted", 4), ("diverged", 2)),
+    ]
+    assert list(results[2].test_errors) == [0]
+    axes = drawn(partial(figures._errors, results))
+    lines_ = {line.get_label(): line for line in axes.lines}
+    assert np.ma.getmaskarray(np.ma.masked_invalid(lines_["MLP"].get_ydata())).tolist() == [False, True, False]
+    hollow = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert [places for places in hollow if places] == [[0.5]]
+    assert crosses(axes) == [[1]]
+    assert len(axes.collections) == 1 and {"not fitted", "diverged, or at chance"} <= lines_.keys()
+
+
+def test_courses_end_where_runs_diverge() -> None:
+    epochs, values = result(0, ("fitted", 2), ("diverged", 3), ("censored", 4)).course("train_loss")
+    assert epochs.tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(values, [[2, 0.05, 0.05, 0.05], [2, 2, 2, np.nan], [2, 2, 2, 2]])
+    epochs, values = result(0, ("diverged", 4), ("censored", 6)).course("test_accuracy")
+    assert epochs.tolist() == [2, 4, 6]
+    np.testing.assert_array_equal(values, [[0.5, 0.5, np.nan], [0.5, 0.5, 0.5]])
+    axes = drawn(partial(figures._courses, [result(0, ("diverged", 4), ("censored", 6))], "test_accuracy"))
+    assert crosses(axes) == [[4]]
+
+
+def test_comparisons_leave_diverged_runs_out() -> None:
+    table = comparison_table("t", [result(0, *[("fitted", 4)] * 3), result(1, *[("fitted", 4)] * 2, ("diverged", 1))])
+    assert table is not None and table.rows[0][1] == "2"
+
+
+def test_epochs_are_those_until_a_run_had_fitted() -> None:
+    long = result(0, ("fitted", 3))
+    long.records[0].series["train_loss"] += [0.01] * 7
+    long.records[0].series["train_accuracy"] += [0.99, *[1.0] * 6]
+    assert long.epochs == {0: 3} and summary_table("t", [long]).rows[0][4] == "3.0"
+
+
+def test_the_capped_table_names_what_is_censored() -> None:
+    table = capped_table("t", [result(0, ("fitted", 3), ("fitted", 9))], 5)
+    assert table.rows == (("MLP", "p = 0", "2", "1 fitted, 1 censored", "≥ 4.0", "seeds 1"),)
+
+
+def test_eight_networks_can_be_told_apart() -> None:
+    results = [result(0, ("fitted", 4), group=f"network {index}") for index in range(8)]
+    axes = drawn(partial(figures._errors, results))
+    looks = {(line.get_color(), line.get_marker()) for line in axes.lines if "network" in str(line.get_label())}
+    assert len(looks) == 8
 
 
 def test_lines_not_run_yet_are_named(data: DataSet) -> None:

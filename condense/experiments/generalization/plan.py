@@ -79,6 +79,10 @@ class Line:
     runs: tuple[Run, ...]
     x: float = 0.0
 
+    def name(self, among: Sequence["Line"]) -> str:
+        """Its label, after its network where the lines it is drawn with have several."""
+        return self.label if len({line.group for line in among}) == 1 else f"{self.group}, {self.label}"
+
 
 def lines(experiment: str, scale: Scale, seeds: int, epochs: int | None, networks: Sequence[str]) -> list[Line]:
     """The lines of an experiment, in the order of its figure."""
