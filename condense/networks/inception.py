@@ -2,6 +2,9 @@
 
 A convolution followed by BatchNorm has no bias, and that BatchNorm no scale: this gives the paper's count of 1,649,402
 parameters, with BatchNorm and without.
+
+Convolutions without BatchNorm start as He et al. (2015) have it: with PyTorch's default the logits of different images
+differ by 1e-5 at the start, and nothing is learned at any rate.
 """
 
 from condense.networks.layers import Activation, BatchNorm, Conv, Dropout, Layer, Linear, Parallel, Pool, Shape
@@ -43,5 +46,5 @@ def small_inception(shape: Shape, classes: int, *, suffix: str = "") -> Network:
 
 def _conv(name: str, channels: int, kernel: int, norm: bool, stride: int = 1) -> tuple[Layer, ...]:
     """Convolution of 'same' size, BatchNorm where it is asked for, ReLU."""
-    conv = Conv(name, channels, kernel, stride, padding=kernel // 2, bias=not norm)
+    conv = Conv(name, channels, kernel, stride, padding=kernel // 2, bias=not norm, he=not norm)
     return conv, *((BatchNorm(f"{name}_norm", channels, scale=False),) if norm else ()), Activation("relu")

@@ -93,7 +93,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """Convolution: weight OIHW and bias U(-b, b) with b = 1/sqrt(fan-in), PyTorch's default."""
+    """Convolution: weight OIHW and bias U(-b, b) with b = 1/sqrt(fan-in), PyTorch's default.
+
+    he: the weight has variance 2/fan-in instead (He et al., 2015: uniform, b = sqrt(6/fan-in)) and the bias starts at 0, so
+    that a signal keeps its size through many convolutions with ReLU and without a norm.
+    """
 
     name: str
     channels: int
@@ -101,6 +105,7 @@ class Conv(Layer):
     stride: int = 1
     padding: int = 0
     bias: bool = True
+    he: bool = False
 
     def output(self, shape: Shape) -> Shape:
         height, width = ((side + 2 * self.padding - self.kernel) // self.stride + 1 for side in shape[1:])
@@ -108,9 +113,10 @@ class Conv(Layer):
 
     def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
         bound = (shape[0] * self.kernel**2) ** -0.5
-        yield ParameterSpec(f"{self.name}.weight", (self.channels, shape[0], self.kernel, self.kernel), bound)
+        size = (self.channels, shape[0], self.kernel, self.kernel)
+        yield ParameterSpec(f"{self.name}.weight", size, 6**0.5 * bound if self.he else bound)
         if self.bias:
-            yield ParameterSpec(f"{self.name}.bias", (self.channels,), bound)
+            yield ParameterSpec(f"{self.name}.bias", (self.channels,), None if self.he else bound)
 
     def multiply_adds(self, shape: Shape) -> int:
         channels, height, width = self.output(shape)

@@ -80,7 +80,7 @@ class Network:
         return any(isinstance(layer, Dropout) for layer in self.layers)
 
     def initial(self, random: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensors:
-        """Fresh parameters on the generator's device, distributed as PyTorch's default initialisation."""
+        """Fresh parameters on the generator's device, distributed as PyTorch's default unless a layer says otherwise."""
         return {spec.name: _draw(spec, random, dtype) for spec in self.specs}
 
     def initial_statistics(self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensors:

@@ -1,22 +1,28 @@
 """The generalization experiments as a library: images, runs and how they end, lines, tables, figures."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
+from condense.experiments.generalization import figures
 from condense.experiments.generalization import fit as fitting
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
-from condense.experiments.generalization.fit import fit
+from condense.experiments.generalization.fit import fit, stuck_epoch
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised
-from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, lines
-from condense.experiments.generalization.results import gathered
+from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
+from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.runs import Run, rate_of
-from condense.experiments.generalization.tables import comparison_table, summary_table
+from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
 from condense.experiments.statistics import holm, paired
+from condense.records import Record
 
 
 def images(count: int, side: int = 32, channels: int = 3, seed: int = 0) -> LabelledImages:
@@ -40,6 +46,23 @@ def test_images_are_cropped_in_the_centre_and_standardised_one_by_one() -> None:
 def test_an_image_of_one_colour_is_zero() -> None:
     flat = LabelledImages.from_arrays(torch.full((2, 3, 28, 28), 7, dtype=torch.uint8), torch.tensor([0, 1]))
     assert (Standardised(flat).inputs(torch.arange(2)) == 0).all()
+
+
+@pytest.mark.parametrize("corruption", ["shuffled pixels", "random pixels"])
+def test_moved_pixels_stay_in_the_image(data: DataSet, corruption: str) -> None:
+    plain, moved = (
+        Run(network="small-inception", corruption=name).sources(data.train, data.test) for name in ("labels", corruption)
+    )
+    for one, other in list(zip(plain, moved, strict=True))[: 2 if corruption == "shuffled pixels" else 1]:
+        before, after = (source.inputs(torch.arange(len(source.labels)), torch.float64) for source in (one, other))
+        assert not torch.equal(before, after)
+        torch.testing.assert_close(*(x.flatten(2).sort(dim=2).values for x in (before, after)))
+
+
+def test_records_of_other_rules_are_not_taken_for_new_ones(data: DataSet) -> None:
+    runs = Run(network="MLP"), Run(network="MLP", corruption="gaussian"), Run(network="small-inception-nobn")
+    plain, pixels, without = (run.config(data.train, data.test) for run in runs)
+    assert pixels.keys() - plain.keys() == {"corrupted_pixels"} and without.keys() - plain.keys() == {"initialisation"}
 
 
 def test_small_images_are_refused() -> None:
@@ -84,15 +107,39 @@ def test_a_run_that_diverges_is_found_out(data: DataSet) -> None:
     assert record.notes == ["diverged"] and len(record.series["train_loss"]) < 10
 
 
-def test_a_run_that_stays_at_chance_is_given_up(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "STUCK_STEPS", 12)
-    (record,) = fit([Run(network="mlp-1x512", epochs=50, learning_rate=1e-9)], data)
-    assert record.notes == ["diverged"] and len(record.series["train_loss"]) == 12
+def test_a_run_that_stays_at_chance_is_given_up(data: DataSet) -> None:
+    (record,) = fit([Run(network="mlp-1x512", epochs=140, learning_rate=1e-9)], data)
+    assert record.notes == ["diverged"] and len(record.series["train_loss"]) == stuck_epoch(140, 1) == 105
+
+
+def test_a_run_that_has_left_chance_is_not_given_up(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([([0.5], [1.5])])  # after the first epoch; then chance, as after a jump of the loss
+    monkeypatch.setattr(fitting, "accuracies_and_losses", lambda *a: next(told, ([0.1], [2.5])))
+    (record,) = fit([Run(network="mlp-1x512", epochs=120)], data)
+    assert record.notes == ["censored"] and len(record.series["train_loss"]) == 120
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_runs_at_chance_are_given_up_within_the_epochs_of_each_scale(scale: Scale) -> None:
+    steps = -(-(scale.train_size or 50_000) // 60)
+    assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
+
+
+def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "TOGETHER", 2)
+    runs = [Run(network="mlp-1x512", p=p, seed=1, epochs=60) for p in (1.0, 0.0, 0.5)]
+    told: list[tuple[float, int]] = []
+    done = [0]
+    records = fit(runs, data, lambda epoch, *_: done.append(epoch), lambda r: told.append((r.config["p"], done[-1])))
+    lengths = {record.config["p"]: len(record.series["train_loss"]) for record in records}
+    assert [record.config["p"] for record in records] == [1.0, 0.0, 0.5] and lengths[0.0] < lengths[1.0]
+    # Epochs told before: those of the same stack, and for the last run those of the stack before (60 by its progress).
+    assert told == [(0.0, lengths[0.0] - 1), (1.0, lengths[1.0] - 1), (0.5, 60 + lengths[0.5] - 1)]
 
 
 def test_together_or_alone_gives_the_same_but_for_rounding(data: DataSet) -> None:
     runs = [Run(network="mlp-1x512", p=p, seed=seed, epochs=4) for p in (0.0, 1.0) for seed in (0, 1)]
-    together, alone = list(fit(runs, data)), [next(fit([run], data)) for run in runs]
+    together, alone = fit(runs, data), [fit([run], data)[0] for run in runs]
     for one, other in zip(together, alone, strict=True):
         assert one.config == other.config and one.notes == other.notes
         np.testing.assert_allclose(one.series["train_loss"], other.series["train_loss"], rtol=1e-4)
@@ -111,7 +158,14 @@ def test_lines_have_a_run_a_seed(experiment: str, scale: str) -> None:
     found = lines(experiment, SCALES[scale], 3, None, ())
     assert all([run.seed for run in line.runs] == [0, 1, 2] for line in found)
     assert len({(line.group, line.label) for line in found}) == len(found)
-    assert all(run.learning_rate == rate_of(run.network) for line in found for run in line.runs if "nobn" not in run.network)
+    rates = {run.network: run.learning_rate for line in found for run in line.runs if "nobn" not in run.network}
+    assert rates and all(rate == (0.1 if name.startswith("small-inception") else 0.01) for name, rate in rates.items())
+
+
+def test_inception_without_batchnorm_is_tried_at_three_rates() -> None:
+    found = lines("fig2b", SCALES["small"], 1, None, ())
+    rates = [run.learning_rate for line in found for run in line.runs if run.network == "small-inception-nobn"]
+    assert rates == [0.1, 0.01, 0.001] and rate_of("small-inception-nobn") == 0.001
 
 
 def test_fig1b_and_fig1c_share_their_runs() -> None:
@@ -133,15 +187,104 @@ def test_tables_and_figures(data: DataSet) -> None:
     capped = [result.capped(3) for result in results]
     assert summary_table("capped", capped).rows[0][3:5] == ("2 censored", "≥ 3.0")
     for draw in (slowdown_figure, error_figure):
-        assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "other", "svg")
-    assert b"not fitted" in slowdown_figure(capped, "title", "svg")
+        assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "title", "svg")
+        assert b"not fitted" not in draw(results, "title", "svg")
     assert course_figure(results, "train_loss", "training loss", "title", "svg").startswith(b"<?xml")
+
+
+def result(x: float, *ends: tuple[str, int], at: float = 0.5, group: str = "MLP") -> Result:
+    """A line with a made-up record a seed: how it ended and after how many epochs; tested at `at`, every second epoch."""
+    records = {}
+    for seed, (outcome, epochs) in enumerate(ends):
+        fitted = outcome == "fitted"
+        tested = list(range(2, epochs + 1, 2))
+        series = {
+            "train_loss": [2.0] * (epochs - fitted) + [0.05] * fitted,
+            "train_accuracy": [0.2] * (epochs - fitted) + [1.0] * fitted,
+            "test_accuracy": [at] * len(tested),
+            "tested_at": [float(epoch) for epoch in tested],
+        }
+        records[seed] = Record("fit", {}, [seed], [at], 1, 1, "cpu", 1, "", {}, "", notes=[outcome], series=series)
+    return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), x), records)
+
+
+def drawn(draw: Callable[[Axes], None]) -> Axes:
+    axes = Figure().add_subplot()
+    draw(axes)
+    return axes
+
+
+def crosses(axes: Axes) -> list[list[float]]:
+    """Where on the abscissa crosses are drawn, those of the legend not counted."""
+    found = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_marker() == "x"]
+    return [places for places in found if places]
+
+
+def test_ratios_are_taken_against_fitted_runs_only() -> None:
+    results = [result(0, ("fitted", 2), ("censored", 9), ("diverged", 0)), result(1, *[("fitted", 8)] * 3)]
+    assert figures.ratios(results) == [{0: 1}, {0: 4}]
+    assert without_ratio(results) == (
+        "Not drawn, as they did not fit at p = 0, so that there is nothing to divide by: MLP, seeds 1, 2."
+    )
+    assert without_ratio(results[1:]) is None
+    assert slowdown_figure([result(0, ("diverged", 0)), result(1, ("fitted", 3))], "title", "svg")
+
+
+def test_test_errors_of_unfitted_runs_are_hollow_and_those_of_diverged_ones_left_out() -> None:
+    results = [
+        result(0, *[("fitted", 4)] * 2),
+        result(0.5, ("fitted", 4), ("censored", 9)),
+        result(1, ("fitted", 4), ("diverged", 2)),
+    ]
+    assert list(results[2].test_errors) == [0]
+    axes = drawn(partial(figures._errors, results))
+    lines_ = {line.get_label(): line for line in axes.lines}
+    assert np.ma.getmaskarray(np.ma.masked_invalid(lines_["MLP"].get_ydata())).tolist() == [False, True, False]
+    hollow = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert [places for places in hollow if places] == [[0.5]]
+    assert crosses(axes) == [[1]]
+    assert len(axes.collections) == 1 and {"not fitted", "diverged, or at chance"} <= lines_.keys()
+
+
+def test_courses_end_where_runs_diverge() -> None:
+    epochs, values = result(0, ("fitted", 2), ("diverged", 3), ("censored", 4)).course("train_loss")
+    assert epochs.tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(values, [[2, 0.05, 0.05, 0.05], [2, 2, 2, np.nan], [2, 2, 2, 2]])
+    epochs, values = result(0, ("diverged", 4), ("censored", 6)).course("test_accuracy")
+    assert epochs.tolist() == [2, 4, 6]
+    np.testing.assert_array_equal(values, [[0.5, 0.5, np.nan], [0.5, 0.5, 0.5]])
+    axes = drawn(partial(figures._courses, [result(0, ("diverged", 4), ("censored", 6))], "test_accuracy"))
+    assert crosses(axes) == [[4]]
+
+
+def test_comparisons_leave_diverged_runs_out() -> None:
+    table = comparison_table("t", [result(0, *[("fitted", 4)] * 3), result(1, *[("fitted", 4)] * 2, ("diverged", 1))])
+    assert table is not None and table.rows[0][1] == "2"
+
+
+def test_epochs_are_those_until_a_run_had_fitted() -> None:
+    long = result(0, ("fitted", 3))
+    long.records[0].series["train_loss"] += [0.01] * 7
+    long.records[0].series["train_accuracy"] += [0.99, *[1.0] * 6]
+    assert long.epochs == {0: 3} and summary_table("t", [long]).rows[0][4] == "3.0"
+
+
+def test_the_capped_table_names_what_is_censored() -> None:
+    table = capped_table("t", [result(0, ("fitted", 3), ("fitted", 9))], 5)
+    assert table.rows == (("MLP", "p = 0", "2", "1 fitted, 1 censored", "≥ 4.0", "seeds 1"),)
+
+
+def test_eight_networks_can_be_told_apart() -> None:
+    results = [result(0, ("fitted", 4), group=f"network {index}") for index in range(8)]
+    axes = drawn(partial(figures._errors, results))
+    looks = {(line.get_color(), line.get_marker()) for line in axes.lines if "network" in str(line.get_label())}
+    assert len(looks) == 8
 
 
 def test_lines_not_run_yet_are_named(data: DataSet) -> None:
     found = lines("fig2b", SCALES["small"], 2, 3, ())
     results = gathered(found, [], data)
-    assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 4
+    assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 5
     assert comparison_table("fig2b", results) is None
 
 

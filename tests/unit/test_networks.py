@@ -99,6 +99,27 @@ def test_initialisation_is_uniform_within_pytorchs_bounds(name: str) -> None:
     assert checked >= 3
 
 
+@pytest.mark.parametrize("name", ["small-inception", "small-inception-nobn", "small-inception-partbn"])
+def test_images_give_different_logits_at_the_start(name: str) -> None:
+    network = build(name, (3, 28, 28), 10)
+    x = torch.randn(32, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+    logits, _ = network.train_logits(network.initial(torch.Generator().manual_seed(0)), x, network.initial_statistics())
+    assert (
+        logits.std(0).mean() > 0.01
+    )  # without He's initialisation 1e-5 where there is no BatchNorm, 2e-3 with a part of it
+
+
+def test_only_convolutions_without_batchnorm_start_as_he_has_it() -> None:
+    plain, without = (build(f"small-inception{suffix}", (3, 28, 28), 10) for suffix in ("", "-nobn"))
+    inputs = {spec.name: torch.Size(spec.shape[1:]).numel() for spec in plain.specs if spec.name.endswith("weight")}
+    assert {spec.name: spec.bound for spec in plain.specs if spec.name in inputs} == {n: i**-0.5 for n, i in inputs.items()}
+    parameters = without.initial(torch.Generator().manual_seed(0))
+    for name, count in inputs.items():
+        if name != "classifier.weight" and parameters[name].numel() > 5000:
+            assert float(parameters[name].var()) == pytest.approx(2 / count, rel=0.1)
+            assert (parameters[name.replace("weight", "bias")] == 0).all()
+
+
 def test_a_seed_is_one_network_in_every_precision() -> None:
     network = build("LeNet", GREY, 10)
     single, double = (network.initial(torch.Generator().manual_seed(5), dtype) for dtype in (torch.float32, torch.float64))

@@ -13,65 +13,117 @@ from condense.experiments.generalization.results import Result
 from condense.report.figures import MUTED, STYLE, Format, encoded
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-MARKERS = ("o", "s", "D", "^", "v", "P")
+MARKERS = ("o", "s", "D", "P", "*", "h", "8", "p")
+"""No triangle or cross, which mark unfitted and diverged runs. After the last colour come the first, with other markers."""
 SHARE = "share of corrupted labels p"
 
 
 def course_figure(results: Sequence[Result], series: str, label: str, title: str, format: Format = "png") -> bytes:
-    """A series of every line against the epochs: all seeds thin, their mean, and a band from the least to the largest."""
+    """A series of every line against the epochs: all seeds thin, their mean, and a band from the least to the largest.
+
+    Runs that diverged end in a cross, and are in neither mean nor band.
+    """
     return _drawn(partial(_courses, results, series), "epoch", label, title, format)
 
 
 def _courses(results: Sequence[Result], series: str, axes: Axes) -> None:
     percent = 100 if "accuracy" in series else 1
-    for result, colour in zip(results, COLOURS, strict=False):
+    for index, result in enumerate(results):
         epochs, values = result.course(series)
-        if not len(values):
+        if not values.size:
             continue
-        values = percent * values
-        axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+        colour, marker = _look(index)
+        values = percent * np.ma.masked_invalid(values)
         axes.plot(epochs, values.T, color=colour, alpha=0.4, linewidth=0.7)
-        axes.plot(epochs, values.mean(0), color=colour, linewidth=1.8, label=result.line.label)
+        ended = [row for row, seed in enumerate(result.records) if seed in result.outcomes("diverged")]
+        for row in values[ended]:
+            last = max(0, row.count() - 1)
+            axes.plot(epochs[last : last + 1], row[last : last + 1], "x", color=colour, markersize=7)
+        values[ended] = np.ma.masked
+        _band(axes, epochs, values, colour)
+        label, every = result.line.name([one.line for one in results]), max(1, len(epochs) // 8)
+        mean = values.mean(0)
+        axes.plot(epochs, mean, color=colour, linewidth=1.8, label=label, marker=marker, markersize=4, markevery=every)
+    if any(result.outcomes("diverged") for result in results):
+        axes.plot([], [], "x", color=MUTED, markersize=7, label="diverged, or at chance")
     axes.set_ylim(bottom=0)
 
 
 def slowdown_figure(results: Sequence[Result], title: str, format: Format = "png") -> bytes:
-    """Epochs to fit, divided by those of the same seed at p = 0, against p; runs that did not fit point upwards, hollow."""
+    """Epochs to fit, divided by those of the same seed at p = 0, against p; runs that did not fit point upwards, hollow.
+
+    A seed that did not fit at p = 0 has no ratios and is left out.
+    """
     return _drawn(partial(_slowdowns, results), SHARE, "epochs to fit, relative to p = 0", title, format)
 
 
+def ratios(of_network: Sequence[Result]) -> list[dict[int, float]]:
+    """For each result of one network, epochs over those of the same seed at p = 0, for the seeds that had fitted there."""
+    start = {seed: result.epochs[seed] for result in of_network if not result.line.x for seed in result.outcomes("fitted")}
+    return [{seed: count / start[seed] for seed, count in one.epochs.items() if seed in start} for one in of_network]
+
+
 def _slowdowns(results: Sequence[Result], axes: Axes) -> None:
-    for (network, of_network), colour, marker in zip(_by_network(results), COLOURS, MARKERS, strict=False):
-        start = of_network[0].epochs
-        means = []
-        for result in of_network:
-            relative = {seed: count / start[seed] for seed, count in result.epochs.items() if seed in start}
-            lower = {seed: relative[seed] for seed in result.outcomes("censored") if seed in relative}
-            known = [value for seed, value in relative.items() if seed in result.outcomes("fitted")]
-            x = result.line.x
-            axes.plot([x] * len(known), known, marker, color=colour, alpha=0.5, markersize=4)
-            axes.plot([x] * len(lower), list(lower.values()), "^", color=colour, markerfacecolor="none", markersize=7)
-            means.append(np.mean(known) if known and not lower else np.nan)
-        axes.plot([result.line.x for result in of_network], means, color=colour, marker=marker, label=network)
-    axes.plot([], [], "^", color=MUTED, markerfacecolor="none", markersize=7, label="not fitted: at least so long")
+    for index, (_, of_network) in enumerate(_by_network(results)):
+        _points_and_line(axes, index, of_network, ratios(of_network))
+    _explain(axes, results, "not fitted: at least so long", diverged=False)
     axes.set_ylim(bottom=0)
 
 
 def error_figure(results: Sequence[Result], title: str, format: Format = "png") -> bytes:
-    """Test error in percent against p: every seed as a point, the mean as a line, chance dotted."""
+    """Test error in percent against p: every seed as a point, hollow where it had not fitted; the mean of fitted ones as a
+    line where all had, and a band over them; chance dotted, diverged runs crosses there.
+    """
     return _drawn(partial(_errors, results), SHARE, "test error (%)", title, format)
 
 
 def _errors(results: Sequence[Result], axes: Axes) -> None:
-    for (network, of_network), colour, marker in zip(_by_network(results), COLOURS, MARKERS, strict=False):
-        drawn = [result for result in of_network if result.records]
-        for result in drawn:
-            values = [100 * error for error in result.test_errors.values()]
-            axes.plot([result.line.x] * len(values), values, marker, color=colour, alpha=0.5, markersize=4)
-        means = [100 * np.mean(list(result.test_errors.values())) for result in drawn]
-        axes.plot([result.line.x for result in drawn], means, color=colour, marker=marker, label=network)
+    for index, (_, of_network) in enumerate(_by_network(results)):
+        errors = [{seed: 100 * error for seed, error in result.test_errors.items()} for result in of_network]
+        _points_and_line(axes, index, of_network, errors)
+        for result in of_network:
+            diverged = result.outcomes("diverged")
+            axes.plot([result.line.x] * len(diverged), [90] * len(diverged), "x", color=_look(index)[0], markersize=7)
+    _explain(axes, results, "not fitted", diverged=True)
     axes.axhline(90, color=MUTED, linestyle=":", linewidth=1, label="chance")
     axes.set_ylim(top=100)
+
+
+def _points_and_line(axes: Axes, index: int, of_network: Sequence[Result], values: Sequence[dict[int, float]]) -> None:
+    """Each seed's value against p, hollow where its run is censored; mean and band of fitted runs where none is."""
+    colour, marker = _look(index)
+    x = np.array([result.line.x for result in of_network])
+    seeds = sorted({seed for of_line in values for seed in of_line})
+    drawn = np.full((max(1, len(seeds)), len(x)), np.nan)
+    for place, (result, of_line) in enumerate(zip(of_network, values, strict=True)):
+        known, lower = (
+            [of_line[seed] for seed in result.outcomes(kind) if seed in of_line] for kind in ("fitted", "censored")
+        )
+        axes.plot([x[place]] * len(known), known, marker, color=colour, alpha=0.5, markersize=4)
+        axes.plot([x[place]] * len(lower), lower, "^", color=colour, markerfacecolor="none", markersize=7)
+        if not lower:
+            drawn[: len(known), place] = known
+    shown = np.ma.masked_invalid(drawn)
+    _band(axes, x, shown, colour)
+    axes.plot(x, shown.mean(0), color=colour, marker=marker, label=of_network[0].line.group)
+
+
+def _explain(axes: Axes, results: Sequence[Result], censored: str, *, diverged: bool) -> None:
+    """What hollow triangles and crosses mean, where there are any."""
+    if any(result.outcomes("censored") for result in results):
+        axes.plot([], [], "^", color=MUTED, markerfacecolor="none", markersize=7, label=censored)
+    if diverged and any(result.outcomes("diverged") for result in results):
+        axes.plot([], [], "x", color=MUTED, markersize=7, label="diverged, or at chance")
+
+
+def _band(axes: Axes, x: np.ndarray, values: np.ma.MaskedArray, colour: str) -> None:
+    """From the least to the largest of the seeds (rows)."""
+    axes.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+
+
+def _look(index: int) -> tuple[str, str]:
+    """Colour and marker of a line; those of the first 24 differ."""
+    return COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
 
 
 def _by_network(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:

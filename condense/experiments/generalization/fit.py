@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import torch
 
 from condense.data.images import DataSet
-from condense.experiments.generalization.images import Standardised
+from condense.experiments.generalization.images import SIDE, Standardised
 from condense.experiments.generalization.runs import BATCH, DECAY, DECAY_IMAGES, FITTED_LOSS, Run
 from condense.machine import Surroundings, peak_memory_bytes, prepare
 from condense.networks.network import Network
@@ -21,38 +21,53 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.stacking import members_at_once
 from condense.versions import CODE_VERSION, library_versions
 
-STUCK_EPOCHS, STUCK_STEPS = 10, 400
-"""After so many of both a run whose training accuracy is still that of chance, at a loss no lower, is given up."""
+TOGETHER = 8
+"""Runs in one stack, at most: a run that has ended is carried along until all of its stack have."""
 
 Progress = Callable[[int, int, float], None]
 
 
 @dataclass
 class _Course:
-    """How one run has got on."""
+    """How one run has got on; seconds: its share of the time its stack has taken."""
 
     outcome: str = "censored"
-    epochs: int = 0
+    left_chance: bool = False
     series: dict[str, list[float]] = field(default_factory=lambda: {"train_loss": [], "train_accuracy": []})
     ended: bool = False
     final_test: float = 0.0
+    seconds: float = 0.0
 
 
-def fit(runs: Sequence[Run], data: DataSet, progress: Progress = lambda epoch, epochs, loss: None) -> Iterator[Record]:
-    """Trains runs that agree in `Run.together`, as many at once as pays; a record each, in order.
+def stuck_epoch(epochs: int, steps: int) -> int:
+    """The epoch after which a run that has never left chance is given up; there are `epochs` at most, of `steps` steps.
 
-    A record's note is the outcome: 'fitted' (every training image right and the mean loss below 0.1), 'censored' (not fitted
-    at the last epoch) or 'diverged' (a loss that is not finite, or that of
-    chance after ten epochs and 400 steps). Its accuracy is that on the
-    test images when the run ended, its series are by epoch.
+    Ten epochs and 400 steps, but no later than three quarters of the run, and never before 100 steps.
     """
-    sources = [run.sources(data.train, data.test) for run in runs]
-    network = build(runs[0].network, sources[0][0].shape, data.train.classes)
-    group = members_at_once(network, len(runs), BATCH, data.train.device)
+    return max(10, -(-100 // steps), min(-(-400 // steps), 3 * epochs // 4))
+
+
+def fit(
+    runs: Sequence[Run],
+    data: DataSet,
+    progress: Progress = lambda epoch, epochs, loss: None,
+    ended: Callable[[Record], None] = lambda record: None,
+) -> list[Record]:
+    """Trains runs that agree in `Run.together`, as many at once as pays; returns a record each, in order.
+
+    `ended` is told each record as soon as its run ends. A record's note is the outcome: 'fitted' (every training image
+    right and the mean loss below 0.1, after some epoch), 'censored' (not fitted at the last epoch) or 'diverged' (a loss or
+    weight that is not finite, or accuracy and loss those of chance after every epoch up to `stuck_epoch`). Its accuracy is
+    that on the test images when the run ended, its series are by epoch.
+    """
+    shape = (data.train.shape[0], SIDE, SIDE)
+    network = build(runs[0].network, shape, data.train.classes)
+    group = min(TOGETHER, members_at_once(network, len(runs), BATCH, data.train.device))
+    records = []
     for first in range(0, len(runs), group):
-        chosen = slice(first, first + group)
         tell = partial(_tell, progress, first // group, -(-len(runs) // group))
-        yield from _fit_together(runs[chosen], sources[chosen], network, data, tell)
+        records += _fit_together(runs[first : first + group], network, data, tell, ended)
+    return records
 
 
 def _tell(progress: Progress, before: int, groups: int, epoch: int, epochs: int, loss: float) -> None:
@@ -60,71 +75,78 @@ def _tell(progress: Progress, before: int, groups: int, epoch: int, epochs: int,
 
 
 def _fit_together(
-    runs: Sequence[Run],
-    sources: Sequence[tuple[Standardised, Standardised]],
-    network: Network,
-    data: DataSet,
-    progress: Progress,
+    runs: Sequence[Run], network: Network, data: DataSet, progress: Progress, ended: Callable[[Record], None]
 ) -> list[Record]:
     device = data.train.device
     prepare(device)
-    surroundings, began = Surroundings.of(device), time.perf_counter()
+    surroundings, last = Surroundings.of(device), time.perf_counter()
+    sources = [run.sources(data.train, data.test) for run in runs]
     run, courses = runs[0], [_Course() for _ in runs]
     members = fresh_members(network, [run.seed for run in runs], "generalization network", device)
     draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in runs]
-    stages = (Stage(run.epochs, run.learning_rate),)
-    # The paper's decay is that of an epoch of 50,000 images; in an epoch of fewer the rate falls by as much less.
-    decay = DECAY ** (len(data.train) / DECAY_IMAGES)
-    recipe = Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=decay)
+    records: dict[int, Record] = {}
 
     def look(epoch: int, members: Members) -> bool:
-        for index, course in enumerate(courses):
-            if not course.ended:
-                _look_at(course, run, network, members, index, sources[index], epoch)
+        nonlocal last
+        active = [index for index, course in enumerate(courses) if not course.ended]
+        for index in active:
+            _look_at(courses[index], run, network, members[index : index + 1], sources[index], epoch)
+        now = time.perf_counter()
+        for index in active:
+            courses[index].seconds += (now - last) / len(active)
+            if courses[index].ended:
+                records[index] = _record(runs[index], courses[index], data, surroundings)
+                ended(records[index])
+        last = now
         progress(epoch, run.epochs, (courses[0].series["train_loss"] or [math.nan])[-1])
-        return all(course.ended for course in courses)
+        return len(records) == len(runs)
 
-    train(network, members, [source for source, _ in sources], recipe, draws, after_epoch=look)
-    seconds = time.perf_counter() - began
-    return [
-        Record(
-            kind="fit",
-            config=run.config(data.train, data.test),
-            seeds=[run.seed],
-            accuracies=[course.final_test],
-            wall_seconds=seconds / len(runs),
-            peak_memory_bytes=peak_memory_bytes(device),
-            code_version=CODE_VERSION,
-            library_versions=library_versions(),
-            notes=[course.outcome],
-            series=course.series,
-            **asdict(surroundings),
-        )
-        for run, course in zip(runs, courses, strict=True)
-    ]
+    train(network, members, [source for source, _ in sources], _recipe(run, data), draws, after_epoch=look)
+    return [records[index] for index in range(len(runs))]
+
+
+def _recipe(run: Run, data: DataSet) -> Recipe:
+    # The paper's decay is that of an epoch of 50,000 images; in an epoch of fewer the rate falls by as much less.
+    decay = DECAY ** (len(data.train) / DECAY_IMAGES)
+    stages = (Stage(run.epochs, run.learning_rate),)
+    return Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=decay)
+
+
+def _record(run: Run, course: _Course, data: DataSet, surroundings: Surroundings) -> Record:
+    return Record(
+        kind="fit",
+        config=run.config(data.train, data.test),
+        seeds=[run.seed],
+        accuracies=[course.final_test],
+        wall_seconds=course.seconds,
+        peak_memory_bytes=peak_memory_bytes(data.train.device),
+        code_version=CODE_VERSION,
+        library_versions=library_versions(),
+        notes=[course.outcome],
+        series=course.series,
+        **asdict(surroundings),
+    )
 
 
 def _look_at(
     course: _Course,
     run: Run,
     network: Network,
-    members: Members,
-    index: int,
+    alone: Members,
     sources: tuple[Standardised, Standardised],
     epoch: int,
 ) -> None:
     """Adds an epoch to a run's course, and ends it where there is reason to."""
     seen, tested = sources
-    alone = members[index : index + 1]
     (accuracy,), (loss,) = accuracies_and_losses(network, alone, seen)
-    finite = math.isfinite(loss) and bool(torch.isfinite(members.vector[index]).all())
-    course.epochs = epoch
+    finite = math.isfinite(loss) and bool(torch.isfinite(alone.vector).all())
     if finite:
         course.series["train_loss"].append(loss)
         course.series["train_accuracy"].append(accuracy)
+        course.left_chance |= not _at_chance(loss, accuracy, seen)
     fitted = accuracy == 1.0 and loss < FITTED_LOSS
-    late = epoch >= STUCK_EPOCHS and epoch * -(-len(seen.labels) // BATCH) >= STUCK_STEPS
-    if not finite or (late and _at_chance(loss, accuracy, seen)):
+    late = epoch >= stuck_epoch(run.epochs, -(-len(seen.labels) // BATCH))
+    if not finite or (late and not course.left_chance):
         course.outcome = "diverged"
     elif fitted:
         course.outcome = "fitted"

@@ -1,6 +1,6 @@
 """Images as these experiments see them: 28x28 pixels, standardised one by one, and varied in training if asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,13 @@ def standardised(x: Tensor) -> Tensor:
     """
     variance, mean = torch.var_mean(x, dim=(-3, -2, -1), correction=0, keepdim=True)
     return (x - mean) / variance.sqrt().clamp(min=x.shape[-3:].numel() ** -0.5)
+
+
+def centred(images: LabelledImages) -> LabelledImages:
+    """The images (N, C, H, W) cropped in the centre to (N, C, 28, 28); smaller ones stay as they are."""
+    top, left = (max(0, side - SIDE) // 2 for side in images.shape[1:])
+    pixels = images.pixels[..., top : top + SIDE, left : left + SIDE].contiguous()
+    return replace(images, pixels=pixels, _cache={})
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,7 @@ NORMS = {
     "in the downsample modules": ("small-inception-partbn", 0.1),
     "nowhere, rate 0.1": ("small-inception-nobn", 0.1),
     "nowhere, rate 0.01": ("small-inception-nobn", 0.01),
+    "nowhere, rate 0.001": ("small-inception-nobn", 0.001),
 }
 TABLE_NETWORKS = ("small-inception", "small-inception-nobn", "small-alexnet", "mlp-3x512", "mlp-1x512")
 TABLE_SETTINGS = {
@@ -77,6 +78,10 @@ class Line:
     label: str
     runs: tuple[Run, ...]
     x: float = 0.0
+
+    def name(self, among: Sequence["Line"]) -> str:
+        """Its label, after its network where the lines it is drawn with have several."""
+        return self.label if len({line.group for line in among}) == 1 else f"{self.group}, {self.label}"
 
 
 def lines(experiment: str, scale: Scale, seeds: int, epochs: int | None, networks: Sequence[str]) -> list[Line]:

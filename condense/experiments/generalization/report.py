@@ -10,7 +10,7 @@ from condense.experiments.generalization.findings import FINDINGS
 from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.run import GeneralizeConfig
-from condense.experiments.generalization.tables import comparison_table, summary_table
+from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
 from condense.records import Record
 from condense.report.experiment import Report, Section, provenance, write_experiment
 from condense.report.figures import Format
@@ -50,6 +50,8 @@ def _sizes(data: DataSet) -> str:
 
 def _tables(name: str, results: Sequence[Result], data: DataSet) -> list[Table]:
     tables = [summary_table(f"{name}, {_sizes(data)}", results)]
+    if name == "fig1b":
+        tables.append(capped_table(f"fig1b, the same runs stopped at {CAP} epochs, {_sizes(data)}", results, CAP))
     compared = comparison_table(name, results) if name in ("fig2a", "fig2b") else None
     return [*tables, *([compared] if compared else [])]
 
@@ -79,7 +81,9 @@ def _course(name: str, results: Sequence[Result], series: str, label: str, sizes
 
 
 def _slowdown(name: str, results: Sequence[Result], sizes: str, caption: str) -> Figure:
-    return _figure(name, f"{caption}; {sizes}.", partial(slowdown_figure, results, sizes))
+    left_out = without_ratio(results)
+    caption = f"{caption}; {sizes}." + (f" {left_out}" if left_out else "")
+    return _figure(name, caption, partial(slowdown_figure, results, sizes))
 
 
 def _figure(name: str, caption: str, draw: Callable[[Format], bytes]) -> Figure:

@@ -7,6 +7,7 @@ import numpy as np
 
 from condense.data.images import DataSet
 from condense.experiments.generalization.plan import Line
+from condense.experiments.generalization.runs import FITTED_LOSS
 from condense.records import Record
 
 
@@ -19,20 +20,21 @@ class Result:
 
     @property
     def epochs(self) -> dict[int, int]:
-        """Epochs trained, by seed."""
-        return {seed: len(record.series["train_loss"]) for seed, record in self.records.items()}
+        """Epochs until it had fitted, by seed; of a run that had not, epochs trained."""
+        return {seed: _epochs(record) for seed, record in self.records.items()}
 
     @property
     def test_errors(self) -> dict[int, float]:
-        """Share of the test images classified wrongly in the end, by seed."""
-        return {seed: 1 - record.accuracies[0] for seed, record in self.records.items()}
+        """Share of the test images classified wrongly in the end, by seed; without runs that diverged."""
+        diverged = self.outcomes("diverged")
+        return {seed: 1 - record.accuracies[0] for seed, record in self.records.items() if seed not in diverged}
 
     def outcomes(self, name: str) -> list[int]:
         """Seeds of the runs that ended so: 'fitted', 'censored' or 'diverged'."""
         return [seed for seed, record in self.records.items() if record.notes == [name]]
 
     def capped(self, cap: int) -> "Result":
-        """The same had every run been stopped after `cap` epochs."""
+        """The same had every run been stopped after `cap` epochs; how it would have tested then is not known."""
 
         def shortened(record: Record) -> Record:
             if len(record.series["train_loss"]) <= cap:
@@ -43,14 +45,34 @@ class Result:
         return Result(self.line, {seed: shortened(record) for seed, record in self.records.items()})
 
     def course(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """(Epochs, values (seeds, epochs)) of a series; a run that ended early keeps its last value."""
-        series = [record.series.get(name, []) for record in self.records.values()]
-        longest = max((len(one) for one in series), default=0)
-        values = np.array([[*one, *[one[-1]] * (longest - len(one))] for one in series if one])
-        if name != "test_accuracy":
-            return np.arange(1, longest + 1), values
-        ticks = max((record.series.get("tested_at", []) for record in self.records.values()), key=len)
-        return np.array(ticks), values
+        """(Epochs (T,), values (seeds, T)) of a series, at all epochs that any run has a value at.
+
+        After its end a run that has fitted keeps its last value, and any other is NaN.
+        """
+        courses = {seed: _points(record, name) for seed, record in self.records.items()}
+        epochs = sorted({epoch for points in courses.values() for epoch in points})
+        values = np.full((len(courses), len(epochs)), np.nan)
+        fitted = self.outcomes("fitted")
+        for row, (seed, points) in zip(values, courses.items(), strict=True):
+            last = max(points, default=0)
+            kept = points[last] if points and seed in fitted else np.nan
+            row[:] = [points.get(epoch, kept if epoch > last else np.nan) for epoch in epochs]
+        return np.array(epochs, dtype=float), values
+
+
+def _points(record: Record, name: str) -> dict[float, float]:
+    """A series by its epochs."""
+    values = record.series.get(name, [])
+    at = record.series.get("tested_at", []) if name == "test_accuracy" else range(1, len(values) + 1)
+    return dict(zip(map(float, at), values, strict=True))
+
+
+def _epochs(record: Record) -> int:
+    losses, accuracies = record.series["train_loss"], record.series["train_accuracy"]
+    if record.notes != ["fitted"]:
+        return len(losses)
+    both = enumerate(zip(losses, accuracies, strict=True), 1)
+    return next(epoch for epoch, (loss, accuracy) in both if accuracy == 1 and loss < FITTED_LOSS)
 
 
 def gathered(found: Sequence[Line], records: Sequence[Record], data: DataSet) -> list[Result]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -85,7 +86,7 @@ def sized(config: GeneralizeConfig, data: DataSet) -> DataSet:
 
 
 def run_missing(config: GeneralizeConfig, data: DataSet, folder: Path, listener: Listener) -> list[Record]:
-    """Does the runs that have no record yet, cheap networks first, a record at a time; returns all records of the folder."""
+    """Does the runs that have no record yet, cheap networks first, a record when a run ends; returns all of the folder."""
     path = records_path(folder)
     check_appendable(path)
     done = {record.config_hash for record in _read(path)}
@@ -100,8 +101,7 @@ def run_missing(config: GeneralizeConfig, data: DataSet, folder: Path, listener:
     try:
         for runs in sorted(groups.values(), key=lambda runs: _cost(runs[0], data)):
             listener.begins(runs, finished, total)
-            for record in fit(runs, data, listener.epoch):
-                append_record(path, record)
+            fit(runs, data, listener.epoch, ended=partial(append_record, path))
             finished += len(runs)
     except KeyboardInterrupt as error:
         raise Interrupted(f"Stopped; {path} keeps the runs that are finished, and the same command goes on.") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 from condense.data.corrupt import CORRUPTIONS, corrupted_labels, shuffled_pixels
 from condense.data.images import LabelledImages
-from condense.experiments.generalization.images import Augmented, Cropped, Standardised
+from condense.experiments.generalization.images import Augmented, Cropped, Standardised, centred
 from condense.records import config_hash
 
 BATCH = 60
@@ -13,8 +13,9 @@ DECAY, DECAY_IMAGES = 0.95, 50_000
 """The learning rate falls by this factor with every so many images seen: an epoch of the paper's."""
 FITTED_LOSS = 0.1
 """Mean cross-entropy on the training images below which, with all of them right, a run has fitted them."""
-RATES = {"small-inception": 0.1}
+RATES = {"small-inception": 0.1, "small-inception-nobn": 0.001}
 OTHER_RATE = 0.01
+HE_NETWORKS = ("small-inception-nobn", "small-inception-partbn")
 SOURCES = {"none": Standardised, "crop": Cropped, "all": Augmented}
 
 
@@ -43,7 +44,13 @@ class Run:
         sizes = {"train_images": len(train), "test_images": len(test)}
         data = {"dataset": train.name, "dataset_fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
         recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS}
-        return {**asdict(self), **data, **sizes, **recipe}
+        return {**asdict(self), **data, **sizes, **recipe, **self._exceptions}
+
+    @property
+    def _exceptions(self) -> dict[str, str]:
+        # Only where they apply, so that runs recorded before they did are done anew and all others are not.
+        start = {"initialisation": "He"} if self.network in HE_NETWORKS else {}
+        return start if self.corruption == "labels" else {**start, "corrupted_pixels": "after the crop"}
 
     def key(self, train: LabelledImages, test: LabelledImages) -> str:
         """The hash of its configuration."""
@@ -56,15 +63,20 @@ class Run:
         return tuple(value for name, value in values.items() if name not in ("seed", "corruption", "p"))
 
     def sources(self, train: LabelledImages, test: LabelledImages) -> tuple[Standardised, Standardised]:
-        """Training and test images; test images are corrupted only where the whole task is another (shuffled pixels)."""
+        """Training and test images; test images are corrupted only where the whole task is another (shuffled pixels).
+
+        Pixels are corrupted after the crop, so that no pixel is moved out of the image or into it.
+        """
         if self.corruption == "labels":
             seen = corrupted_labels(train, self.p, self.seed)
         else:
-            seen = CORRUPTIONS[self.corruption](train, self.seed)
-        tested = shuffled_pixels(test, self.seed) if self.corruption == "shuffled pixels" else test
+            seen = CORRUPTIONS[self.corruption](centred(train), self.seed)
+        tested = shuffled_pixels(centred(test), self.seed) if self.corruption == "shuffled pixels" else test
         return SOURCES[self.augmentation](seen), Standardised(tested)
 
 
 def rate_of(network: str) -> float:
-    """The paper's initial learning rate: 0.1 for Inception with BatchNorm, 0.01 for the others."""
+    """The paper's initial learning rate: 0.1 for Inception with BatchNorm, 0.01 for the others; of Inception without
+    BatchNorm 0.001, as its loss jumps at higher ones.
+    """
     return RATES.get(network.removesuffix("-partbn").removesuffix("-dropout5"), OTHER_RATE)

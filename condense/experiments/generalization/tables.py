@@ -11,12 +11,15 @@ from condense.report.tables import mean_and_std, signed
 
 _OUTCOME = (
     "Fitted: every training image right and the mean cross-entropy below 0.1. '≥ E': not fitted after E epochs (censored), "
-    "so the time is a lower bound. Diverged: a loss that is not finite, or that of chance after ten epochs and 400 steps."
+    "so the time is a lower bound. Diverged: a loss or weight that is not finite, or accuracy and loss of chance from the "
+    "first epoch on, until ten epochs and 400 steps are done, or three quarters of the run (but 100 steps)."
 )
-_SPREAD = "Mean ± standard deviation over seeds (ddof = 0); test images were looked at when a run ended."
+_SPREAD = (
+    "Mean ± standard deviation over seeds (ddof = 0), without diverged runs; test images were looked at when a run ended."
+)
 _PAIRED = (
     "Differences are paired by seed, ± the half width of the 95 % interval (Student's t); p: paired t-test, corrected for "
-    "the number of comparisons (Holm)."
+    "the number of comparisons (Holm). Runs that diverged are left out."
 )
 
 
@@ -32,8 +35,41 @@ def summary_table(title: str, results: Sequence[Result]) -> Table:
     )
 
 
+def capped_table(title: str, results: Sequence[Result], cap: int) -> Table:
+    """Which points would be censored had every run been stopped after `cap` epochs: a row a line, no seed left out."""
+    capped = [result.capped(cap) for result in results]
+    rows = [(*_row(result)[:4], epochs_text(result), *_censored(result)) for result in capped]
+    return Table(
+        title=title,
+        header=("network", "setting", "n", "outcome", "epochs", "censored"),
+        rows=tuple(rows),
+        notes=(_OUTCOME,),
+        data=(),
+        numeric=(False, False, True, False, True, False),
+    )
+
+
+def _censored(result: Result) -> tuple[str]:
+    seeds = result.outcomes("censored")
+    return (f"seeds {', '.join(map(str, seeds))}" if seeds else "",)
+
+
+def without_ratio(results: Sequence[Result]) -> str | None:
+    """A sentence on the networks and seeds without relative times, as they did not fit at p = 0; None where all have."""
+    missing = [
+        f"{result.line.group}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        for result in results
+        if not result.line.x and (seeds := sorted(result.records.keys() - set(result.outcomes("fitted"))))
+    ]
+    if not missing:
+        return None
+    return f"Not drawn, as they did not fit at p = 0, so that there is nothing to divide by: {'; '.join(missing)}."
+
+
 def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
-    """Test accuracy of every line against the first, paired by seed; None where there is nothing to compare."""
+    """Test accuracy of every line against the first, paired by seed, without runs that diverged; None where there is
+    nothing to compare.
+    """
     first, *others = results
     pairs = []
     for other in others:
@@ -74,8 +110,9 @@ def _row(result: Result) -> tuple[str, ...]:
         return (line.group, line.label, "0", "not run", "", "", "")
     counts = {name: len(result.outcomes(name)) for name in ("fitted", "censored", "diverged")}
     outcome = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    training = [record.series["train_accuracy"][-1] for record in records if record.series["train_accuracy"]]
-    test = [record.accuracies[0] for record in records]
+    left = [record for record in records if record.notes != ["diverged"]]
+    training = [record.series["train_accuracy"][-1] for record in left]
+    test = [1 - error for error in result.test_errors.values()]
     accuracies = (_percent(training), _percent(test))
     return (line.group, line.label, str(len(records)), outcome, epochs_text(result), *accuracies)
 
@@ -85,7 +122,7 @@ def _percent(values: Sequence[float]) -> str:
 
 
 def _data(result: Result) -> dict[str, str | int | float | None]:
-    tests = [record.accuracies[0] for record in result.records.values()]
+    tests = [1 - error for error in result.test_errors.values()]
     return {
         "network": result.line.group,
         "setting": result.line.label,
