@@ -399,8 +399,11 @@ def test_another_reduction_is_another_rate(name: str) -> None:
     np.testing.assert_allclose(losses[1] * (losses[0][0] / losses[1][0]), losses[0], rtol=1e-9)
 
 
-def test_an_interrupted_cause_ends_as_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, of, shared = aligned_setting("perceptron"), task(), effects.Run((0, 1), 10)
+@pytest.mark.parametrize("changes", [{}, {"zero_grad": False}], ids=["aligned", "zero-grad"])
+def test_an_interrupted_cause_ends_as_an_uninterrupted_one(
+    changes: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, of, shared = replace(aligned_setting("perceptron"), **changes), task(), effects.Run((0, 1), 10)
     whole = effects.run(base, base, of, shared, tmp_path / "whole.npz", lambda done, total: None)
     monkeypatch.setattr(effects, "SAVED_EVERY", 0.0)
 
@@ -416,6 +419,17 @@ def test_an_interrupted_cause_ends_as_an_uninterrupted_one(tmp_path: Path, monke
     assert steps[0] == 27 and not (tmp_path / "part.checkpoint").exists()
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(getattr(again, name), value)
+
+
+@pytest.mark.parametrize("changes", [{}, {"zero_grad": False}], ids=["aligned", "zero-grad"])
+def test_five_calls_train_as_one(changes: dict) -> None:
+    setting, of = replace(aligned_setting("perceptron"), **changes), task()
+    order = members.orders(setting, 64, of.y, 10, 0)[None]
+    once, often = (members.fresh_members(setting, of, [0]) for _ in range(2))
+    members.train(setting, of, once, order)
+    for until in (8, 16, 24, 32, 40):
+        members.train(setting, of, often, order, until=until)
+    np.testing.assert_array_equal(np.array(often.losses), np.array(once.losses))
 
 
 def test_a_run_that_exploded_is_not_trained_on(tmp_path: Path) -> None:
