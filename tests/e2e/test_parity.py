@@ -90,6 +90,15 @@ def test_a_run_that_differs_fails_with_exit_code_1(
     assert "condense: The runs do not agree" in output.err
 
 
+def test_runs_that_explode_pass_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--dataset", "digits", "--train-size", "60", "--epochs", "1", "--batch", "20", "--learning-rate", "30")
+    out = tmp_path / "out"
+    assert condense("parity", "simplenn", *words, "--quiet", "--threads", "1", "--out", out) == 1
+    found = statuses(out)
+    assert {name for name, status in found.items() if status == "FAIL"} == {"float32", "no-decay", "mean"}
+    assert "is not finite from step" in capsys.readouterr().out
+
+
 def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = shutil.copytree(simplenn / "out", tmp_path / "out")
     words = ("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out)

@@ -17,6 +17,7 @@ from condense.experiments.framework_parity.comparison import (
     differences,
     first_divergence,
     floor,
+    too_wide,
 )
 from condense.experiments.framework_parity.nudging import nudged as moved_weights
 from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS
@@ -30,7 +31,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Check:
     """What `check` found.
 
-    verdict: PASS, FAIL, or NOT RUN where no dumps were given; warnings: sentences about the model and its loss;
+    verdict: PASS, FAIL, or NOT RUN where no dumps were given or the floor is so wide that they could not part; warnings:
+    sentences about the model, its loss and such a floor;
     divergence: the first place above the limit; differences: all of them.
     """
 
@@ -73,7 +75,9 @@ def check(
     limit: float | np.ndarray = tolerance
     if nudged:
         limit = np.maximum(MARGIN * floor([differences(replace(_loaded(one), hashes={}), own) for one in nudged]), tolerance)
-    first = first_divergence(found, limit)
+    first, wide = first_divergence(found, limit), too_wide(limit) if nudged else ""
+    if wide and not first:
+        return Check(NOT_RUN, (*warnings, wide), None, found)
     return Check(FAIL if first else PASS, warnings, first, found)
 
 

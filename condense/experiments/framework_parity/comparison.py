@@ -1,6 +1,6 @@
 """Two trajectories side by side: relative differences of every step, the first step where they part, the rounding floor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +60,10 @@ def differences(run: Trajectory, reference: Trajectory) -> Differences:
     hashes that say that data, batches or initial weights were not the same.
     """
     _check_comparable(run, reference)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(run.loss - reference.loss)
     return Differences(
-        loss=_relative(np.abs(run.loss - reference.loss), np.abs(reference.loss)),
+        loss=_relative(apart, np.abs(reference.loss)),
         steps=reference.steps,
         arrays={name: _array_differences(run.arrays[name], array) for name, array in reference.arrays.items()},
     )
@@ -70,6 +72,7 @@ def differences(run: Trajectory, reference: Trajectory) -> Differences:
 def first_divergence(found: Differences, tolerance: float | np.ndarray = TOLERANCE) -> Divergence | None:
     """The first place where a difference is above `tolerance` (a number, or one a step (S,)), as computed.
 
+    An infinite difference, as one of a number that is not finite, is above every limit, also an infinite one.
     Within a step: outputs from the first layer on, the loss, gradients from the last layer back, weights.
     """
     limits = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), found.loss.shape)
@@ -80,7 +83,7 @@ def first_divergence(found: Differences, tolerance: float | np.ndarray = TOLERAN
     for name in order:
         values, steps = (found.loss, None) if name == "loss" else (found.arrays[name], found.steps)
         at = np.arange(1, len(values) + 1) if steps is None else steps
-        above = np.flatnonzero(~(values <= limits[at - 1]))
+        above = np.flatnonzero(~(values <= limits[at - 1]) | ~np.isfinite(values))
         if len(above) and (first is None or at[above[0]] < first.step):
             kind, _, layer = name.partition("/")
             first = Divergence(int(at[above[0]]), kind, layer, float(values[above[0]]))
@@ -90,6 +93,23 @@ def first_divergence(found: Differences, tolerance: float | np.ndarray = TOLERAN
 def floor(nudged: Sequence[Differences]) -> np.ndarray:
     """float64 (S,): the largest relative loss difference of nudged runs up to each step; it never falls."""
     return np.maximum.accumulate(np.max([one.loss for one in nudged], axis=0))
+
+
+def not_finite(runs: Iterable[Trajectory]) -> str:
+    """A sentence naming the first of the runs whose loss does not stay finite, and the step (from 1); '' where all do."""
+    for run in runs:
+        bad = np.flatnonzero(~np.isfinite(run.loss))
+        if len(bad):
+            return f"The loss of {run.program} is not finite from step {bad[0] + 1} of {len(run.loss)}: nothing is shown."
+    return ""
+
+
+def too_wide(limit: float | np.ndarray) -> str:
+    """A sentence naming the first step at which a limit (one number, or one a step) is 1 or more; '' where none is."""
+    wide = np.flatnonzero(~(np.atleast_1d(limit) < 1))
+    if not len(wide):
+        return ""
+    return f"Rounding alone moves the loss so far that from step {wide[0] + 1} on any loss would be within the limit."
 
 
 def _check_comparable(run: Trajectory, reference: Trajectory) -> None:

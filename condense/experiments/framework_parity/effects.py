@@ -128,7 +128,8 @@ def first_steps(changed: np.ndarray, base: np.ndarray, nudged: Sequence[np.ndarr
     """
     steps = min(len(changed), len(base))
     limit = MARGIN * floor(base, nudged)[:steps, None]
-    above = ~(relative(changed[:steps], base[:steps]) <= limit)
+    apart = relative(changed[:steps], base[:steps])
+    above = ~(apart <= limit) | ~np.isfinite(apart)
     return [int(column.argmax()) + 1 if column.any() else None for column in above.T]
 
 
@@ -142,7 +143,7 @@ def relative(losses: np.ndarray, base: np.ndarray) -> np.ndarray:
     """|a - b| / |b|, infinite where one is not finite."""
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(losses == base, 0.0, np.abs(losses - base) / np.abs(base))
-    return np.where(np.isfinite(found), found, np.inf)
+    return np.where(np.isfinite(found) & np.isfinite(losses) & np.isfinite(base), found, np.inf)
 
 
 def _tested_epochs(epochs: int) -> list[int]:

@@ -1,0 +1,52 @@
+"""Verdicts of `condense parity`: what may pass, and what shows nothing."""
+
+import numpy as np
+import pytest
+
+from condense import parity
+from condense.experiments.framework_parity.comparison import differences, first_divergence
+from condense.experiments.framework_parity.parts import Part, judge
+from condense.experiments.framework_parity.trajectory import Trajectory
+
+
+def losses(*values: float, program: str = "p") -> Trajectory:
+    return Trajectory(program, np.array(values), np.zeros(0, dtype=np.int64), {})
+
+
+def floor_part(expects: str) -> Part:
+    return Part("float32", "t", "torch-float32", "twin", expects, ("torch-float32", "nudged"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("expects", ["tolerance", "floor", "apart"])
+@pytest.mark.parametrize("last", [np.nan, np.inf])
+@pytest.mark.parametrize("exploding", [("torch-float32",), ("nudged",), ("torch-float32", "twin", "nudged")])
+def test_a_loss_that_is_not_finite_fails(expects: str, last: float, exploding: tuple[str, ...]) -> None:
+    names = ("torch-float32", "twin", "nudged")
+    sides = {name: losses(3.0, 2.0, last if name in exploding else 1.0, program=name) for name in names}
+    found = judge(floor_part(expects), sides)
+    assert found.status == "FAIL" and "not finite from step 3 of 3" in found.sentence and exploding[0] in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("expects", "other", "status"),
+    [("floor", 1.0, "NOT RUN"), ("floor", 2.5, "FAIL"), ("apart", 1.0, "NOT RUN"), ("apart", 2.5, "NOT RUN")],
+)
+def test_a_floor_as_wide_as_the_loss_shows_nothing(expects: str, other: float, status: str) -> None:
+    """The nudged run is 20 % off at the last step: ten times that is more than the loss itself."""
+    run = {"torch-float32": losses(3.0, 2.0, 1.0), "nudged": losses(3.0, 2.0, 1.2), "twin": losses(3.0, 2 * other, other)}
+    found = judge(floor_part(expects), run)
+    assert found.status == status
+    assert ("from step 3 on" in found.sentence) is (status == "NOT RUN")
+
+
+def test_an_infinite_difference_is_above_any_limit() -> None:
+    exploded = losses(3.0, np.inf, np.inf)
+    first = first_divergence(differences(exploded, exploded), np.full(3, np.inf))
+    assert first is not None and first.step == 2
+
+
+def test_check_passes_nothing_under_an_infinite_floor() -> None:
+    mine, exploded = losses(3.0, 2.0, 1.0), losses(3.0, 2.0, np.inf)
+    assert parity.check(mine=exploded, other=exploded, nudged=[exploded]).verdict == "FAIL"
+    found = parity.check(mine=mine, other=mine, nudged=[exploded])
+    assert found.verdict == "NOT RUN" and "from step 3 on" in str(found)
