@@ -45,6 +45,13 @@ def statuses(folder: Path) -> dict[str, str]:
     return {record.name: record.results["status"] for record in read(folder / "records.jsonl") if record.kind == "part"}
 
 
+def change(dump: Path, name: str, factor: float) -> None:
+    """Multiplies an array of a dump."""
+    with np.load(dump) as archive:
+        content = {found: archive[found] for found in archive.files}
+    np.savez(dump, **content | {name: factor * content[name]})  # type: ignore[arg-type]
+
+
 def test_simplenn_passes_and_says_what_was_not_run(simplenn: Path) -> None:
     found = statuses(simplenn / "out")
     assert found.pop("octave") == "NOT RUN" and set(found.values()) == {"PASS"}
@@ -78,16 +85,23 @@ def test_a_run_that_differs_fails_with_exit_code_1(
     simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = shutil.copytree(simplenn / "out", tmp_path / "out")
-    (out / "records.jsonl").unlink()
     changed = out / "runs" / "torch-float64.npz"
-    with np.load(changed) as archive:
-        content = {name: archive[name] for name in archive.files}
-    content["weight/2.bias"][3:] += 1e-9
-    np.savez(changed, **content)  # type: ignore[arg-type]
+    before = changed.read_bytes()
+    change(changed, "weight/2.bias", 1 + 1e-9)
     assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 1
     output = capsys.readouterr()
     assert "FAIL: 1 FAIL, 4 PASS" in output.out and "weight of layer 2.bias" in output.out
     assert "condense: The runs do not agree" in output.err
+    changed.write_bytes(before)
+    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
+
+
+def test_a_changed_floor_is_judged_again(simplenn: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    for number in range(3):
+        change(out / "runs" / f"torch-float32-nudged{number}.npz", "loss", 1.2)
+    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
+    assert statuses(out) == statuses(simplenn / "out") | dict.fromkeys(("float32", "no-decay", "mean"), "NOT RUN")
 
 
 def test_runs_that_explode_pass_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,8 @@ class ParityRecord:
     """What was compared, under which settings, what came out.
 
     kind: 'part' (a comparison of two runs) or 'cause' (a change measured with paired seeds); results: of a part, the
-    fields of `parts.Judgement`; of a cause, lists with one entry for each seed, None where a network's loss was not finite.
+    fields of `parts.Judgement` and, as `judged`, the SHA-256 of each dump it was given on; of a cause, lists with one
+    entry for each seed, None where a network's loss was not finite.
     """
 
     kind: Literal["part", "cause"]
