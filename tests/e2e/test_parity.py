@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import torch
 from command_line import condense, write_images
 
 from condense.experiments.framework_parity import keras_process, octave, simplenn_torch
@@ -206,6 +207,48 @@ def test_wrong_input(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         err = capsys.readouterr().err
         assert sentence in err and err.count("\n") == 1, err
     assert not (tmp_path / "out").exists()
+
+
+class Code:
+    """Its pickle makes a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("records.jsonl", b"[]\n", "line 1: not a complete record"),
+        ("records.jsonl", b"\xff\xfe\n", "line 1: not a complete record"),
+        ("runs/torch-float64.npz", b"PK", "is no NumPy .npz archive"),
+        ("octave-start.npz", b"PK", "is no NumPy .npz archive"),
+        ("octave-start.npz", {"batches": np.zeros((2, 3), np.int64)}, "is not the start of an Octave run"),
+        ("causes/convolution-aligned.npz", b"PK", "is no NumPy .npz archive"),
+        ("causes/convolution-aligned.npz", {"losses": np.zeros((2, 3))}, "is not what a cause came to"),
+        ("causes/convolution-aligned.checkpoint", b"", "is not a checkpoint of this version"),
+        ("causes/convolution-aligned.checkpoint", b"condense parity checkpoint 2 0\nPK", "is damaged"),
+        ("causes/convolution-aligned.checkpoint", None, "is not a checkpoint of this version"),
+    ],
+)
+def test_damaged_files(
+    simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: object, sentence: str
+) -> None:
+    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    (out / "causes").mkdir(exist_ok=True)
+    if isinstance(content, bytes):
+        (out / name).write_bytes(content)
+    elif isinstance(content, dict):
+        np.savez(out / name, **content)
+    else:
+        torch.save(Code(tmp_path / "code-was-run"), out / name)
+    data = ("--dataset", simplenn / "noise.npz", *SHORT)
+    assert condense("parity", "simplenn", *data, "--cause", "last-batch", "--out", out) == 2
+    err = capsys.readouterr().err
+    assert sentence in err and err.count("\n") == 1 and not (tmp_path / "code-was-run").exists()
 
 
 def test_missing_programs(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:

@@ -55,15 +55,16 @@ class Members:
     losses: list[np.ndarray] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
-        """Everything, to be saved."""
-        return {"step": self.step, "losses": self.losses} | {
+        """Everything, as numbers and tensors, to be saved."""
+        return {"step": self.step, "losses": torch.from_numpy(np.array(self.losses, dtype=np.float64))} | {
             name: [value.detach() for value in getattr(self, name)] for name in TENSORS
         }
 
     @staticmethod
     def of_state(state: dict) -> "Members":
         """As it was saved."""
-        members = Members(**{name: state[name] for name in (*TENSORS, "step", "losses")})
+        tensors = {name: state[name] for name in TENSORS}
+        members = Members(**tensors, step=state["step"], losses=list(state["losses"].numpy()))
         for value in members.parameters:
             value.requires_grad_()
         return members
