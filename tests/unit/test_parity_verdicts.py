@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from condense import parity
 from condense.experiments.framework_parity.comparison import differences, first_divergence
@@ -43,6 +45,46 @@ def test_an_infinite_difference_is_above_any_limit() -> None:
     exploded = losses(3.0, np.inf, np.inf)
     first = first_divergence(differences(exploded, exploded), np.full(3, np.inf))
     assert first is not None and first.step == 2
+
+
+def summed(order: torch.Tensor, nudge: int | None = None) -> Trajectory:
+    """Linear regression in float32; the gradient is summed over the batch in the given order."""
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(64, 5, generator=random), torch.randn(64, generator=random)
+    model = nn.Linear(5, 1)
+    with torch.no_grad():
+        model.weight.copy_(torch.randn(1, 5, generator=random))
+        model.bias.zero_()
+    if nudge is not None:
+        parity.nudge(model, nudge)
+    recorder = parity.Recorder("p", range(1, 31))
+    for _ in range(30):
+        model.zero_grad()
+        loss = (model(x[order]).squeeze(1) - y[order]).square().mean()
+        loss.backward()
+        arrays = {f"gradient/{name}": value.grad.numpy().copy() for name, value in model.named_parameters()}  # type: ignore[union-attr]
+        with torch.no_grad():
+            for value in model.parameters():
+                value -= 0.1 * value.grad  # type: ignore[operator]
+        arrays |= {f"weight/{name}": value.detach().numpy() for name, value in model.named_parameters()}
+        recorder.record(loss.item(), arrays)
+    return recorder.trajectory()
+
+
+def test_check_holds_each_array_against_its_own_floor() -> None:
+    mine, other = summed(torch.arange(64)), summed(torch.arange(63, -1, -1))
+    nudged = [summed(torch.arange(64), nudge) for nudge in range(3)]
+    assert parity.check(mine=mine, other=other).verdict == "FAIL"
+    assert parity.check(mine=mine, other=other, nudged=nudged).verdict == "PASS"
+    other.arrays["weight/bias"][5] *= 1.0001
+    found = parity.check(mine=mine, other=other, nudged=nudged)
+    assert found.verdict == "FAIL" and "step 6, weight of layer bias" in str(found)
+
+
+def test_whole_numbers_as_values_are_warned_of() -> None:
+    (warning,) = parity.check(nn.Linear(3, 1), inputs=torch.randn(8, 3), targets=torch.arange(8)).warnings
+    assert "(8, 1) against targets (8,) broadcast to (8, 8)" in warning
+    assert parity.check(nn.Linear(3, 4), inputs=torch.randn(8, 3), targets=torch.arange(8) % 4).warnings == ()
 
 
 def test_check_passes_nothing_under_an_infinite_floor() -> None:
