@@ -449,21 +449,25 @@ def cause_record(name: str, **config: object) -> ParityRecord:
         "base": "convolution",
         "accuracy": [[0.2, 0.3], [0.4, 0.5]],
         "aligned_accuracy": [[0.1, 0.2], [0.6, 0.7]],
-        "epochs_tested": [2, 4],
+        "epochs_tested": [100, 200],
     }
-    settings = {"dataset": "cifar10", "train_size": 5000, "epochs": 4, **config}
+    report = {"preparation": "minmax", "learning_rate": 0.003, "batch": 128, "momentum": 0.9}
+    settings = {"dataset": "cifar10", "train_size": 5000, "epochs": 200, **report, **config}
     return ParityRecord("cause", name, name, settings, results, 1.0, 1, "0", {}, "now")
 
 
 def test_printed_numbers_stand_beside_the_same_settings() -> None:
     table = printed_table([cause_record("reduction-mean"), cause_record("reduction-sum")])
     assert table
-    assert table.rows[0] == ("MATLAB", "44.90", "1", "500", "aligned with simpleNN", "65.00 ± 5.00", "2", "4")
-    assert table.rows[1][:4] == ("PyTorch", "42.83 ± 0.55", "10", "100") and table.rows[1][5] == "45.00 ± 5.00"
-    assert table.rows[2][1] == "38.27 ± 0.65"
+    assert table.rows[0] == ("MATLAB", "44.90", "1", "500", "aligned with simpleNN", "65.00 ± 5.00", "2", "200")
+    assert table.rows[1][:4] == ("PyTorch", "42.83 ± 0.55", "10", "100")
+    assert table.rows[1][5:] == ("25.00 ± 5.00", "2", "100")  # tested at the printed epoch too
+    assert table.rows[2][1:4] == ("38.27 ± 0.65", "10", "500") and table.rows[2][5:] == ("45.00 ± 5.00", "2", "200")
     only_sum = printed_table([cause_record("reduction-sum")])
     assert only_sum and [row[0] for row in only_sum.rows] == ["MATLAB"]
-    assert printed_table([cause_record("reduction-mean", train_size=2000)]) is None
+    others = {"train_size": 2000, "preparation": "simplenn", "learning_rate": 0.001, "batch": 64, "momentum": 0.0}
+    for name, value in others.items():
+        assert printed_table([cause_record("reduction-mean", **{name: value})]) is None
     assert printed_table([cause_record("reduction-mean", dataset="digits")]) is None
 
 

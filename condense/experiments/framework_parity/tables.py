@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
-from condense.experiments.framework_parity.published import EPOCHS, PRINTED, SOURCE, TRAIN_SIZE, Printed
+from condense.experiments.framework_parity.published import EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.statistics import Paired, holm, paired
 from condense.report.rendering import Table
@@ -121,7 +121,9 @@ def printed_table(records: Sequence[ParityRecord]) -> Table | None:
     if not causes:
         return None
     config = next(iter(causes.values())).config
-    printed = PRINTED.get(config["dataset"], ()) if config["train_size"] == TRAIN_SIZE else ()
+    wanted = SETTINGS | {"learning_rate": RATES.get(config["dataset"])}
+    same = all(config[name] == value for name, value in wanted.items())
+    printed = PRINTED.get(config["dataset"], ()) if same else ()
     rows = [_printed_row(one, causes) for one in printed if not one.ours or one.ours in causes]
     if not rows:
         return None
@@ -134,7 +136,8 @@ def printed_table(records: Sequence[ParityRecord]) -> Table | None:
             "and are one number. Its subsets are not public; ours are class-balanced and others.",
             "The report does not say outright which reduction its PyTorch rows had: the sum explodes, and what it names "
             "beside it is the mean.",
-            f"Epochs here are {config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
+            f"Ours are at the printed epoch where networks were tested then, else at their last. Epochs here are "
+            f"{config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
         ),
         data=(),
         numeric=(False, True, True, True, False, True, True, True),
@@ -224,6 +227,7 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
     record = causes[one.ours] if one.ours else next(iter(causes.values()))
     ours = record.results["accuracy" if one.ours else "aligned_accuracy"]
     tested = record.results["epochs_tested"]
+    place = tested.index(one.epoch) if one.epoch in tested else -1
     several = len(one.runs) > 1
     printed = _accuracy([value / 100 for value in one.runs]) if several else f"{mean(one.runs):.2f}"
     setting = record.title if one.ours else "aligned with simpleNN"
@@ -233,9 +237,9 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
         str(len(one.runs)),
         str(one.epoch),
         setting,
-        _accuracy(ours[-1]),
-        str(len(ours[-1])),
-        str(tested[-1]),
+        _accuracy(ours[place]),
+        str(len(ours[place])),
+        str(tested[place]),
     )
 
 
