@@ -152,15 +152,22 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
     rows = []
     for record in claimed:
         loss = paired(record.results["aligned_test_loss"], record.results["test_loss"])
-        rows.append((record.results["claim"], record.title, _difference(loss, 1, 4), _ratio(record)))
+        accuracy = paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
+        differences = _stopped(record) or _difference(loss, 1, 4), _difference(accuracy, 100, 2)
+        rows.append((record.results["claim"], record.title, *differences, _ratio(record), _closed(record)))
+    arithmetic = "Report 002: from 0.07 to 0.28 is +300 %, four times as much, not the 400 % more that it says."
+    quoted = any(row[0].startswith("report 002") for row in rows)
     return Table(
         title="Claims and measurements",
-        header=("claim", "measured", "d test loss", "loss as printed"),
+        header=("claim", "measured", "d test loss", "d accuracy, points", "loss as printed", "what closes it"),
         rows=tuple(rows),
-        notes=("Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",),
+        notes=(
+            "Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",
+            *([arithmetic] if quoted else []),
+        ),
         data=(),
-        numeric=(False, False, True, True),
-        wide=frozenset({0, 1}),
+        numeric=(False, False, True, True, True, False),
+        wide=frozenset({0, 1, 5}),
     )
 
 
@@ -169,11 +176,11 @@ def _cause_row(
 ) -> tuple:
     found = record.results
     base = paired([0.0] * len(found["seeds"]), found["aligned_test_loss"])
-    stopped = [step for step in found["not_finite_from"] if step is not None]
+    stopped = _stopped(record)
     first = _first(found["first_steps"])
     differences = (_difference(loss, 1, 4), _p(p_loss), _difference(accuracy, 100, 2), _p(p_accuracy))
     if stopped:
-        differences = (f"not finite from step {min(stopped)}", NONE, *differences[2:])
+        differences = (stopped, NONE, *differences[2:])
     closing = found["closing"]
     left = NONE if closing is None else _first(closing["first_steps"])
     return (
@@ -241,6 +248,26 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
         str(len(ours[place])),
         str(tested[place]),
     )
+
+
+def _stopped(record: ParityRecord) -> str:
+    """From which step on losses are not finite, of how many; '' where all stay finite."""
+    from_step = record.results["not_finite_from"]
+    stopped = [step for step in from_step if step is not None]
+    if not stopped:
+        return ""
+    some = "" if len(stopped) == len(from_step) else f" ({len(stopped)} of {len(from_step)})"
+    total = f" of {record.results['steps']}" if "steps" in record.results else ""  # older records do not say
+    return f"not finite from step {min(stopped)}{total}{some}"
+
+
+def _closed(record: ParityRecord) -> str:
+    """What closes a cause, and where the run that was closed so leaves the floor."""
+    closes, closing = record.results["closes"], record.results["closing"]
+    if closing is None:
+        return closes
+    finite = "finite" if closing["largest"] is not None else "not finite"
+    return f"{closes}: {finite}, first step above floor {_first(closing['first_steps'])}"
 
 
 def _accuracy(values: Sequence[float | None]) -> str:
