@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import torch
 from command_line import condense, write_images
 
 from condense.experiments.framework_parity import keras_process, octave, simplenn_torch
@@ -45,6 +46,13 @@ def statuses(folder: Path) -> dict[str, str]:
     return {record.name: record.results["status"] for record in read(folder / "records.jsonl") if record.kind == "part"}
 
 
+def change(dump: Path, name: str, factor: float) -> None:
+    """Multiplies an array of a dump."""
+    with np.load(dump) as archive:
+        content = {found: archive[found] for found in archive.files}
+    np.savez(dump, **content | {name: factor * content[name]})  # type: ignore[arg-type]
+
+
 def test_simplenn_passes_and_says_what_was_not_run(simplenn: Path) -> None:
     found = statuses(simplenn / "out")
     assert found.pop("octave") == "NOT RUN" and set(found.values()) == {"PASS"}
@@ -78,16 +86,32 @@ def test_a_run_that_differs_fails_with_exit_code_1(
     simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = shutil.copytree(simplenn / "out", tmp_path / "out")
-    (out / "records.jsonl").unlink()
     changed = out / "runs" / "torch-float64.npz"
-    with np.load(changed) as archive:
-        content = {name: archive[name] for name in archive.files}
-    content["weight/2.bias"][3:] += 1e-9
-    np.savez(changed, **content)  # type: ignore[arg-type]
+    before = changed.read_bytes()
+    change(changed, "weight/2.bias", 1 + 1e-9)
     assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 1
     output = capsys.readouterr()
     assert "FAIL: 1 FAIL, 4 PASS" in output.out and "weight of layer 2.bias" in output.out
     assert "condense: The runs do not agree" in output.err
+    changed.write_bytes(before)
+    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
+
+
+def test_a_changed_floor_is_judged_again(simplenn: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    for number in range(3):
+        change(out / "runs" / f"torch-float32-nudged{number}.npz", "loss", 1.2)
+    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
+    assert statuses(out) == statuses(simplenn / "out") | dict.fromkeys(("float32", "no-decay", "mean"), "NOT RUN")
+
+
+def test_runs_that_explode_pass_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--dataset", "digits", "--train-size", "60", "--epochs", "1", "--batch", "20", "--learning-rate", "30")
+    out = tmp_path / "out"
+    assert condense("parity", "simplenn", *words, "--quiet", "--threads", "1", "--out", out) == 1
+    found = statuses(out)
+    assert {name for name, status in found.items() if status == "FAIL"} == {"float32", "no-decay", "mean"}
+    assert "is not finite from step" in capsys.readouterr().out
 
 
 def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,6 +207,48 @@ def test_wrong_input(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         err = capsys.readouterr().err
         assert sentence in err and err.count("\n") == 1, err
     assert not (tmp_path / "out").exists()
+
+
+class Code:
+    """Its pickle makes a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("records.jsonl", b"[]\n", "line 1: not a complete record"),
+        ("records.jsonl", b"\xff\xfe\n", "line 1: not a complete record"),
+        ("runs/torch-float64.npz", b"PK", "is no NumPy .npz archive"),
+        ("octave-start.npz", b"PK", "is no NumPy .npz archive"),
+        ("octave-start.npz", {"batches": np.zeros((2, 3), np.int64)}, "is not the start of an Octave run"),
+        ("causes/convolution-aligned.npz", b"PK", "is no NumPy .npz archive"),
+        ("causes/convolution-aligned.npz", {"losses": np.zeros((2, 3))}, "is not what a cause came to"),
+        ("causes/convolution-aligned.checkpoint", b"", "is not a checkpoint of this version"),
+        ("causes/convolution-aligned.checkpoint", b"condense parity checkpoint 2 0\nPK", "is damaged"),
+        ("causes/convolution-aligned.checkpoint", None, "is not a checkpoint of this version"),
+    ],
+)
+def test_damaged_files(
+    simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: object, sentence: str
+) -> None:
+    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    (out / "causes").mkdir(exist_ok=True)
+    if isinstance(content, bytes):
+        (out / name).write_bytes(content)
+    elif isinstance(content, dict):
+        np.savez(out / name, **content)
+    else:
+        torch.save(Code(tmp_path / "code-was-run"), out / name)
+    data = ("--dataset", simplenn / "noise.npz", *SHORT)
+    assert condense("parity", "simplenn", *data, "--cause", "last-batch", "--out", out) == 2
+    err = capsys.readouterr().err
+    assert sentence in err and err.count("\n") == 1 and not (tmp_path / "code-was-run").exists()
 
 
 def test_missing_programs(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:

@@ -399,8 +399,11 @@ def test_another_reduction_is_another_rate(name: str) -> None:
     np.testing.assert_allclose(losses[1] * (losses[0][0] / losses[1][0]), losses[0], rtol=1e-9)
 
 
-def test_an_interrupted_cause_ends_as_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, of, shared = aligned_setting("perceptron"), task(), effects.Run((0, 1), 10)
+@pytest.mark.parametrize("changes", [{}, {"zero_grad": False}], ids=["aligned", "zero-grad"])
+def test_an_interrupted_cause_ends_as_an_uninterrupted_one(
+    changes: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, of, shared = replace(aligned_setting("perceptron"), **changes), task(), effects.Run((0, 1), 10)
     whole = effects.run(base, base, of, shared, tmp_path / "whole.npz", lambda done, total: None)
     monkeypatch.setattr(effects, "SAVED_EVERY", 0.0)
 
@@ -416,6 +419,17 @@ def test_an_interrupted_cause_ends_as_an_uninterrupted_one(tmp_path: Path, monke
     assert steps[0] == 27 and not (tmp_path / "part.checkpoint").exists()
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(getattr(again, name), value)
+
+
+@pytest.mark.parametrize("changes", [{}, {"zero_grad": False}], ids=["aligned", "zero-grad"])
+def test_five_calls_train_as_one(changes: dict) -> None:
+    setting, of = replace(aligned_setting("perceptron"), **changes), task()
+    order = members.orders(setting, 64, of.y, 10, 0)[None]
+    once, often = (members.fresh_members(setting, of, [0]) for _ in range(2))
+    members.train(setting, of, once, order)
+    for until in (8, 16, 24, 32, 40):
+        members.train(setting, of, often, order, until=until)
+    np.testing.assert_array_equal(np.array(often.losses), np.array(once.losses))
 
 
 def test_a_run_that_exploded_is_not_trained_on(tmp_path: Path) -> None:
@@ -435,21 +449,25 @@ def cause_record(name: str, **config: object) -> ParityRecord:
         "base": "convolution",
         "accuracy": [[0.2, 0.3], [0.4, 0.5]],
         "aligned_accuracy": [[0.1, 0.2], [0.6, 0.7]],
-        "epochs_tested": [2, 4],
+        "epochs_tested": [100, 200],
     }
-    settings = {"dataset": "cifar10", "train_size": 5000, "epochs": 4, **config}
+    report = {"preparation": "minmax", "learning_rate": 0.003, "batch": 128, "momentum": 0.9}
+    settings = {"dataset": "cifar10", "train_size": 5000, "epochs": 200, **report, **config}
     return ParityRecord("cause", name, name, settings, results, 1.0, 1, "0", {}, "now")
 
 
 def test_printed_numbers_stand_beside_the_same_settings() -> None:
     table = printed_table([cause_record("reduction-mean"), cause_record("reduction-sum")])
     assert table
-    assert table.rows[0] == ("MATLAB", "44.90", "1", "500", "aligned with simpleNN", "65.00 ± 5.00", "2", "4")
-    assert table.rows[1][:4] == ("PyTorch", "42.83 ± 0.55", "10", "100") and table.rows[1][5] == "45.00 ± 5.00"
-    assert table.rows[2][1] == "38.27 ± 0.65"
+    assert table.rows[0] == ("MATLAB", "44.90", "1", "500", "aligned with simpleNN", "65.00 ± 5.00", "2", "200")
+    assert table.rows[1][:4] == ("PyTorch", "42.83 ± 0.55", "10", "100")
+    assert table.rows[1][5:] == ("25.00 ± 5.00", "2", "100")  # tested at the printed epoch too
+    assert table.rows[2][1:4] == ("38.27 ± 0.65", "10", "500") and table.rows[2][5:] == ("45.00 ± 5.00", "2", "200")
     only_sum = printed_table([cause_record("reduction-sum")])
     assert only_sum and [row[0] for row in only_sum.rows] == ["MATLAB"]
-    assert printed_table([cause_record("reduction-mean", train_size=2000)]) is None
+    others = {"train_size": 2000, "preparation": "simplenn", "learning_rate": 0.001, "batch": 64, "momentum": 0.0}
+    for name, value in others.items():
+        assert printed_table([cause_record("reduction-mean", **{name: value})]) is None
     assert printed_table([cause_record("reduction-mean", dataset="digits")]) is None
 
 
@@ -461,6 +479,8 @@ def test_the_floor_and_what_leaves_it() -> None:
     changed[1:, 0] += 9e-6
     assert effects.first_steps(changed, base, [nudged_run]) == [None, 3]
     assert effects.first_steps(np.full((4, 2), np.nan), base, [nudged_run]) == [1, 1]
+    exploded = base * [[1], [1], [np.inf], [np.inf]]  # the floor is infinite too, and so is what the runs share
+    assert effects.first_steps(exploded, exploded, [exploded]) == [3, 3]
 
 
 # check

@@ -46,6 +46,7 @@ class CauseTable:
             "closes": cause.closes,
             "claim": cause.claim,
             "seeds": list(self._shared(base).seeds),
+            "steps": len(outcome.losses),
             "first_steps": first,
             "not_finite_from": [_not_finite(column) for column in outcome.losses.T],
             "closing": closing,

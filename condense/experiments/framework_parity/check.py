@@ -1,7 +1,7 @@
 """For one's own use: two dumps from any two programs compared, and two common mistakes looked for in a model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from condense.experiments.framework_parity.comparison import (
     Divergence,
     differences,
     first_divergence,
-    floor,
+    floors,
+    too_wide,
 )
 from condense.experiments.framework_parity.nudging import nudged as moved_weights
 from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS
@@ -30,7 +31,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Check:
     """What `check` found.
 
-    verdict: PASS, FAIL, or NOT RUN where no dumps were given; warnings: sentences about the model and its loss;
+    verdict: PASS, FAIL, or NOT RUN where no dumps were given or the floor is so wide that they could not part; warnings:
+    sentences about the model, its loss and such a floor;
     divergence: the first place above the limit; differences: all of them.
     """
 
@@ -60,7 +62,7 @@ def check(
     inputs, targets, loss: one batch and the loss it is trained with; with a model they are looked at for predictions (N, 1)
     against targets (N,), and for a softmax before a loss that takes logits. tolerance: relative difference that may be
     between losses, gradients and weights; nudged: dumps of `mine` from initial weights moved by one unit in the last place:
-    losses are then held against 10 times the floor they measure, instead of the tolerance.
+    losses, gradients and weights are then held against 10 times the floor they measure for each, instead of the tolerance.
     Raises `CondenseError` for dumps that are damaged or cannot be compared, and where only one of a pair is given.
     """
     if (mine is None) != (other is None):
@@ -70,10 +72,10 @@ def check(
         return Check(NOT_RUN, warnings)
     own = _loaded(mine)
     found = differences(own, _loaded(other))
-    limit: float | np.ndarray = tolerance
-    if nudged:
-        limit = np.maximum(MARGIN * floor([differences(replace(_loaded(one), hashes={}), own) for one in nudged]), tolerance)
-    first = first_divergence(found, limit)
+    limits = _limits([_loaded(one) for one in nudged], own, tolerance) if nudged else tolerance
+    first, wide = first_divergence(found, limits), too_wide(limits.loss) if isinstance(limits, Differences) else ""
+    if wide and not first:
+        return Check(NOT_RUN, (*warnings, wide), None, found)
     return Check(FAIL if first else PASS, warnings, first, found)
 
 
@@ -83,6 +85,13 @@ def nudge(model: nn.Module, seed: int = 0) -> None:
         for name, value in model.named_parameters():
             moved = moved_weights({name: value.detach().cpu().double().numpy()}, value.dtype, seed)[name]
             value.copy_(torch.from_numpy(moved))
+
+
+def _limits(nudged: Sequence[Trajectory], own: Trajectory, tolerance: float) -> Differences:
+    """`MARGIN` times the floors, at least the tolerance."""
+    measured = floors(nudged, own)
+    arrays = {name: np.maximum(MARGIN * values, tolerance) for name, values in measured.arrays.items()}
+    return Differences(np.maximum(MARGIN * measured.loss, tolerance), measured.steps, arrays)
 
 
 def _loaded(dump: Dump) -> Trajectory:
@@ -101,8 +110,8 @@ def _warnings(model: nn.Module, inputs: Tensor | None, targets: Tensor | None, l
 
 
 def _broadcast(outputs: Tensor, targets: Tensor) -> str:
-    """Targets of whole numbers against (N, classes) are labels, and no mistake."""
-    labels = not targets.is_floating_point() and outputs.dim() == targets.dim() + 1
+    """Targets of whole numbers against (N, classes) are labels, and no mistake; against (N, 1) they are values."""
+    labels = not targets.is_floating_point() and outputs.dim() == targets.dim() + 1 and outputs.shape[1] > 1
     if outputs.shape == targets.shape or labels:
         return ""
     try:

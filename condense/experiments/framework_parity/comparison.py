@@ -1,7 +1,7 @@
 """Two trajectories side by side: relative differences of every step, the first step where they part, the rounding floor."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,27 +60,34 @@ def differences(run: Trajectory, reference: Trajectory) -> Differences:
     hashes that say that data, batches or initial weights were not the same.
     """
     _check_comparable(run, reference)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(run.loss - reference.loss)
     return Differences(
-        loss=_relative(np.abs(run.loss - reference.loss), np.abs(reference.loss)),
+        loss=_relative(apart, np.abs(reference.loss)),
         steps=reference.steps,
         arrays={name: _array_differences(run.arrays[name], array) for name, array in reference.arrays.items()},
     )
 
 
-def first_divergence(found: Differences, tolerance: float | np.ndarray = TOLERANCE) -> Divergence | None:
-    """The first place where a difference is above `tolerance` (a number, or one a step (S,)), as computed.
+def first_divergence(found: Differences, tolerance: float | np.ndarray | Differences = TOLERANCE) -> Divergence | None:
+    """The first place where a difference is above `tolerance`, as computed: a number, one a step (S,), or one for each
+    loss and array, as of `floors`.
 
+    An infinite difference, as one of a number that is not finite, is above every limit, also an infinite one.
     Within a step: outputs from the first layer on, the loss, gradients from the last layer back, weights.
     """
-    limits = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), found.loss.shape)
+    if not isinstance(tolerance, Differences):
+        limits = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), found.loss.shape)
+        tolerance = Differences(limits, found.steps, dict.fromkeys(found.arrays, limits[found.steps - 1]))
     names = list(found.arrays)
     kinds = {kind: [name for name in names if name.startswith(f"{kind}/")] for kind in ("output", "gradient", "weight")}
     order = [*kinds["output"], "loss", *reversed(kinds["gradient"]), *kinds["weight"]]
     first: Divergence | None = None
     for name in order:
-        values, steps = (found.loss, None) if name == "loss" else (found.arrays[name], found.steps)
-        at = np.arange(1, len(values) + 1) if steps is None else steps
-        above = np.flatnonzero(~(values <= limits[at - 1]))
+        whole = name == "loss"
+        values, limits = (one.loss if whole else one.arrays[name] for one in (found, tolerance))
+        at = np.arange(1, len(values) + 1) if whole else found.steps
+        above = np.flatnonzero(~(values <= limits) | ~np.isfinite(values))
         if len(above) and (first is None or at[above[0]] < first.step):
             kind, _, layer = name.partition("/")
             first = Divergence(int(at[above[0]]), kind, layer, float(values[above[0]]))
@@ -90,6 +97,40 @@ def first_divergence(found: Differences, tolerance: float | np.ndarray = TOLERAN
 def floor(nudged: Sequence[Differences]) -> np.ndarray:
     """float64 (S,): the largest relative loss difference of nudged runs up to each step; it never falls."""
     return np.maximum.accumulate(np.max([one.loss for one in nudged], axis=0))
+
+
+def floors(nudged: Sequence[Trajectory], base: Trajectory) -> Differences:
+    """The largest difference of nudged runs to `base` up to each step, of the loss and of each array by itself.
+
+    Each is at least half a unit in the last place of float32, or of float64 where `base` holds what float32 cannot.
+    """
+    found = [differences(replace(one, hashes={}), base) for one in nudged]
+
+    def grown(each: list[np.ndarray], values: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            single = np.array_equal(values, values.astype(np.float32), equal_nan=True)
+        rounding = np.finfo(np.float32 if single else np.float64).eps / 2
+        return np.maximum(np.maximum.accumulate(np.max(each, axis=0)), rounding)
+
+    arrays = {name: grown([one.arrays[name] for one in found], array) for name, array in base.arrays.items()}
+    return Differences(grown([one.loss for one in found], base.loss), base.steps, arrays)
+
+
+def not_finite(runs: Iterable[Trajectory]) -> str:
+    """A sentence naming the first of the runs whose loss does not stay finite, and the step (from 1); '' where all do."""
+    for run in runs:
+        bad = np.flatnonzero(~np.isfinite(run.loss))
+        if len(bad):
+            return f"The loss of {run.program} is not finite from step {bad[0] + 1} of {len(run.loss)}: nothing is shown."
+    return ""
+
+
+def too_wide(limit: float | np.ndarray) -> str:
+    """A sentence naming the first step at which a limit (one number, or one a step) is 1 or more; '' where none is."""
+    wide = np.flatnonzero(~(np.atleast_1d(limit) < 1))
+    if not len(wide):
+        return ""
+    return f"Rounding alone moves the loss so far that from step {wide[0] + 1} on any loss would be within the limit."
 
 
 def _check_comparable(run: Trajectory, reference: Trajectory) -> None:

@@ -1,19 +1,23 @@
 """Runs one cause with paired seeds: where its trajectory leaves the floor, and what it does to the result."""
 
-import io
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from condense.errors import CondenseError
 from condense.experiments.framework_parity import members as training
 from condense.experiments.framework_parity.comparison import MARGIN
+from condense.experiments.framework_parity.folder import save_arrays
 from condense.experiments.framework_parity.members import Members, Task
 from condense.experiments.framework_parity.setting import Setting
-from condense.files import write_atomically
+from condense.experiments.framework_parity.trajectory import read_npz
+from condense.sealed import load_sealed, save_sealed
+
+FORMAT = "condense parity checkpoint 2"
 
 SAVED_EVERY = 60.0
 """Seconds between two checkpoints."""
@@ -41,15 +45,16 @@ class Outcome:
 
     def save(self, path: Path) -> None:
         """Writes an `.npz` file atomically."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **vars(self))
-        write_atomically(path, buffer.getvalue())
+        save_arrays(path, vars(self))
 
     @staticmethod
     def load(path: Path) -> "Outcome":
-        """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as archive:
-            return Outcome(**{name: archive[name] for name in archive.files})
+        """Reads what `save` wrote. Raises `CondenseError` for a file that is damaged or something else."""
+        content = read_npz(path)
+        names = {field.name for field in fields(Outcome)}
+        if content.keys() != names or content["losses"].ndim != 2 or content["accuracy"].ndim != 2:
+            raise CondenseError(f"{path}: is not what a cause came to; delete it, and the cause is measured anew.")
+        return Outcome(**content)
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ def first_steps(changed: np.ndarray, base: np.ndarray, nudged: Sequence[np.ndarr
     """
     steps = min(len(changed), len(base))
     limit = MARGIN * floor(base, nudged)[:steps, None]
-    above = ~(relative(changed[:steps], base[:steps]) <= limit)
+    apart = relative(changed[:steps], base[:steps])
+    above = ~(apart <= limit) | ~np.isfinite(apart)
     return [int(column.argmax()) + 1 if column.any() else None for column in above.T]
 
 
@@ -142,7 +148,7 @@ def relative(losses: np.ndarray, base: np.ndarray) -> np.ndarray:
     """|a - b| / |b|, infinite where one is not finite."""
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(losses == base, 0.0, np.abs(losses - base) / np.abs(base))
-    return np.where(np.isfinite(found), found, np.inf)
+    return np.where(np.isfinite(found) & np.isfinite(losses) & np.isfinite(base), found, np.inf)
 
 
 def _tested_epochs(epochs: int) -> list[int]:
@@ -160,13 +166,11 @@ def _test_outputs(setting: Setting, task: Task, members: Members) -> tuple[torch
 
 
 def _save(path: Path, members: Members, tests: list) -> None:
-    buffer = io.BytesIO()
-    torch.save({"members": members.state(), "tests": tests}, buffer)
-    write_atomically(path, buffer.getvalue())
+    save_sealed(path, FORMAT, {"members": members.state(), "tests": torch.from_numpy(np.array(tests))})
 
 
 def _resumed(path: Path) -> tuple[Members | None, list]:
     if not path.exists():
         return None, []
-    content = torch.load(path, weights_only=False)
-    return Members.of_state(content["members"]), content["tests"]
+    content = load_sealed(path, FORMAT)
+    return Members.of_state(content["members"]), list(content["tests"].numpy())

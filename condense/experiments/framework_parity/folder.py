@@ -1,5 +1,6 @@
 """The folder of a parity run: what was asked for, every run as a file, the records, the report."""
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class ParityFolder:
     def side(self, name: str) -> Path:
         """The dump of one run."""
         return self.path / "runs" / f"{name}.npz"
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of a run's dump as it lies there; '' where there is none."""
+        path = self.side(name)
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
     def open(self, config: ParityConfig, fingerprint: str) -> None:
         """Takes the folder for these settings and data (causes may be added later).

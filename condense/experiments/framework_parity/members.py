@@ -22,6 +22,8 @@ from condense.randomness import generator
 
 HIDDEN = {"perceptron": (128, 64), "batch-norm": (128, 64), "regression": (100,)}
 CLIP = 1e-7
+TENSORS = ("parameters", "first", "second", "running", "accumulated")
+"""The fields of `Members` that are lists of tensors, in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,27 +42,32 @@ class Members:
     """All that training changes.
 
     parameters: W and b of each layer in turn, (E, ...) each, then gamma and beta of each BatchNorm; first, second: the
-    optimiser's moments (SGD uses the first); running: mean and variance of each BatchNorm, (E, H).
+    optimiser's moments (SGD uses the first); running: mean and variance of each BatchNorm, (E, H); accumulated: the sum of
+    all gradients so far, as the parameters, where they are never set to zero, else empty.
     """
 
     parameters: list[Tensor]
     first: list[Tensor]
     second: list[Tensor]
     running: list[Tensor]
+    accumulated: list[Tensor] = field(default_factory=list)
     step: int = 0
     losses: list[np.ndarray] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
-        """Everything, to be saved."""
-        return {"step": self.step, "losses": self.losses} | {
-            name: [value.detach() for value in getattr(self, name)] for name in ("parameters", "first", "second", "running")
+        """Everything, as numbers and tensors, to be saved."""
+        return {"step": self.step, "losses": torch.from_numpy(np.array(self.losses, dtype=np.float64))} | {
+            name: [value.detach() for value in getattr(self, name)] for name in TENSORS
         }
 
     @staticmethod
     def of_state(state: dict) -> "Members":
         """As it was saved."""
-        parameters = [value.requires_grad_() for value in state["parameters"]]
-        return Members(parameters, state["first"], state["second"], state["running"], state["step"], state["losses"])
+        tensors = {name: state[name] for name in TENSORS}
+        members = Members(**tensors, step=state["step"], losses=list(state["losses"].numpy()))
+        for value in members.parameters:
+            value.requires_grad_()
+        return members
 
 
 def fresh_members(setting: Setting, task: Task, seeds: Sequence[int], nudge: int | None = None) -> Members:
@@ -117,15 +124,14 @@ def train(
     x = torch.from_numpy(task.x).to(dtype)
     y = torch.from_numpy(task.y) if task.outputs > 1 else torch.from_numpy(task.y).to(dtype)
     rows, widths = torch.from_numpy(order), (order[0] >= 0).sum(1)
-    accumulated: list[Tensor] | None = None
     end = order.shape[1] if until is None else until
     while members.step < end:
         batch = rows[:, members.step, : widths[members.step]]
         each = losses(setting, outputs(setting, task, members, x[batch], training=True), y[batch], task.outputs)
         gradients = list(torch.autograd.grad(each.sum(), members.parameters))
         if not setting.zero_grad:
-            accumulated = gradients if accumulated is None else [a + g for a, g in zip(accumulated, gradients, strict=True)]
-            gradients = accumulated
+            before = members.accumulated or [torch.zeros_like(value) for value in gradients]
+            gradients = members.accumulated = [a + g for a, g in zip(before, gradients, strict=True)]
         members.step += 1
         members.losses.append(each.detach().double().numpy())
         with torch.no_grad():

@@ -10,9 +10,12 @@ from condense.experiments.framework_parity.comparison import (
     MARGIN,
     TOLERANCE,
     Differences,
+    Divergence,
     differences,
     first_divergence,
     floor,
+    not_finite,
+    too_wide,
 )
 from condense.experiments.framework_parity.trajectory import Trajectory
 
@@ -65,16 +68,20 @@ class Judgement:
 
 
 def judge(part: Part, sides: Mapping[str, Trajectory]) -> Judgement:
-    """Compares the part's sides. Raises `CondenseError` when they cannot be compared."""
+    """Compares the part's sides. Raises `CondenseError` when they cannot be compared.
+
+    A part with a loss that is not finite fails, and one whose limit comes to 1 or more shows nothing: it does not count as
+    run unless its runs have parted.
+    """
     if part.reason:
         return Judgement(NOT_RUN, part.reason)
     found, limit = compared(part, sides)
     first = first_divergence(found, limit)
-    ok = (first is None) is (part.expects != "apart")
+    status, sentence = _outcome(part, sides, found, limit, first)
     arrays = part.expects == "tolerance"
     return Judgement(
-        PASS if ok else FAIL,
-        _sentence(part, found, first, ok),
+        status,
+        sentence,
         _finite(found.largest("loss")),
         _finite(found.largest("gradient")) if arrays else None,
         _finite(found.largest("weight")) if arrays else None,
@@ -109,6 +116,24 @@ def verdict(judgements: Sequence[Judgement]) -> str:
     """FAIL if a part failed, else PASS if one passed, else NOT RUN."""
     found = {judgement.status for judgement in judgements}
     return next((status for status in (FAIL, PASS) if status in found), NOT_RUN)
+
+
+def _outcome(
+    part: Part,
+    sides: Mapping[str, Trajectory],
+    found: Differences,
+    limit: float | np.ndarray,
+    first: Divergence | None,
+) -> tuple[str, str]:
+    """Status and sentence."""
+    exploded = not_finite(sides[name] for name in (part.run, part.reference, *part.nudged))
+    if exploded:
+        return FAIL, exploded
+    ok = (first is None) is (part.expects != "apart")
+    wide = too_wide(limit)
+    if wide and (ok or part.expects == "apart"):
+        return NOT_RUN, wide
+    return PASS if ok else FAIL, _sentence(part, found, first, ok)
 
 
 def _sentence(part: Part, found: Differences, first: object, ok: bool) -> str:

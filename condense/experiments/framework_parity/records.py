@@ -17,7 +17,8 @@ class ParityRecord:
     """What was compared, under which settings, what came out.
 
     kind: 'part' (a comparison of two runs) or 'cause' (a change measured with paired seeds); results: of a part, the
-    fields of `parts.Judgement`; of a cause, lists with one entry for each seed, None where a network's loss was not finite.
+    fields of `parts.Judgement` and, as `judged`, the SHA-256 of each dump it was given on; of a cause, lists with one
+    entry for each seed, None where a network's loss was not finite.
     """
 
     kind: Literal["part", "cause"]
@@ -43,6 +44,12 @@ class ParityRecord:
         return json.dumps({**asdict(self), "config_hash": config_hash(self.config)}, sort_keys=True, allow_nan=False)
 
 
+NEEDED = {
+    "part": {"status", "sentence", "loss", "gradient", "weight", "first", "limit"},
+    "cause": {"base", "seeds", "test_loss", "aligned_test_loss", "accuracy", "aligned_accuracy", "epochs_tested", "setting"},
+}
+"""What the tables read from every record's results."""
+
 _ADAPTER = TypeAdapter(ParityRecord)
 
 
@@ -56,14 +63,16 @@ def read(path: Path) -> list[ParityRecord]:
     if not path.exists():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         where = f"{path}, line {number}"
         try:
             content = json.loads(line)
             stored = content.pop("config_hash")
             record = _ADAPTER.validate_json(json.dumps(content), strict=True)
-        except (ValueError, KeyError, AttributeError, ValidationError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise CondenseError(f"{where}: not a complete record of condense parity.") from error
+        if not NEEDED[record.kind] <= record.results.keys():
+            raise CondenseError(f"{where}: not a complete record of condense parity.")
         if stored != config_hash(record.config):
             raise CondenseError(f"{where}: the configuration does not match its hash; the record was changed.")
         found.append(record)

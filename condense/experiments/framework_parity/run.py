@@ -55,7 +55,8 @@ def run_parity(
     data = config.subset(data)
     prepare(torch.device("cpu"))
     folder.open(config, data.train.fingerprint)
-    done = {(record.kind, record.name): record for record in records.read(folder.records)}
+    found = {(record.kind, record.name): record for record in records.read(folder.records)}
+    done = {key: record for key, record in found.items() if record.kind == "cause" or _holds(record, folder)}
     parts = _prove(config, data, folder, begins, checkout, done) if proof else []
     table = CauseTable(config, data, folder.causes, begins)
     for cause in causes:
@@ -90,9 +91,15 @@ def _prove(
             found[side.name].save(folder.side(side.name))
     for part in sides.parts():
         before = done.get(("part", part.name))
-        if before is None or (before.results["status"] == "NOT RUN" and not part.reason):
+        if before is None or (not before.results["judged"] and not part.reason):
             done["part", part.name] = _judged(part, found, config, folder)
     return sides.parts()
+
+
+def _holds(record: ParityRecord, folder: ParityFolder) -> bool:
+    """Whether the dumps that a verdict was given on are those in the folder."""
+    judged = record.results.get("judged")
+    return judged is not None and all(folder.digest(name) == digest for name, digest in judged.items())
 
 
 def _found_sides(sides: Iterable[Side], folder: ParityFolder) -> dict[str, Trajectory]:
@@ -115,9 +122,10 @@ def _keep_the_start(sides: SimplennSides, found: dict[str, Trajectory], folder: 
 
 def _judged(part: Part, found: dict[str, Trajectory], config: ParityConfig, folder: ParityFolder) -> ParityRecord:
     began, start = now(), time.perf_counter()
-    results = asdict(judge(part, found))
+    results = asdict(judge(part, found)) | {"judged": {}}
     if not part.reason:
         results |= {
+            "judged": {name: folder.digest(name) for name in (part.run, part.reference, *part.nudged)},
             "programs": [found[name].program for name in (part.run, part.reference)],
             "hashes": found[part.run].hashes,
         }

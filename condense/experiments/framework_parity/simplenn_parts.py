@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from condense.errors import CondenseError
 from condense.experiments.framework_parity import octave, simplenn_torch
 from condense.experiments.framework_parity import simplenn_twin as twin
 from condense.experiments.framework_parity.config import ParityConfig
@@ -15,7 +16,7 @@ from condense.experiments.framework_parity.nudging import nudged
 from condense.experiments.framework_parity.parts import Part, Progress, Side
 from condense.experiments.framework_parity.preparation import Problem
 from condense.experiments.framework_parity.simplenn_twin import Sgd, Weights
-from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, sha256, spread_steps
+from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, read_npz, sha256, spread_steps
 
 OCTAVE = "octave-float64"
 """The name of the real program's run."""
@@ -90,12 +91,20 @@ class SimplennSides:
         ]
 
     def use(self, path: Path) -> None:
-        """Takes the start of an Octave run that was made before, if one was."""
-        if path.exists():
-            with np.load(path) as content:
-                count = len(self.network.fans())
-                weights = [(content[f"w{n}"], content[f"b{n}"]) for n in range(count)]
-                self._start = weights, content["batches"]
+        """Takes the start of an Octave run that was made before, if one was.
+
+        Raises `CondenseError` for a file that is damaged, or not of this network, data and number of steps.
+        """
+        if not path.exists():
+            return
+        content = read_npz(path)
+        here = self.start_arrays()
+        batches = content.get("batches", np.zeros(0))
+        fits = {name: array.shape for name, array in content.items()} == {name: array.shape for name, array in here.items()}
+        if not fits or batches.dtype.kind != "i" or batches.min() < 0 or batches.max() >= len(self.problem.x):
+            raise CondenseError(f"{path}: is not the start of an Octave run on this problem. Choose another --out.")
+        weights = [(content[f"w{n}"], content[f"b{n}"]) for n in range(len(self.network.fans()))]
+        self._start = weights, batches
 
     def start_arrays(self) -> dict[str, np.ndarray]:
         """Initial weights and batches, to be saved beside an Octave run."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
-from condense.experiments.framework_parity.published import EPOCHS, PRINTED, SOURCE, TRAIN_SIZE, Printed
+from condense.experiments.framework_parity.published import EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.statistics import Paired, holm, paired
 from condense.report.rendering import Table
@@ -121,7 +121,9 @@ def printed_table(records: Sequence[ParityRecord]) -> Table | None:
     if not causes:
         return None
     config = next(iter(causes.values())).config
-    printed = PRINTED.get(config["dataset"], ()) if config["train_size"] == TRAIN_SIZE else ()
+    wanted = SETTINGS | {"learning_rate": RATES.get(config["dataset"])}
+    same = all(config[name] == value for name, value in wanted.items())
+    printed = PRINTED.get(config["dataset"], ()) if same else ()
     rows = [_printed_row(one, causes) for one in printed if not one.ours or one.ours in causes]
     if not rows:
         return None
@@ -134,7 +136,8 @@ def printed_table(records: Sequence[ParityRecord]) -> Table | None:
             "and are one number. Its subsets are not public; ours are class-balanced and others.",
             "The report does not say outright which reduction its PyTorch rows had: the sum explodes, and what it names "
             "beside it is the mean.",
-            f"Epochs here are {config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
+            f"Ours are at the printed epoch where networks were tested then, else at their last. Epochs here are "
+            f"{config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
         ),
         data=(),
         numeric=(False, True, True, True, False, True, True, True),
@@ -149,15 +152,22 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
     rows = []
     for record in claimed:
         loss = paired(record.results["aligned_test_loss"], record.results["test_loss"])
-        rows.append((record.results["claim"], record.title, _difference(loss, 1, 4), _ratio(record)))
+        accuracy = paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
+        differences = _stopped(record) or _difference(loss, 1, 4), _difference(accuracy, 100, 2)
+        rows.append((record.results["claim"], record.title, *differences, _ratio(record), _closed(record)))
+    arithmetic = "Report 002: from 0.07 to 0.28 is +300 %, four times as much, not the 400 % more that it says."
+    quoted = any(row[0].startswith("report 002") for row in rows)
     return Table(
         title="Claims and measurements",
-        header=("claim", "measured", "d test loss", "loss as printed"),
+        header=("claim", "measured", "d test loss", "d accuracy, points", "loss as printed", "what closes it"),
         rows=tuple(rows),
-        notes=("Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",),
+        notes=(
+            "Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",
+            *([arithmetic] if quoted else []),
+        ),
         data=(),
-        numeric=(False, False, True, True),
-        wide=frozenset({0, 1}),
+        numeric=(False, False, True, True, True, False),
+        wide=frozenset({0, 1, 5}),
     )
 
 
@@ -166,11 +176,11 @@ def _cause_row(
 ) -> tuple:
     found = record.results
     base = paired([0.0] * len(found["seeds"]), found["aligned_test_loss"])
-    stopped = [step for step in found["not_finite_from"] if step is not None]
+    stopped = _stopped(record)
     first = _first(found["first_steps"])
     differences = (_difference(loss, 1, 4), _p(p_loss), _difference(accuracy, 100, 2), _p(p_accuracy))
     if stopped:
-        differences = (f"not finite from step {min(stopped)}", NONE, *differences[2:])
+        differences = (stopped, NONE, *differences[2:])
     closing = found["closing"]
     left = NONE if closing is None else _first(closing["first_steps"])
     return (
@@ -224,6 +234,7 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
     record = causes[one.ours] if one.ours else next(iter(causes.values()))
     ours = record.results["accuracy" if one.ours else "aligned_accuracy"]
     tested = record.results["epochs_tested"]
+    place = tested.index(one.epoch) if one.epoch in tested else -1
     several = len(one.runs) > 1
     printed = _accuracy([value / 100 for value in one.runs]) if several else f"{mean(one.runs):.2f}"
     setting = record.title if one.ours else "aligned with simpleNN"
@@ -233,10 +244,30 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
         str(len(one.runs)),
         str(one.epoch),
         setting,
-        _accuracy(ours[-1]),
-        str(len(ours[-1])),
-        str(tested[-1]),
+        _accuracy(ours[place]),
+        str(len(ours[place])),
+        str(tested[place]),
     )
+
+
+def _stopped(record: ParityRecord) -> str:
+    """From which step on losses are not finite, of how many; '' where all stay finite."""
+    from_step = record.results["not_finite_from"]
+    stopped = [step for step in from_step if step is not None]
+    if not stopped:
+        return ""
+    some = "" if len(stopped) == len(from_step) else f" ({len(stopped)} of {len(from_step)})"
+    total = f" of {record.results['steps']}" if "steps" in record.results else ""  # older records do not say
+    return f"not finite from step {min(stopped)}{total}{some}"
+
+
+def _closed(record: ParityRecord) -> str:
+    """What closes a cause, and where the run that was closed so leaves the floor."""
+    closes, closing = record.results["closes"], record.results["closing"]
+    if closing is None:
+        return closes
+    finite = "finite" if closing["largest"] is not None else "not finite"
+    return f"{closes}: {finite}, first step above floor {_first(closing['first_steps'])}"
 
 
 def _accuracy(values: Sequence[float | None]) -> str:
