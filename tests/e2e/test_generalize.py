@@ -21,9 +21,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_images(tmp_path_factory.mktemp("data") / "noise.npz", (40, 40), side=28)
 
 
-def outcomes(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
+def outcomes(folder: Path) -> dict[str, tuple[list[float], list[str], list[float]]]:
     records = read_records(folder / "records.jsonl")
-    found = {record.config_hash: (record.accuracies, record.series["train_loss"]) for record in records}
+    found = {record.config_hash: (record.accuracies, record.notes, record.series["train_loss"]) for record in records}
     assert len(found) == len(records)
     return found
 
@@ -37,13 +37,17 @@ def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_written_and_not_done_again(images: Path, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {path.name for path in whole.iterdir()}
-    assert names == {"records.jsonl", "tables.md", "page.html", "fig1b.png", "fig1b-capped.png"}
+    assert names == {"records.jsonl", "tables.md", "page.html", "fig1b.png", "fig1b-capped.png", "fig1c.png"}
     before = (whole / "records.jsonl").read_bytes()
     assert condense("generalize", "fig1c", "--dataset", images, *SIZES, "--out", whole) == 0
     assert (whole / "records.jsonl").read_bytes() == before and len(before.splitlines()) == 10
     out = capsys.readouterr().out
     assert "fig1c, 20 training and 16 test images of noise" in out and "2 fitted" in out
     page = (whole / "page.html").read_text()
+    assert "fig1b: time to fit" in page and "10 runs on 20 training and 16 test images of noise" in page
+    assert (
+        "fig1b, " not in out and "fig2a" not in page
+    )  # only what was asked for is printed, and only what is there is shown
     assert "The report" in page and "http" not in page.replace("http://www.w3.org", "")
 
 
@@ -64,9 +68,9 @@ def test_killed_and_continued(images: Path, whole: Path, tmp_path: Path) -> None
     assert condense(*words) == 0
     found, expected = outcomes(tmp_path), outcomes(whole)
     assert found.keys() == expected.keys()
-    for key, (_, losses) in found.items():
-        length = min(len(losses), len(expected[key][1]))
-        np.testing.assert_allclose(losses[:length], expected[key][1][:length], rtol=1e-3)
+    for key, (accuracies, notes, losses) in found.items():
+        assert (accuracies, notes) == expected[key][:2]
+        np.testing.assert_allclose(losses, expected[key][2], rtol=1e-3)
 
 
 def test_wrong_input(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

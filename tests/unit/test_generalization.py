@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +16,21 @@ from condense.errors import CondenseError
 from condense.experiments.generalization import figures
 from condense.experiments.generalization import fit as fitting
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
+from condense.experiments.generalization.findings import rates_without_norm
 from condense.experiments.generalization.fit import fit, stuck_epoch
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
+from condense.experiments.generalization.report import write_report
 from condense.experiments.generalization.results import Result, gathered
+from condense.experiments.generalization.run import GeneralizeConfig, sized
 from condense.experiments.generalization.runs import Run, rate_of
 from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
 from condense.experiments.statistics import holm, paired
+from condense.networks.registry import build
 from condense.records import Record
+from condense.training import engine
+from condense.training.engine import fresh_members
+from condense.training.recipe import Recipe, Stage
 
 
 def images(count: int, side: int = 32, channels: int = 3, seed: int = 0) -> LabelledImages:
@@ -125,7 +133,10 @@ def test_runs_at_chance_are_given_up_within_the_epochs_of_each_scale(scale: Scal
     assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
 
 
-def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds, noise = images(10, seed=2).pixels.repeat(6, 1, 1, 1), images(60, seed=3).pixels
+    easy = LabelledImages.from_arrays((kinds // 2 + noise // 4).to(torch.uint8), torch.arange(60) % 10)
+    data = DataSet("easy", easy, easy)
     monkeypatch.setattr(fitting, "TOGETHER", 2)
     runs = [Run(network="mlp-1x512", p=p, seed=1, epochs=60) for p in (1.0, 0.0, 0.5)]
     told: list[tuple[float, int]] = []
@@ -174,7 +185,7 @@ def test_fig1b_and_fig1c_share_their_runs() -> None:
 
 
 def test_tables_and_figures(data: DataSet) -> None:
-    scale = replace(SCALES["small"], shares=(0.0, 1.0), epochs=60)
+    scale = replace(SCALES["small"], shares=(0.0, 1.0), epochs=120)
     found = lines("fig1b", scale, 2, None, ("mlp-1x512", "mlp-3x512"))
     runs = [run for line in found for run in line.runs]
     records = [
@@ -188,7 +199,7 @@ def test_tables_and_figures(data: DataSet) -> None:
     assert summary_table("capped", capped).rows[0][3:5] == ("2 censored", "≥ 3.0")
     for draw in (slowdown_figure, error_figure):
         assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "title", "svg")
-        assert b"not fitted" not in draw(results, "title", "svg")
+        assert b"not fitted" not in draw(results, "title", "svg") and b"not fitted" in draw(capped, "title", "svg")
     assert course_figure(results, "train_loss", "training loss", "title", "svg").startswith(b"<?xml")
 
 
@@ -279,6 +290,64 @@ def test_eight_networks_can_be_told_apart() -> None:
     axes = drawn(partial(figures._errors, results))
     looks = {(line.get_color(), line.get_marker()) for line in axes.lines if "network" in str(line.get_label())}
     assert len(looks) == 8
+
+
+def test_the_page_says_at_which_rate_inception_without_batchnorm_trains() -> None:
+    def at(rate: float, *ends: tuple[str, int], loss: float) -> Result:
+        found = result(0, *ends)
+        for record in found.records.values():
+            record.config.update(network="small-inception-nobn", learning_rate=rate)
+            record.series["train_loss"][-1:] = [loss]
+        return found
+
+    results = [at(0.1, ("diverged", 3), loss=2.3), at(0.01, ("censored", 4), loss=2.29), at(0.001, ("fitted", 4), loss=0.05)]
+    assert rates_without_norm([*results, at(0.001, ("censored", 4), loss=2.4)], 10) == [
+        "Inception without BatchNorm, rate 0.001: trains (1 of 2 runs ended better than chance, at 100.0 % training "
+        "accuracy on average).",
+        "Inception without BatchNorm, rate 0.01: does not train (none of 1 runs ended better than chance).",
+        "Inception without BatchNorm, rate 0.1: does not train (none of 1 runs ended better than chance).",
+    ]
+    assert rates_without_norm([], 10) == []
+
+
+def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path) -> None:
+    config = GeneralizeConfig(experiment="fig2a", seeds=1, epochs=2, networks=())
+    records = [
+        replace(result(0, ("fitted", 2)).records[0], config=run.config(data.train, data.test))
+        for line in config.lines("fig2a")
+        for run in line.runs
+    ]
+    other = replace(records[0], config={"of": "another experiment"}, wall_seconds=1e6)
+    write_report(config, data, [*records, other], tmp_path)
+    page = (tmp_path / "page.html").read_text()
+    assert "3 runs on 60 training and 30 test images" in page and "table1: " not in page
+    write_report(replace(config, experiment="all", networks=("MLP",)), data, records, tmp_path)
+    assert "--networks leaves this experiment as it is" in (tmp_path / "page.html").read_text()
+
+
+def test_named_networks_are_those_of_fig1a_each_once() -> None:
+    config = GeneralizeConfig(experiment="fig1a", seeds=1, networks=("MLP", "LeNet", "MLP"))
+    assert [line.group for line in config.lines("fig1a")] == ["MLP"] * 5 + ["LeNet"] * 5
+    found = config.lines("fig1a")
+    assert (found[0].name(found), found[0].name(found[:5])) == ("MLP, true labels", "true labels")
+
+
+def test_test_images_are_balanced_whatever_the_classes() -> None:
+    labels = torch.arange(700) % 7
+    source = LabelledImages.from_arrays(torch.zeros(700, 3, 28, 28, dtype=torch.uint8), labels)
+    whole = DataSet("seven", source, source)
+    assert len(sized(GeneralizeConfig(train_size=70), whole).test) == 497
+
+
+def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
+    network, source = build("mlp-1x5", (3, 28, 28), 10), Standardised(images(20))
+    start = fresh_members(network, [0], "start")
+    rates: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "sgd_step", lambda vector, velocity, gradient, rate, recipe: rates.append(rate))
+        recipe = Recipe((Stage(3, 0.1),), batch_size=10, decay=0.5)
+        engine.train(network, start, source, recipe, [engine.MemberDraws.of(0, "decay")])
+    assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
 
 
 def test_lines_not_run_yet_are_named(data: DataSet) -> None:

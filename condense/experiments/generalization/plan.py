@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from condense.experiments.generalization.runs import Run, rate_of
 
 EXPERIMENTS = {
-    "fig1a": "training loss of Inception on five versions of the training set",
+    "fig1a": "training loss on five versions of the training set",
     "fig1b": "time to fit against the share of corrupted labels",
     "fig1c": "test error after fitting, against the share of corrupted labels",
     "fig2a": "Inception without and with regularisers",
@@ -96,7 +96,8 @@ def lines(experiment: str, scale: Scale, seeds: int, epochs: int | None, network
 
     if experiment == "fig1a":
         kinds = VERSIONS.items()
-        return [line("small-inception", name, corruption=kind, p=p) for name, (kind, p) in kinds]
+        chosen = networks or ("small-inception",)
+        return [line(network, name, corruption=kind, p=p) for network in chosen for name, (kind, p) in kinds]
     if experiment in ("fig1b", "fig1c"):
         return [line(network, f"p = {p:g}", p, p=p) for network in networks or NETWORKS for p in scale.shares]
     long = {"epochs": course, "stops": False, "test_every": scale.test_every}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from condense.data.images import DataSet
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
-from condense.experiments.generalization.findings import FINDINGS
+from condense.experiments.generalization.findings import FINDINGS, rates_without_norm
 from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
-from condense.experiments.generalization.run import GeneralizeConfig
+from condense.experiments.generalization.run import OWN_NETWORKS, GeneralizeConfig
 from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
 from condense.records import Record
 from condense.report.experiment import Report, Section, provenance, write_experiment
@@ -22,20 +22,33 @@ CAP = 40
 
 
 def write_report(config: GeneralizeConfig, data: DataSet, records: Sequence[Record], folder: Path) -> list[Table]:
-    """Writes figures, tables and the page of the experiments in `config`; returns the tables."""
+    """Writes figures, tables and the page of the experiments in `config`, and of all others whose records are complete.
+
+    Returns the tables of those in `config`.
+    """
+    found = {name: gathered(config.lines(name), records, data) for name in EXPERIMENTS}
+    shown = {name: of for name, of in found.items() if name in config.names or not _missing(of)}
+    counted = {record.config_hash: record for of in shown.values() for one in of for record in one.records.values()}
+    sections = {name: _section(name, of, data, config) for name, of in shown.items()}
     report = Report(
         title="Generalization experiments (Zhang et al., 2017)",
-        headline=_headline(records, data),
-        sections=tuple(_section(name, gathered(config.lines(name), records, data), data) for name in config.names),
-        provenance=provenance(records),
+        headline=_headline(list(counted.values()), data),
+        sections=tuple(sections.values()),
+        provenance=provenance(list(counted.values())),
     )
     write_experiment(report, folder)
-    return report.tables
+    return [piece for name in config.names for piece in sections[name].pieces if isinstance(piece, Table)]
 
 
-def _section(name: str, results: Sequence[Result], data: DataSet) -> Section:
-    pieces = (*FINDINGS[name], *_figures(name, results, data), *_tables(name, results, data))
-    return Section(f"{name}: {EXPERIMENTS[name]}", pieces)
+def _section(name: str, results: Sequence[Result], data: DataSet, config: GeneralizeConfig) -> Section:
+    said = [*FINDINGS[name], *rates_without_norm(results, data.train.classes)]
+    if config.networks and name in OWN_NETWORKS:
+        said.append("--networks leaves this experiment as it is: it compares variants of Inception.")
+    return Section(f"{name}: {EXPERIMENTS[name]}", (*said, *_figures(name, results, data), *_tables(name, results, data)))
+
+
+def _missing(results: Sequence[Result]) -> int:
+    return sum(len(result.line.runs) - len(result.records) for result in results)
 
 
 def _headline(records: Sequence[Record], data: DataSet) -> str:

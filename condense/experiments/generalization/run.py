@@ -21,7 +21,8 @@ from condense.records import Record, append_record, check_appendable, read_recor
 
 ALL = "all"
 ExperimentName = Annotated[str, one_of("experiment", {**EXPERIMENTS, ALL: ""})]
-_OWN_NETWORKS = ("fig2a", "fig2b")
+OWN_NETWORKS = ("fig2a", "fig2b")
+"""Experiments that compare variants of Inception, whatever networks are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class GeneralizeConfig:
     train_size: AtLeastOne | None = None
     """Class-balanced subset of so many training images instead of the scale's."""
     networks: tuple[NetworkName, ...] = ()
-    """Networks instead of the paper's, in fig1a, fig1b, fig1c and table1."""
+    """Networks instead of the paper's, in fig1a, fig1b, fig1c and table1; fig2a and fig2b are of Inception alone."""
     seeds: Seeds = 3
     """Runs of everything, with seeds 0, 1, ..."""
     epochs: AtLeastOne | None = None
@@ -52,7 +53,7 @@ class GeneralizeConfig:
 
     def lines(self, experiment: str) -> list[Line]:
         """What an experiment consists of."""
-        return lines(experiment, SCALES[self.scale], self.seeds, self.epochs, self.networks)
+        return lines(experiment, SCALES[self.scale], self.seeds, self.epochs, tuple(dict.fromkeys(self.networks)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def sized(config: GeneralizeConfig, data: DataSet) -> DataSet:
     """The images in the size asked for. Raises `CondenseError` where no balanced subset has it or no network takes it."""
     scale = SCALES[config.scale]
     train_size = config.train_size or scale.train_size
-    if config.networks and config.experiment in _OWN_NETWORKS:
+    if config.networks and config.experiment in OWN_NETWORKS:
         raise CondenseError(
             f"--networks: {config.experiment} compares variants of Inception, so it takes no other networks."
         )
@@ -81,7 +82,7 @@ def sized(config: GeneralizeConfig, data: DataSet) -> DataSet:
     return replace(
         data,
         train=data.train.subset(train_size, seed=0) if train_size else data.train,
-        test=data.test.subset(min(scale.test_size, _balanced(data)), seed=0) if scale.test_size else data.test,
+        test=data.test.subset(_test_size(data, scale.test_size), seed=0) if scale.test_size else data.test,
     )
 
 
@@ -116,6 +117,6 @@ def _cost(run: Run, data: DataSet) -> int:
     return build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes).multiply_adds
 
 
-def _balanced(data: DataSet) -> int:
-    """The largest class-balanced subset of the test images."""
-    return min(data.test.counts) * data.test.classes
+def _test_size(data: DataSet, most: int) -> int:
+    """The largest class-balanced subset of the test images, but no more than `most` of them (one a class at least)."""
+    return max(1, min(min(data.test.counts), most // data.test.classes)) * data.test.classes
