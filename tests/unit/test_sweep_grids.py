@@ -172,8 +172,17 @@ def test_rows_that_do_not_suit_the_images() -> None:
     with pytest.raises(CondenseError) as caught:
         parse_grid(text, "g.toml").check_on(load("digits"), "g.toml")
     first, second = str(caught.value).split("\n")
-    assert first == "g.toml: rows[0].batch_size = 9999: digits has 1442 training images."
-    assert second.startswith("g.toml: rows[1].network: ConvNetW8D6 cannot take images of 28x28 pixels")
+    assert first == "g.toml: row 1: batch_size = 9999: digits has 1442 training images."
+    assert second.startswith("g.toml: row b (ConvNetW8D6): the network cannot take images of 28x28 pixels")
+
+
+def test_rows_with_one_cause_share_a_sentence() -> None:
+    grid = load_grid("convnets")
+    large = replace(grid, rows=tuple(replace(row, batch_size=2000) for row in grid.rows))
+    with pytest.raises(CondenseError) as caught:
+        large.check_on(load("digits"), "convnets")
+    sentence = "convnets: rows 1, 2, 3, 4, 5 and 715 more: batch_size = 2000: digits has 1442 training images."
+    assert str(caught.value) == sentence
 
 
 def test_grids_by_name_and_by_file(tmp_path) -> None:

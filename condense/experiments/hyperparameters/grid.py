@@ -28,6 +28,9 @@ BUILT_IN = {
 }
 DEFAULT_GRIDS = {"fashion-mnist": "report-fashion-mnist", "cifar10": "report-cifar10"}
 
+NAMED = 5
+"""Rows named in a sentence on many."""
+
 Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -90,18 +93,25 @@ class Grid:
         return replace(self, rows=tuple(self.rows[index] for index in chosen.tolist()))
 
     def check_on(self, data: DataSet, where: str) -> None:
-        """Raises `CondenseError` with a line for each row that cannot be trained on the data."""
-        mistakes = []
-        for index, row in enumerate(self.rows):
+        """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data."""
+        causes: dict[str, list[str]] = {}
+        for row in self.rows:
             if row.batch_size > len(data.train):
-                place = f"{where}: rows[{index}].batch_size = {row.batch_size}"
-                mistakes.append(f"{place}: {data.name} has {len(data.train)} training images.")
+                cause = f"batch_size = {row.batch_size}: {data.name} has {len(data.train)} training images."
+                causes.setdefault(cause, []).append(row.name)
             try:
                 row.build(data.train.shape, data.train.classes)
             except CondenseError as error:
-                mistakes.append(f"{where}: rows[{index}].network: {error}")
-        if mistakes:
-            raise CondenseError("\n".join(mistakes))
+                cause = f"the network {str(error).removeprefix(row.network).lstrip()}"
+                causes.setdefault(cause, []).append(f"{row.name} ({row.network})")
+        if causes:
+            raise CondenseError("\n".join(f"{where}: {_listed(rows)}: {cause}" for cause, rows in causes.items()))
+
+
+def _listed(rows: list[str]) -> str:
+    """'row 1', 'rows 1, 2', 'rows 1, 2, 3, 4, 5 and 715 more'."""
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(rows[:NAMED])}{more}"
 
 
 def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
