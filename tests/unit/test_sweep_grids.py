@@ -124,6 +124,20 @@ def test_all_mistakes_are_said_at_once_with_their_place() -> None:
     assert any(line.startswith("g.toml: rows[2].batch_sise: Unknown key") for line in found)
 
 
+def test_an_unknown_network_is_said_whatever_else_is_wrong() -> None:
+    """With what was meant, beside the wrong values of other rows, and before anything of keys that belong to it."""
+    typo, wrong = ROW.replace('"mlp"', '"mpl"'), ROW.replace("epochs = 2", "epochs = 0")
+    found = mistakes(f"[[rows]]\n{typo}[[rows]]\n{wrong}[[rows]]\nnetwork = 'mlp'\n[[rows]]\n{ROW.replace('mlp', 'LeNet')}")
+    assert found[0].startswith("g.toml: rows[0].network: Unknown network 'mpl'. Did you mean 'mlp'? Known: ")
+    assert found[1:] == [
+        "g.toml: rows[1].epochs = 0: Input should be greater than or equal to 1.",
+        "g.toml: rows[2]: learning_rate, batch_size, epochs must be given, here or in [defaults].",
+        "g.toml: rows[3].width: the network LeNet has none to set; mlp and ConvNet can have one.",
+    ]
+    (default,) = mistakes(f"[defaults]\n{typo}[space]\ndepth = [1, 2]")
+    assert default.startswith("g.toml: defaults.network: Unknown network 'mpl'.")
+
+
 def test_what_was_reported_is_checked_with_the_rest() -> None:
     """Times of 0 would be divided by, after hours of training."""
     reported = "{ training_accuracy = 900, training_loss = -1, test_accuracy = nan, memory_mib = inf, seconds = 0.0 }"
@@ -172,8 +186,17 @@ def test_rows_that_do_not_suit_the_images() -> None:
     with pytest.raises(CondenseError) as caught:
         parse_grid(text, "g.toml").check_on(load("digits"), "g.toml")
     first, second = str(caught.value).split("\n")
-    assert first == "g.toml: rows[0].batch_size = 9999: digits has 1442 training images."
-    assert second.startswith("g.toml: rows[1].network: ConvNetW8D6 cannot take images of 28x28 pixels")
+    assert first == "g.toml: row 1: batch_size = 9999: digits has 1442 training images."
+    assert second.startswith("g.toml: row b (ConvNetW8D6): the network cannot take images of 28x28 pixels")
+
+
+def test_rows_with_one_cause_share_a_sentence() -> None:
+    grid = load_grid("convnets")
+    large = replace(grid, rows=tuple(replace(row, batch_size=2000) for row in grid.rows))
+    with pytest.raises(CondenseError) as caught:
+        large.check_on(load("digits"), "convnets")
+    sentence = "convnets: rows 1, 2, 3, 4, 5 and 715 more: batch_size = 2000: digits has 1442 training images."
+    assert str(caught.value) == sentence
 
 
 def test_grids_by_name_and_by_file(tmp_path) -> None:

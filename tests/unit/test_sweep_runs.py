@@ -22,6 +22,7 @@ from condense.experiments.hyperparameters.run import (
     Listener,
     all_images,
     asked_for,
+    calibrate,
     load_proxies,
     probed_again,
     run_sweep,
@@ -319,6 +320,23 @@ def test_long_rows_are_probed_again(grid: Grid, digits: DataSet, monkeypatch: py
     slow, quick = (Calibration({key: Speed(constant, 1e12)}, 1, 1) for constant in (10.0, 1e-3))
     assert probed_again(slow, trial, 2, digits).speeds == {key: fast}
     assert probed_again(quick, trial, 2, digits) is quick
+
+
+def test_the_probe_steps_with_momentum_where_rows_have_it(
+    grid: Grid, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    def spied(network, members, source, recipe, draws):
+        seen.append(recipe.momentum)
+        return train(network, members, source, recipe, draws)
+
+    monkeypatch.setattr("condense.experiments.hyperparameters.probe.train", spied)
+    monkeypatch.setattr("condense.experiments.hyperparameters.probe.ROUND_SECONDS", 0.01)
+    rows = tuple(replace(grid.rows[0], momentum=momentum) for momentum in (0.0, 0.5, 0.9))
+    trials = trials_of(replace(grid, rows=rows), digits, [all_images(digits)])
+    speeds = calibrate([(trial, 1) for trial in trials], digits).speeds
+    assert [key.momentum for key in speeds] == [False, True] and {*seen} == {0.0, 0.9}
 
 
 def test_losses_take_soft_labels(digits: DataSet) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from condense.config import AtLeastOne, Positive, one_of
 from condense.data.images import DataSet
@@ -18,7 +18,7 @@ from condense.errors import CondenseError, unknown_name
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, network_name
 from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
-from condense.networks.registry import check_name
+from condense.networks.registry import check_name, names
 from condense.randomness import generator
 
 BUILT_IN = {
@@ -28,8 +28,20 @@ BUILT_IN = {
 }
 DEFAULT_GRIDS = {"fashion-mnist": "report-fashion-mnist", "cifar10": "report-cifar10"}
 
+NAMED = 5
+"""Rows named in a sentence on many."""
+
 Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _known(name: str) -> str:
+    """A network's name or family; a ValueError, as pydantic takes it, for any other."""
+    try:
+        return name if name in FAMILIES else check_name(name)
+    except CondenseError as error:
+        unknown = unknown_name("network", name, {*names(), *FAMILIES})  # the registry has no families to suggest
+        raise ValueError(str(unknown if str(error).startswith("Unknown network") else error)) from error
 
 
 def _value_of(tokens: dict[str, str], kind: str) -> Any:
@@ -41,7 +53,7 @@ class Settings:
     """What a row, the defaults or a space may say; every key may be left out. The units are those of `Row`."""
 
     name: Annotated[str, Field(min_length=1)] | None = None
-    network: str | None = None
+    network: Annotated[str, AfterValidator(_known)] | None = None
     width: Annotated[int, Field(ge=1, le=99_999)] | None = None
     depth: Annotated[int, Field(ge=1, le=99)] | None = None
     norm: _value_of(NORMS, "norm") | None = None  # type: ignore[valid-type]
@@ -90,18 +102,25 @@ class Grid:
         return replace(self, rows=tuple(self.rows[index] for index in chosen.tolist()))
 
     def check_on(self, data: DataSet, where: str) -> None:
-        """Raises `CondenseError` with a line for each row that cannot be trained on the data."""
-        mistakes = []
-        for index, row in enumerate(self.rows):
+        """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data."""
+        causes: dict[str, list[str]] = {}
+        for row in self.rows:
             if row.batch_size > len(data.train):
-                place = f"{where}: rows[{index}].batch_size = {row.batch_size}"
-                mistakes.append(f"{place}: {data.name} has {len(data.train)} training images.")
+                cause = f"batch_size = {row.batch_size}: {data.name} has {len(data.train)} training images."
+                causes.setdefault(cause, []).append(row.name)
             try:
                 row.build(data.train.shape, data.train.classes)
             except CondenseError as error:
-                mistakes.append(f"{where}: rows[{index}].network: {error}")
-        if mistakes:
-            raise CondenseError("\n".join(mistakes))
+                cause = f"the network {str(error).removeprefix(row.network).lstrip()}"
+                causes.setdefault(cause, []).append(f"{row.name} ({row.network})")
+        if causes:
+            raise CondenseError("\n".join(f"{where}: {_listed(rows)}: {cause}" for cause, rows in causes.items()))
+
+
+def _listed(rows: list[str]) -> str:
+    """'row 1', 'rows 1, 2', 'rows 1, 2, 3, 4, 5 and 715 more'."""
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(rows[:NAMED])}{more}"
 
 
 def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
@@ -155,7 +174,11 @@ def parse_grid(text: str, where: str) -> Grid:
 
 
 def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
-    """The rows of a grid, as far as they are right; what is wrong is added to `mistakes`."""
+    """The rows of a grid, as far as they are right; what is wrong is added to `mistakes`.
+
+    Where something of the file itself was not read, or its defaults are wrong, nothing is said of what rows lack.
+    """
+    unread = bool(mistakes)
     defaults = _checked(Settings, written.defaults or {}, "defaults", mistakes)
     listed = [
         (f"rows[{index}]", _checked(Settings, row, f"rows[{index}]", mistakes))
@@ -163,10 +186,12 @@ def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
     ]
     combinations = _combinations(written.space or {}, mistakes)
     seen: dict[str, str] = {}
-    names: set[str] = set()
-    if defaults is None or any(settings is None for _, settings in listed) or mistakes:
+    called: set[str] = set()
+    if defaults is None or unread:
         return
     for position, (place, settings) in enumerate([*listed, *combinations], 1):
+        if settings is None:
+            continue
         given = _given(defaults) | _given(settings)
         given.setdefault("name", str(position))
         row = _row(given, place, mistakes)
@@ -175,10 +200,10 @@ def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
         key = json.dumps(row.settings, sort_keys=True)
         if key in seen:
             mistakes.append(f"{place} is the same configuration as {seen[key]}.")
-        if row.name in names:
+        if row.name in called:
             mistakes.append(f"{place}.name: {row.name} is the name of another row too.")
         seen.setdefault(key, place)
-        names.add(row.name)
+        called.add(row.name)
         yield row
 
 

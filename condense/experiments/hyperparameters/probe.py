@@ -38,8 +38,10 @@ class _Drawn:
         return self.images.inputs(self.chosen[indices], dtype)
 
 
-def probe(network: Network, images: LabelledImages, batches: Sequence[int], together: int) -> Speed:
+def probe(network: Network, images: LabelledImages, batches: Sequence[int], together: int, momentum: bool) -> Speed:
     """The speed of `together` networks in one stack, from steps with two batch sizes at the ends of `batches`.
+
+    momentum: whether the steps have any, which takes one more pass over the parameters.
 
     Seconds of a step are a straight line in the batch size: its slope gives the rate, its value at zero the constant.
     """
@@ -48,11 +50,12 @@ def probe(network: Network, images: LabelledImages, batches: Sequence[int], toge
     largest = max(largest, 2)
     sizes = (smallest, largest) if smallest < largest else (1, largest)
     members = fresh_members(network, range(together), "probe", images.device)
-    steps = {size: _steps_to_time(network, members, images, size) for size in sizes}
+    recipes = {size: Recipe((Stage(1, 1e-6),), batch_size=size, momentum=0.9 if momentum else 0.0) for size in sizes}
+    steps = {size: _steps_to_time(network, members, images, recipes[size]) for size in sizes}
     found: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(ROUNDS):
         for size in sizes:
-            found[size].append(_step_seconds(network, members, images, size, steps[size]))
+            found[size].append(_step_seconds(network, members, images, recipes[size], steps[size]))
     accuracies(network, members, _draw(images, images_at_once(network, images.device)))  # warms up testing for the context
     (low, at_low), (high, at_high) = ((size, median(found[size])) for size in sizes)
     slope = max((at_high - at_low) / (high - low), at_high / high / 100)
@@ -60,17 +63,16 @@ def probe(network: Network, images: LabelledImages, batches: Sequence[int], toge
     return Speed(constant=max(at_low - slope * low, 0.0), rate=arithmetic / slope)
 
 
-def _steps_to_time(network: Network, members: Members, images: LabelledImages, size: int) -> int:
+def _steps_to_time(network: Network, members: Members, images: LabelledImages, recipe: Recipe) -> int:
     """How many steps fill a round; the first step warms up."""
-    _step_seconds(network, members, images, size, 1)
-    once = _step_seconds(network, members, images, size, 2)
+    _step_seconds(network, members, images, recipe, 1)
+    once = _step_seconds(network, members, images, recipe, 2)
     return max(1, round(ROUND_SECONDS / once))
 
 
-def _step_seconds(network: Network, members: Members, images: LabelledImages, size: int, steps: int) -> float:
-    recipe = Recipe((Stage(1, 1e-6),), batch_size=size)
+def _step_seconds(network: Network, members: Members, images: LabelledImages, recipe: Recipe, steps: int) -> float:
     draws = [MemberDraws.of(seed, "probe", device=images.device) for seed in range(len(members))]
-    source = _draw(images, size * steps)
+    source = _draw(images, recipe.batch_size * steps)
     began = time.perf_counter()
     train(network, members, source, recipe, draws)
     if images.device.type == "cuda":

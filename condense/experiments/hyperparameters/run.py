@@ -100,7 +100,7 @@ def calibrate(
     networks = {trial.speed_key(count): trial.network for trial, count in left}
     speeds = {}
     for done, (key, network) in enumerate(networks.items(), 1):
-        speeds[key] = probe(network, data.train, batches[key], key[2])
+        speeds[key] = probe(network, data.train, batches[key], key.together, key.momentum)
         progress(done, len(networks))
     size = data_bytes(data)
     return Calibration(speeds, max(in_use(data.test.device) - size, 0), size)
@@ -116,7 +116,7 @@ def probed_again(calibration: Calibration, trial: Trial, networks: int, data: Da
     if trial.estimated_seconds(networks, calibration) < LONG_SECONDS:
         return calibration
     key = trial.speed_key(networks)
-    speed = probe(trial.network, data.train, [trial.batch], key[2])
+    speed = probe(trial.network, data.train, [trial.batch], key.together, key.momentum)
     return replace(calibration, speeds={**calibration.speeds, key: speed})
 
 

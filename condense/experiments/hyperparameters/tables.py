@@ -169,18 +169,19 @@ def difference_table(results: Sequence[RowResult]) -> Table:
 
 
 def ratio_pairs(trained: Trained) -> list[tuple[RowResult, RowResult]]:
-    """(The first row of a network, another of the same network): what the ratio of epochs to batch size can be tested on."""
-    first: dict[str, RowResult] = {}
-    pairs = []
-    for result in trained.done.values():
-        base = first.setdefault(result.row.network, result)
-        if base is not result:
-            pairs.append((base, result))
-    return pairs
+    """(A network's row of the smallest batch, another of its rows): what the ratio of epochs to batch size can be tested on.
+
+    From the smallest, so that where arithmetic costs, the rule's error has the same sign for all.
+    """
+    base: dict[str, RowResult] = {}
+    for result in sorted(trained.done.values(), key=lambda result: result.row.batch_size):
+        base.setdefault(result.row.network, result)
+    others = [result for result in trained.done.values() if base[result.row.network] is not result]
+    return [(base[result.row.network], result) for result in others]
 
 
 def ratio_table(sweep: Sweep) -> Table:
-    """The rule 'time goes with epochs / batch size' on measured and reported times, from the first row of each network."""
+    """The rule 'time goes with epochs / batch size' on measured and reported times, from each network's smallest batch."""
     rows, data = [], []
     for base, result in ratio_pairs(sweep.full):
         ratio = _ratio(result) / _ratio(base)
@@ -199,8 +200,9 @@ def ratio_table(sweep: Sweep) -> Table:
     header = ("row", "against row", "epochs / batch", "time measured", "error of the rule")
     header += ("time reported", "error of the rule") if sweep.reported else ()
     notes = (
-        "The rule: of one network's times, one is to the other as epochs / batch size. It holds where a step costs the same "
-        "whatever its batch; where arithmetic costs, larger batches take longer than it says (a negative error).",
+        "The rule: of one network's times, one is to the other as epochs / batch size, here from its smallest batch. It "
+        "holds where a step costs the same whatever its batch; where arithmetic costs, larger batches take longer than it "
+        "says (a negative error).",
     )
     numeric = (False, False, *(True for _ in header[2:]))
     return Table("Time by the ratio of epochs to batch size", header, tuple(rows), notes, tuple(data), numeric)

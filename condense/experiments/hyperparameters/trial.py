@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -67,11 +67,20 @@ class TrainedOn:
         return len(self.source.labels)
 
 
+class SpeedKey(NamedTuple):
+    """What the speed of a step depends on: network, dropout, how many together, whether it has momentum."""
+
+    network: str
+    dropout: float
+    together: int
+    momentum: bool
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What the estimates are made from: the speed of each row's network, the context, and the data's bytes."""
 
-    speeds: dict[tuple[str, float, int], Speed]
+    speeds: dict[SpeedKey, Speed]
     context: int
     data: int
 
@@ -124,9 +133,9 @@ class Trial:
         """How many networks are trained together."""
         return group_size(self.network, seeds, self.batch, self.data.test.device)
 
-    def speed_key(self, seeds: int) -> tuple[str, float, int]:
-        """What its speed depends on: network, dropout, how many together."""
-        return self.row.network, self.row.dropout, self.together(seeds)
+    def speed_key(self, seeds: int) -> SpeedKey:
+        """What its speed depends on."""
+        return SpeedKey(self.row.network, self.row.dropout, self.together(seeds), self.row.momentum > 0)
 
     def estimated_seconds(self, seeds: int, calibration: Calibration) -> float:
         """Seconds of training so many networks."""
