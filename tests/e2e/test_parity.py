@@ -147,6 +147,8 @@ def test_keras_agrees_for_1260_steps(keras: Path) -> None:
     with np.load(keras / "runs" / "keras-float64.npz") as run:
         assert len(run["loss"]) == 1260 and str(run["program"]).startswith("Keras 3") and run["loss"].dtype == np.float64
     assert found["epsilon-naive"]["loss"] > 1e-4 and found["epsilon-naive"]["first"].startswith("step 2, loss")
+    assert max(found["decay"][kind] for kind in ("loss", "gradient", "weight")) <= TOLERANCE  # decoupled in both
+    assert found["decay-coupled"]["first"].startswith("step 2, loss")
     assert found["broadcast"]["first"].startswith("step 1, loss")
     assert found["regression"]["loss"] <= TOLERANCE
 
