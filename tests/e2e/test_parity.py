@@ -57,6 +57,8 @@ def test_simplenn_passes_and_says_what_was_not_run(simplenn: Path) -> None:
     found = statuses(simplenn / "out")
     assert found.pop("octave") == "NOT RUN" and set(found.values()) == {"PASS"}
     assert {"twin", "twin-free", "float32", "no-decay", "mean"} == set(found)
+    with np.load(simplenn / "out" / "runs" / "torch-float64-free.npz") as free:
+        assert len(free["loss"]) == 15 and free["steps"][-1] == 15  # as many as with regularisation
     page = (simplenn / "out" / "page.html").read_text()
     assert "PASS: 5 PASS, 1 NOT RUN" in page and "http" not in page.replace("http://www.w3.org", "")
     assert "time of causes and comparisons" in page and "NumPy twin of simpleNN" in page and "made with" in page

@@ -70,12 +70,13 @@ def test_twin_equals_pytorch_for_96_steps(network: Network, c: float) -> None:
 
 
 @pytest.mark.slow
-def test_twin_equals_pytorch_on_the_published_network(real_data: Path) -> None:
+@pytest.mark.parametrize("c", [0.01, float("inf")])
+def test_twin_equals_pytorch_on_the_published_network(real_data: Path, c: float) -> None:
     from condense.data import catalog
     from condense.experiments.framework_parity.preparation import prepared
 
     problem = prepared(catalog.load("mnist", data_root=real_data, train_size=500), "minmax")
-    network, sgd = twin.layer4((1, 28, 28), 10), Sgd(batch=32)
+    network, sgd = twin.layer4((1, 28, 28), 10), Sgd(C=c, batch=32)
     batches = twin.draw_batches(500, 32, 6, 0)
     start = twin.initial_weights(network, 0)
     expected = [step.loss for step in twin.train(network, start, problem.x, problem.y, batches, sgd)]
