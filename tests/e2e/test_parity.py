@@ -124,7 +124,8 @@ def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest
     causes = {record.name: record for record in read(out / "records.jsonl") if record.kind == "cause"}
     assert len([line for line in (out / "records.jsonl").read_text().splitlines() if '"kind": "cause"' in line]) == 2
     mean = causes["reduction-mean"].results
-    assert mean["first_steps"] == [1] * 8 and len(mean["test_loss"]) == 8 and mean["closing"]["first_steps"] == [None] * 8
+    assert mean["first_steps"] == [2] * 8 and len(mean["test_loss"]) == 8 and mean["closing"]["first_steps"] == [None] * 8
+    assert causes["reduction-sum"].results["first_steps"] == [2] * 8  # the unit of a loss is no part of the trajectory
     assert causes["reduction-sum"].results["closing"]["largest"] < 1e-3
     page = (out / "page.html").read_text()
     assert "8 paired seeds" in page and "rate times the outputs" in page and (out / "effects.png").exists()

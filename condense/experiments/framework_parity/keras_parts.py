@@ -83,7 +83,12 @@ class KerasSides:
         )
         naive = "torch-float64-epsilon-naive"
         return [
-            Part("float64", "float64, epsilon placed as Keras places it", "torch-float64", "keras-float64"),
+            Part(
+                "float64",
+                "float64, epsilon placed and probabilities clipped to 1e-7 as in Keras",
+                "torch-float64",
+                "keras-float64",
+            ),
             Part("epsilon-naive", "control: epsilon 1e-7 given to PyTorch", naive, "keras-float64", "apart", double),
             Part(
                 *("epsilon-default", "control: PyTorch's own epsilon 1e-8"),
@@ -105,7 +110,12 @@ class KerasSides:
                 "floor",
                 single,
             ),
-            Part("regression", "regression, prediction flattened", "torch-regression", "keras-regression"),
+            Part(
+                "regression",
+                "regression, prediction flattened, squared errors rounded to float32 as in Keras",
+                "torch-regression",
+                "keras-regression",
+            ),
             Part(
                 *("broadcast", "control: prediction (N, 1) against target (N,)"),
                 *("torch-regression-broadcast", "keras-regression", "apart"),
