@@ -57,6 +57,8 @@ def test_simplenn_passes_and_says_what_was_not_run(simplenn: Path) -> None:
     found = statuses(simplenn / "out")
     assert found.pop("octave") == "NOT RUN" and set(found.values()) == {"PASS"}
     assert {"twin", "twin-free", "float32", "no-decay", "mean"} == set(found)
+    with np.load(simplenn / "out" / "runs" / "torch-float64-free.npz") as free:
+        assert len(free["loss"]) == 15 and free["steps"][-1] == 15  # as many as with regularisation
     page = (simplenn / "out" / "page.html").read_text()
     assert "PASS: 5 PASS, 1 NOT RUN" in page and "http" not in page.replace("http://www.w3.org", "")
     assert "time of causes and comparisons" in page and "NumPy twin of simpleNN" in page and "made with" in page
@@ -122,7 +124,8 @@ def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest
     causes = {record.name: record for record in read(out / "records.jsonl") if record.kind == "cause"}
     assert len([line for line in (out / "records.jsonl").read_text().splitlines() if '"kind": "cause"' in line]) == 2
     mean = causes["reduction-mean"].results
-    assert mean["first_steps"] == [1] * 8 and len(mean["test_loss"]) == 8 and mean["closing"]["first_steps"] == [None] * 8
+    assert mean["first_steps"] == [2] * 8 and len(mean["test_loss"]) == 8 and mean["closing"]["first_steps"] == [None] * 8
+    assert causes["reduction-sum"].results["first_steps"] == [2] * 8  # the unit of a loss is no part of the trajectory
     assert causes["reduction-sum"].results["closing"]["largest"] < 1e-3
     page = (out / "page.html").read_text()
     assert "8 paired seeds" in page and "rate times the outputs" in page and (out / "effects.png").exists()
@@ -147,6 +150,8 @@ def test_keras_agrees_for_1260_steps(keras: Path) -> None:
     with np.load(keras / "runs" / "keras-float64.npz") as run:
         assert len(run["loss"]) == 1260 and str(run["program"]).startswith("Keras 3") and run["loss"].dtype == np.float64
     assert found["epsilon-naive"]["loss"] > 1e-4 and found["epsilon-naive"]["first"].startswith("step 2, loss")
+    assert max(found["decay"][kind] for kind in ("loss", "gradient", "weight")) <= TOLERANCE  # decoupled in both
+    assert found["decay-coupled"]["first"].startswith("step 2, loss")
     assert found["broadcast"]["first"].startswith("step 1, loss")
     assert found["regression"]["loss"] <= TOLERANCE
 

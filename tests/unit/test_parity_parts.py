@@ -12,7 +12,7 @@ from condense import parity
 from condense.errors import CondenseError
 from condense.experiments.framework_parity import effects, members, perceptron, simplenn_torch
 from condense.experiments.framework_parity import simplenn_twin as twin
-from condense.experiments.framework_parity.causes import CAUSES, chosen_causes
+from condense.experiments.framework_parity.causes import CAUSES, Cause, chosen_causes
 from condense.experiments.framework_parity.comparison import TOLERANCE, differences, first_divergence
 from condense.experiments.framework_parity.members import Task
 from condense.experiments.framework_parity.nudging import nudged
@@ -70,12 +70,13 @@ def test_twin_equals_pytorch_for_96_steps(network: Network, c: float) -> None:
 
 
 @pytest.mark.slow
-def test_twin_equals_pytorch_on_the_published_network(real_data: Path) -> None:
+@pytest.mark.parametrize("c", [0.01, float("inf")])
+def test_twin_equals_pytorch_on_the_published_network(real_data: Path, c: float) -> None:
     from condense.data import catalog
     from condense.experiments.framework_parity.preparation import prepared
 
     problem = prepared(catalog.load("mnist", data_root=real_data, train_size=500), "minmax")
-    network, sgd = twin.layer4((1, 28, 28), 10), Sgd(batch=32)
+    network, sgd = twin.layer4((1, 28, 28), 10), Sgd(C=c, batch=32)
     batches = twin.draw_batches(500, 32, 6, 0)
     start = twin.initial_weights(network, 0)
     expected = [step.loss for step in twin.train(network, start, problem.x, problem.y, batches, sgd)]
@@ -383,6 +384,13 @@ def test_every_cause_of_keras_changes_the_trajectory_and_closes(name: str) -> No
         assert effects.relative(losses["changed"][:steps], losses["aligned"][:steps]).max() > 1e-9
     if "closed" in losses:
         assert effects.relative(losses["closed"], losses["aligned"]).max() < 1e-9
+
+
+@pytest.mark.parametrize("cause", [cause for found in CAUSES.values() for cause in found], ids=lambda cause: cause.name)
+def test_what_closes_a_cause_is_not_the_aligned_run_itself(cause: Cause) -> None:
+    base = aligned_setting(cause.base)
+    assert cause.closed(base, 10) != base
+    assert (cause.closing is None) is (cause.closes == "the default set back")
 
 
 @pytest.mark.parametrize("name", ["reduction-mean", "reduction-sum"])

@@ -1,7 +1,14 @@
 """What the tables of `condense parity` say about runs that were measured."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from condense.data import catalog
+from condense.experiments.framework_parity.cause_table import CauseTable
+from condense.experiments.framework_parity.config import ParityConfig
+from condense.experiments.framework_parity.keras_parts import KerasSides
+from condense.experiments.framework_parity.preparation import prepared
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.tables import cause_table, claims_table
 
@@ -48,3 +55,21 @@ def test_claims_show_accuracy_and_the_arithmetic_of_report_002() -> None:
     assert any("+300 %" in note for note in table.notes)
     other = claims_table([record()])
     assert other and not any("+300 %" in note for note in other.notes)
+
+
+def test_losses_of_another_reduction_are_brought_to_the_same_unit(tmp_path: Path) -> None:
+    config = ParityConfig(framework="keras", dataset="digits", train_size=50, epochs=2, batch=20).resolved()
+    table = CauseTable(config, config.subset(catalog.load("digits")), tmp_path, lambda name: lambda done, total: None)
+    base = table.setting("perceptron")
+    assert table.loss_unit(replace(base, loss="sum"), base).ravel().tolist() == [1 / 20, 1 / 20, 1 / 10] * 2
+    assert (table.loss_unit(replace(base, loss="softmax twice"), base) == 1).all()
+    convolution = table.setting("convolution")
+    assert (table.loss_unit(replace(convolution, loss="mean of squares"), convolution) == 10).all()
+
+
+def test_titles_say_which_of_keras_roundings_are_imitated() -> None:
+    config = ParityConfig(framework="keras", dataset="digits", train_size=50, epochs=1).resolved()
+    sides = KerasSides(config, prepared(config.subset(catalog.load("digits")), "unit"))
+    titles = {part.name: part.title for part in sides.parts()}
+    assert "clipped to 1e-7 as in Keras" in titles["float64"]
+    assert "squared errors rounded to float32 as in Keras" in titles["regression"]

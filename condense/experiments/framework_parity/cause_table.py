@@ -10,6 +10,7 @@ import numpy as np
 
 from condense.data.images import DataSet
 from condense.experiments.framework_parity import effects, perceptron
+from condense.experiments.framework_parity import members as training
 from condense.experiments.framework_parity.causes import Cause
 from condense.experiments.framework_parity.config import ParityConfig
 from condense.experiments.framework_parity.effects import Outcome, Run
@@ -19,6 +20,8 @@ from condense.experiments.framework_parity.setting import Setting, aligned
 
 NUDGES = 2
 REGRESSION_EPOCHS = 10
+REDUCTIONS = ("sum", "sum of squares", "mean of squares")
+"""Losses that differ from their base's by a factor alone."""
 
 Begins = Callable[[str], Callable[[int, int], None]]
 
@@ -38,7 +41,8 @@ class CauseTable:
         base, aligned_outcome, nudges = self.base(cause.base)
         changed = self._other(cause.changed(base))
         outcome = self._run(f"{cause.base}-{cause.name}", changed, base)
-        first = effects.first_steps(outcome.losses, aligned_outcome.losses, nudges)
+        losses = outcome.losses * self.loss_unit(changed, base)
+        first = effects.first_steps(losses, aligned_outcome.losses, nudges)
         closed = cause.closed(base, self.task(changed).outputs)
         closing = self._closing(cause, closed, base, aligned_outcome, nudges) if closed else None
         return {
@@ -78,14 +82,26 @@ class CauseTable:
             preparation=config.preparation,
         )
 
+    def loss_unit(self, setting: Setting, base: Setting) -> np.ndarray:
+        """(S, 1): the factors that bring losses of another reduction to the base's unit; 1 where that is the same.
+
+        Without them the first step above the floor would be the first, whatever the trajectory does.
+        """
+        task, shared = self.task(setting), self._shared(base)
+        order = training.orders(setting, len(task.x), task.y, shared.epochs, shared.seeds[0])
+        images = (order >= 0).sum(1, keepdims=True)
+        if setting.loss == base.loss or setting.loss not in REDUCTIONS:
+            return np.ones(images.shape)
+        return task.outputs * np.ones(images.shape) if setting.loss == "mean of squares" else 1 / images
+
     def _closing(
         self, cause: Cause, closed: Setting, base: Setting, aligned_outcome: Outcome, nudges: Sequence[np.ndarray]
     ) -> dict[str, Any]:
         """How far the closed run is from the aligned one, in units of the floor; compared by test loss and by losses."""
         outcome = self._run(f"{cause.base}-{cause.name}-closed", closed, base)
-        scale = aligned_outcome.losses[0] / outcome.losses[0]  # a loss that is reduced otherwise has another unit
-        first = effects.first_steps(outcome.losses * scale, aligned_outcome.losses, nudges)
-        apart = effects.relative(outcome.losses * scale, aligned_outcome.losses).max()
+        losses = outcome.losses * self.loss_unit(closed, base)
+        first = effects.first_steps(losses, aligned_outcome.losses, nudges)
+        apart = effects.relative(losses, aligned_outcome.losses).max()
         return {"first_steps": first, "largest": float(apart) if np.isfinite(apart) else None}
 
     def _run(self, name: str, setting: Setting, base: Setting, nudge: int | None = None) -> Outcome:

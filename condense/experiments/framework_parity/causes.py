@@ -15,7 +15,8 @@ class Cause:
     """One change to the aligned run of a base.
 
     changes: fields of `Setting`; closes: what brings the trajectory back, in words; closing: the changed setting and the
-    number of outputs to the setting that does so while the default stays changed, None where only the default itself does;
+    number of outputs to the setting that does so while the default stays changed, None where only the default itself does
+    (the aligned run again could not fail to close);
     claim: what is said about it, and by whom.
     """
 
@@ -41,31 +42,20 @@ def _scaled(setting: Setting, factor: float) -> Setting:
     return replace(setting, rate=setting.rate * factor, weight_decay=setting.weight_decay / factor)
 
 
-_PER_STEP = "epsilon / sqrt(1 - beta2^t) set at each step"
-
-
-def _as_keras(setting: Setting, outputs: int) -> Setting:
-    return replace(setting, epsilon=1e-7, epsilon_as_keras=True)
-
-
 _KERAS = (
     Cause(
         "epsilon-placement",
         "perceptron",
         "epsilon 1e-7, placed as in PyTorch",
         {"epsilon_as_keras": False},
-        _PER_STEP,
-        _as_keras,
-        "report 002: epsilon values may explain a 4 times higher loss",
+        claim="report 002: epsilon values may explain a 4 times higher loss",
     ),
     Cause(
         "epsilon-default",
         "perceptron",
         "epsilon 1e-8, PyTorch's default",
         {"epsilon": 1e-8, "epsilon_as_keras": False},
-        _PER_STEP,
-        _as_keras,
-        "report 002: epsilon values may explain a 4 times higher loss",
+        claim="report 002: epsilon values may explain a 4 times higher loss",
     ),
     Cause("epsilon-large", "perceptron", "epsilon 1e-3 (a control that must show)", {"epsilon": 1e-3}),
     Cause(
@@ -140,9 +130,7 @@ _KERAS = (
         "regression",
         "prediction (N, 1) against target (N,)",
         {"broadcast": True},
-        "the prediction flattened to (N,)",
-        lambda setting, outputs: replace(setting, broadcast=False),
-        "the original question's 400 % higher error",
+        claim="the original question's 400 % higher error",
     ),
 )
 

@@ -18,6 +18,7 @@ from condense.experiments.framework_parity.trajectory import Recorder, Trajector
 
 NUDGES = 3
 KEPT = 24
+DECAY = 0.01
 HIDDEN, REGRESSION_HIDDEN, REGRESSION_EPOCHS, REGRESSION_BATCH = (128, 64), (100,), 5, 32
 
 
@@ -56,6 +57,7 @@ class KerasSides:
         exact = Alignment(rate=rate, clip=1e-7)
         rounded = Alignment(rate=single, clip=1e-7, float32_powers=True)
         values = Alignment(rate=rate, regression=True, float32_means=True)
+        decayed = replace(exact, weight_decay=DECAY)
         naive = {"epsilon-naive": 1e-7, "epsilon-default": 1e-8}
         job = "classifier"
         return [
@@ -63,6 +65,9 @@ class KerasSides:
             self._torch("torch-float64", job, exact),
             *(self._torch(f"torch-float64-nudged{n}", job, exact, nudge=n) for n in range(NUDGES)),
             *(self._torch(f"torch-float64-{n}", job, replace(exact, epsilon=e), keep=False) for n, e in naive.items()),
+            self._keras("keras-float64-decay", job, replace(softmax, weight_decay=DECAY)),
+            self._torch("torch-float64-decoupled", job, decayed),
+            self._torch("torch-float64-coupled", job, replace(decayed, decoupled=False), keep=False),
             self._keras("keras-float32", job, replace(softmax, dtype="float32")),
             self._torch("torch-float32", job, rounded, dtype=torch.float32),
             *(self._torch(f"torch-float32-nudged{n}", job, rounded, dtype=torch.float32, nudge=n) for n in range(NUDGES)),
@@ -78,11 +83,24 @@ class KerasSides:
         )
         naive = "torch-float64-epsilon-naive"
         return [
-            Part("float64", "float64, epsilon placed as Keras places it", "torch-float64", "keras-float64"),
+            Part(
+                "float64",
+                "float64, epsilon placed and probabilities clipped to 1e-7 as in Keras",
+                "torch-float64",
+                "keras-float64",
+            ),
             Part("epsilon-naive", "control: epsilon 1e-7 given to PyTorch", naive, "keras-float64", "apart", double),
             Part(
                 *("epsilon-default", "control: PyTorch's own epsilon 1e-8"),
                 *("torch-float64-epsilon-default", "keras-float64", "apart", double),
+            ),
+            Part(
+                *("decay", f"Keras' Adam(weight_decay={DECAY}) against PyTorch's AdamW, float64"),
+                *("torch-float64-decoupled", "keras-float64-decay"),
+            ),
+            Part(
+                *("decay-coupled", f"control: PyTorch's Adam(weight_decay={DECAY}), in the gradient"),
+                *("torch-float64-coupled", "keras-float64-decay", "apart", double),
             ),
             Part(
                 "float32",
@@ -92,7 +110,12 @@ class KerasSides:
                 "floor",
                 single,
             ),
-            Part("regression", "regression, prediction flattened", "torch-regression", "keras-regression"),
+            Part(
+                "regression",
+                "regression, prediction flattened, squared errors rounded to float32 as in Keras",
+                "torch-regression",
+                "keras-regression",
+            ),
             Part(
                 *("broadcast", "control: prediction (N, 1) against target (N,)"),
                 *("torch-regression-broadcast", "keras-regression", "apart"),

@@ -35,7 +35,6 @@ class SimplennSides:
         self.sgd = Sgd(config.learning_rate, config.momentum, 0.0, config.regularisation, config.batch)
         self.free = replace(self.sgd, C=float("inf"))
         self.steps = config.epochs * -(-len(problem.x) // config.batch)
-        self.short = -(-self.steps // 3)
         self.kept = spread_steps(self.steps, KEPT)
         self._start: tuple[Weights, np.ndarray] | None = None
 
@@ -45,13 +44,9 @@ class SimplennSides:
         return [
             *([Side(OCTAVE, "simpleNN in Octave", self._octave)] if self.checkout else []),
             Side("twin-float64", "NumPy twin", lambda progress: self._twin(self.sgd, progress)),
-            Side(
-                "twin-float64-free",
-                "NumPy twin, no regularisation",
-                lambda progress: self._twin(self.free, progress, self.short),
-            ),
+            Side("twin-float64-free", "NumPy twin, no regularisation", lambda progress: self._twin(self.free, progress)),
             self._torch("torch-float64", torch.float64),
-            self._torch("torch-float64-free", torch.float64, sgd=self.free, steps=self.short),
+            self._torch("torch-float64-free", torch.float64, sgd=self.free),
             self._torch("torch-float32", torch.float32),
             *nudges,
             self._torch("torch-float32-no-decay", torch.float32, sgd=self.free, keep=False),
@@ -72,12 +67,7 @@ class SimplennSides:
         return [
             *first,
             Part("twin", "PyTorch float64 against the NumPy twin", "torch-float64", "twin-float64"),
-            Part(
-                "twin-free",
-                f"the same without regularisation, first {self.short} steps",
-                "torch-float64-free",
-                "twin-float64-free",
-            ),
+            Part("twin-free", "the same without regularisation", "torch-float64-free", "twin-float64-free"),
             Part("float32", "PyTorch float32 against the NumPy twin", "torch-float32", "twin-float64", "floor", nudges),
             Part(
                 "no-decay",
@@ -121,11 +111,11 @@ class SimplennSides:
             self._start = weights, twin.draw_batches(len(self.problem.x), config.batch, config.epochs, config.seed)
         return self._start
 
-    def hashes(self, steps: int | None = None) -> dict[str, str]:
-        """SHA-256 of data, batches of the first `steps` and initial weights."""
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of data, batches and initial weights."""
         weights, batches = self.start()
         named = twin.as_torch(self.network, weights)
-        return {"data": self.problem.hash, "batches": sha256(batches[:steps]), "initial": sha256(*named.values())}
+        return {"data": self.problem.hash, "batches": sha256(batches), "initial": sha256(*named.values())}
 
     def _octave(self, progress: Progress) -> Trajectory:
         assert self.checkout and self.config.epochs
@@ -135,10 +125,9 @@ class SimplennSides:
         self._start = run.initial, run.batches
         return run.trajectory
 
-    def _twin(self, sgd: Sgd, progress: Progress, steps: int | None = None) -> Trajectory:
-        weights, batches = self.start()[0], self.start()[1][:steps]
-        kept = [step for step in self.kept if step <= len(batches)]
-        recorder = Recorder("NumPy twin of simpleNN, float64", kept, self.hashes(steps))
+    def _twin(self, sgd: Sgd, progress: Progress) -> Trajectory:
+        weights, batches = self.start()
+        recorder = Recorder("NumPy twin of simpleNN, float64", self.kept, self.hashes())
         for number, step in enumerate(twin.train(self.network, weights, self.problem.x, self.problem.y, batches, sgd), 1):
             arrays = {}
             if recorder.wants:
@@ -160,16 +149,15 @@ class SimplennSides:
         sgd: Sgd | None = None,
         nudge: int | None = None,
         keep: bool = True,
-        steps: int | None = None,
         form: Callable[[Tensor, Tensor], Tensor] = simplenn_torch.squared_over_batch,
     ) -> Side:
         def produce(progress: Progress) -> Trajectory:
-            weights, batches = self.start()[0], self.start()[1][:steps]
+            weights, batches = self.start()
             initial = twin.as_torch(self.network, weights)
             initial = initial if nudge is None else nudged(initial, dtype, nudge)
-            kept = [step for step in self.kept if step <= len(batches)] if keep and nudge is None else []
+            kept = self.kept if keep and nudge is None else []
             text = f"PyTorch {torch.__version__}, {str(dtype).removeprefix('torch.')}"
-            recorder = Recorder(f"{text} ({name})", kept, self.hashes(steps))
+            recorder = Recorder(f"{text} ({name})", kept, self.hashes())
             simplenn_torch.train(
                 *(self.network, initial, self.problem.x, self.problem.y, batches, sgd or self.sgd, recorder),
                 dtype=dtype,

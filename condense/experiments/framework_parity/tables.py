@@ -220,13 +220,14 @@ def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
     epochs = sorted({record.config["epochs"] for record in causes})
     return (
         f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}; the regression: own data, 10 epochs.",
-        "First step above floor: median over seeds; the floor is what moving the initial weights by one last place makes.",
+        "First step above floor: median over seeds; the floor is what moving the initial weights by one last place makes; "
+        "losses of another reduction are scaled to the aligned run's first.",
         "d: changed minus aligned, mean ± standard error over paired seeds; test loss as the aligned run computes it "
         "(cross-entropy, squared error over the batch, or mean squared error).",
         f"p: Student's paired test, corrected by Holm for all {tests} tests of this table; bold: below {LEVEL}.",
         "Loss as printed: in the changed run's own loss, times the aligned one's (a sum: as of one batch).",
         "What closes it: a setting that leaves the default changed and undoes its effect, run and compared step by step "
-        "(loss times the constant by which it is scaled); 'the default set back' is the aligned run itself.",
+        "(losses scaled likewise); 'the default set back' is the aligned run itself, and not run again.",
     )
 
 
