@@ -14,16 +14,15 @@ REPORT = "Clevorn, Fonseca, Matsuo, Mayolet: EE-411 Reproducibility Challenge, E
 FINDINGS = {
     "fig1a": (
         "The paper: Inception fits every version of the training set, random labels and random pixels too, with the same "
-        "settings; it only takes longer. True labels are fitted soonest and random labels take longest, with shuffled, "
-        "random and Gaussian pixels between.",
+        "settings; it only takes longer.",
         "The report: similar losses at first, but some runs did not converge at all.",
     ),
     "fig1b": (
         "The paper: the time to fit grows with the share of corrupted labels, by a small factor.",
         "The report called its own figure invalid: it stopped every run at 40 epochs, which for every p > 0 is before the "
         "run has fitted. A stopped run's ratio is 40 divided by the epochs at p = 0, so the network quickest on true labels "
-        "gets the largest ratio, whatever it would have taken: the order of the curves says nothing: the report "
-        "saw AlexNet and the MLP inverted, as its runs were capped before they had converged. Here such points are "
+        "gets the largest ratio, whatever it would have taken: so the report "
+        "saw AlexNet and the MLP in the wrong order. Here such points are "
         "lower bounds, and drawn as such.",
     ),
     "fig1c": (
