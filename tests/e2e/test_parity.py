@@ -37,7 +37,8 @@ def keras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not keras_process.has_keras():
         pytest.skip("Keras or JAX is not installed: tests against real Keras are skipped")
     folder = tmp_path_factory.mktemp("keras")
-    words = ("--dataset", "digits", "--train-size", "1000", "--quiet", "--threads", "1")
+    # At the default rate rounding alone moves the float32 losses of digits by a tenth and more in the last of 1,260 steps.
+    words = ("--dataset", "digits", "--train-size", "1000", "--learning-rate", "0.0003", "--quiet", "--threads", "1")
     assert condense("parity", "keras", *words, "--epochs", "20", "--batch", "16", "--out", folder / "out") == 0
     return folder / "out"
 
@@ -152,6 +153,7 @@ def test_keras_agrees_for_1260_steps(keras: Path) -> None:
     assert found["epsilon-naive"]["loss"] > 1e-4 and found["epsilon-naive"]["first"].startswith("step 2, loss")
     assert max(found["decay"][kind] for kind in ("loss", "gradient", "weight")) <= TOLERANCE  # decoupled in both
     assert found["decay-coupled"]["first"].startswith("step 2, loss")
+    assert found["batch-norm-default"]["first"].startswith("step 1, loss") and found["batch-norm"]["limit"] < 0.1
     assert found["broadcast"]["first"].startswith("step 1, loss")
     assert found["regression"]["loss"] <= TOLERANCE
 

@@ -45,7 +45,7 @@ def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], for
         floors = {part.nudged for part in parts if part.nudged}
         for index, nudged in enumerate(sorted(floors)):
             floor = np.maximum(measured_floor(nudged, sides), SMALLEST)
-            kind = "float64" if "float64" in nudged[0] else "float32"
+            kind = nudged[0].removeprefix("torch-").replace("-norm", " with BatchNorm")
             style: dict[str, Any] = {"linestyle": ("--", ":")[index % 2], "linewidth": 1.2, "color": INK}
             axes.plot(np.arange(1, len(floor) + 1), floor, label=f"floor of {kind}: one unit in the last place", **style)
         axes.axhline(1e-11, color=MUTED, linewidth=0.8)

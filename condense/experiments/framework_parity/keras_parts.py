@@ -18,7 +18,9 @@ from condense.experiments.framework_parity.trajectory import Recorder, Trajector
 
 NUDGES = 3
 KEPT = 24
-DECAY = 0.01
+DECAY, NORM_EPSILON = 0.01, 1e-3
+NORM_STEPS = 200
+"""Steps with BatchNorm: in float32 its rounding grows to the size of the loss in some hundred more."""
 HIDDEN, REGRESSION_HIDDEN, REGRESSION_EPOCHS, REGRESSION_BATCH = (128, 64), (100,), 5, 32
 
 
@@ -40,6 +42,13 @@ class KerasSides:
         return _job(x, problem.y, test_x, problem.test_y, order, weights)
 
     @cached_property
+    def normed(self) -> Job:
+        """The first steps of the classifier's job with BatchNorm before each ReLU."""
+        of = self.classifier
+        initial = perceptron.with_batch_norm(of.initial)
+        return _job(of.x, of.y, of.test_x, of.test_y, of.order[:NORM_STEPS], initial)
+
+    @cached_property
     def regression(self) -> Job:
         """The original question's job."""
         x, y, test_x, test_y = perceptron.sine_sum(self.config.seed)
@@ -58,6 +67,8 @@ class KerasSides:
         rounded = Alignment(rate=single, clip=1e-7, float32_powers=True)
         values = Alignment(rate=rate, regression=True, float32_means=True)
         decayed = replace(exact, weight_decay=DECAY)
+        normed = replace(rounded, norm_epsilon=NORM_EPSILON)
+        norm = {"job": "normed", "dtype": torch.float32}
         naive = {"epsilon-naive": 1e-7, "epsilon-default": 1e-8}
         job = "classifier"
         return [
@@ -71,6 +82,10 @@ class KerasSides:
             self._keras("keras-float32", job, replace(softmax, dtype="float32")),
             self._torch("torch-float32", job, rounded, dtype=torch.float32),
             *(self._torch(f"torch-float32-nudged{n}", job, rounded, dtype=torch.float32, nudge=n) for n in range(NUDGES)),
+            self._keras("keras-float32-norm", "normed", replace(softmax, dtype="float32", batch_norm=True)),
+            self._torch("torch-float32-norm", alignment=normed, **norm),
+            *(self._torch(f"torch-float32-norm-nudged{n}", alignment=normed, nudge=n, **norm) for n in range(NUDGES)),
+            self._torch("torch-float32-norm-default", alignment=replace(normed, norm_epsilon=1e-5), **norm, keep=False),
             self._keras("keras-regression", "regression", squares),
             self._torch("torch-regression", "regression", values),
             self._torch("torch-regression-broadcast", "regression", replace(values, flat=False), keep=False),
@@ -78,49 +93,7 @@ class KerasSides:
 
     def parts(self) -> list[Part]:
         """Every comparison."""
-        double, single = (
-            (f"torch-{kind}", *(f"torch-{kind}-nudged{n}" for n in range(NUDGES))) for kind in ("float64", "float32")
-        )
-        naive = "torch-float64-epsilon-naive"
-        return [
-            Part(
-                "float64",
-                "float64, epsilon placed and probabilities clipped to 1e-7 as in Keras",
-                "torch-float64",
-                "keras-float64",
-            ),
-            Part("epsilon-naive", "control: epsilon 1e-7 given to PyTorch", naive, "keras-float64", "apart", double),
-            Part(
-                *("epsilon-default", "control: PyTorch's own epsilon 1e-8"),
-                *("torch-float64-epsilon-default", "keras-float64", "apart", double),
-            ),
-            Part(
-                *("decay", f"Keras' Adam(weight_decay={DECAY}) against PyTorch's AdamW, float64"),
-                *("torch-float64-decoupled", "keras-float64-decay"),
-            ),
-            Part(
-                *("decay-coupled", f"control: PyTorch's Adam(weight_decay={DECAY}), in the gradient"),
-                *("torch-float64-coupled", "keras-float64-decay", "apart", double),
-            ),
-            Part(
-                "float32",
-                "float32, powers of the betas rounded as in Keras",
-                "torch-float32",
-                "keras-float32",
-                "floor",
-                single,
-            ),
-            Part(
-                "regression",
-                "regression, prediction flattened, squared errors rounded to float32 as in Keras",
-                "torch-regression",
-                "keras-regression",
-            ),
-            Part(
-                *("broadcast", "control: prediction (N, 1) against target (N,)"),
-                *("torch-regression-broadcast", "keras-regression", "apart"),
-            ),
-        ]
+        return [*_double_parts(), *_single_parts(), *_regression_parts()]
 
     def _keras(self, name: str, job: str, settings: KerasSettings) -> Side:
         def produce(progress: Progress) -> Trajectory:
@@ -161,3 +134,50 @@ def _job(
 ) -> Job:
     hashes = {"data": sha256(x, y), "batches": sha256(order), "initial": sha256(*initial.values())}
     return Job(x, y, test_x, test_y, order, initial, tuple(spread_steps(len(order), KEPT)), hashes)
+
+
+def _with_nudges(name: str) -> tuple[str, ...]:
+    return (name, *(f"{name}-nudged{n}" for n in range(NUDGES)))
+
+
+def _double_parts() -> list[Part]:
+    """The classifier in float64."""
+    text, floor = "float64, epsilon placed and probabilities clipped to 1e-7 as in Keras", _with_nudges("torch-float64")
+    naive, default = "torch-float64-epsilon-naive", "torch-float64-epsilon-default"
+    controls = (
+        ("epsilon-naive", "epsilon 1e-7 given to PyTorch", naive, "keras-float64"),
+        ("epsilon-default", "PyTorch's own epsilon 1e-8", default, "keras-float64"),
+        (
+            *("decay-coupled", f"PyTorch's Adam(weight_decay={DECAY}), in the gradient"),
+            *("torch-float64-coupled", "keras-float64-decay"),
+        ),
+    )
+    decay = f"Keras' Adam(weight_decay={DECAY}) against PyTorch's AdamW, float64"
+    return [
+        Part("float64", text, "torch-float64", "keras-float64"),
+        Part("decay", decay, "torch-float64-decoupled", "keras-float64-decay"),
+        *(Part(name, f"control: {text}", run, keras, "apart", floor) for name, text, run, keras in controls),
+    ]
+
+
+def _single_parts() -> list[Part]:
+    """The classifier in float32, and with BatchNorm."""
+    single, norm = _with_nudges("torch-float32"), _with_nudges("torch-float32-norm")
+    powers = "float32, powers of the betas rounded as in Keras"
+    norms = f"BatchNorm with Keras' epsilon {NORM_EPSILON}, float32 (as Keras computes it in any case)"
+    default = "control: BatchNorm with PyTorch's defaults, epsilon 1e-5"
+    return [
+        Part("float32", powers, "torch-float32", "keras-float32", "floor", single),
+        Part("batch-norm", norms, "torch-float32-norm", "keras-float32-norm", "floor", norm),
+        Part("batch-norm-default", default, "torch-float32-norm-default", "keras-float32-norm", "apart", norm),
+    ]
+
+
+def _regression_parts() -> list[Part]:
+    """The original question."""
+    flat = "regression, prediction flattened, squared errors rounded to float32 as in Keras"
+    mistake = "control: prediction (N, 1) against target (N,)"
+    return [
+        Part("regression", flat, "torch-regression", "keras-regression"),
+        Part("broadcast", mistake, "torch-regression-broadcast", "keras-regression", "apart"),
+    ]

@@ -26,6 +26,18 @@ def glorot_weights(sizes: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:
     return found
 
 
+def with_batch_norm(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of linear layers with gamma = 1 and beta = 0 after each but the last, all layers counted in the names."""
+    layers = len(weights) // 2
+    found: dict[str, np.ndarray] = {}
+    for number in range(1, layers + 1):
+        found |= {f"{2 * number - 1}.{kind}": weights[f"{number}.{kind}"] for kind in ("weight", "bias")}
+        if number < layers:
+            width = len(weights[f"{number}.bias"])
+            found |= {f"{2 * number}.weight": np.ones(width), f"{2 * number}.bias": np.zeros(width)}
+    return found
+
+
 def partition_batches(images: int, batch: int, epochs: int, seed: int) -> np.ndarray:
     """int64 (epochs * ceil(images / batch), batch): each epoch a permutation; a short last batch is filled with -1."""
     steps = -(-images // batch)
@@ -56,7 +68,8 @@ class Alignment:
     2015, section 2); a number is given to torch as it is. float32_powers: powers of the betas rounded as Keras rounds them
     in float32. clip: probabilities are kept within [clip, 1 - clip], as Keras' loss on probabilities does (1e-7).
     regression: squared errors in place of cross-entropy; flat: (N, 1) predictions are flattened before they meet (N,)
-    targets; float32_means: squared errors pass through float32, as in the mean of Keras on JAX, whatever the precision.
+    targets; norm_epsilon: BatchNorm with that epsilon before each ReLU, none for 0; float32_means: squared errors pass
+    through float32, as in the mean of Keras on JAX, whatever the precision.
     """
 
     epsilon: float | str = "keras"
@@ -69,12 +82,14 @@ class Alignment:
     regression: bool = False
     flat: bool = True
     float32_means: bool = False
+    norm_epsilon: float = 0.0
 
 
-def module(sizes: tuple[int, ...]) -> nn.Sequential:
-    """Linear layers with ReLU between them; the last gives logits, or the prediction."""
+def module(sizes: tuple[int, ...], norm_epsilon: float = 0.0) -> nn.Sequential:
+    """Linear layers with ReLU between them, BatchNorm before it unless its epsilon is 0; the last gives logits or values."""
     layers: list[nn.Module] = []
     for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        layers += [nn.BatchNorm1d(inputs, eps=norm_epsilon)] if index and norm_epsilon else []
         layers += [nn.ReLU()] if index else []
         layers.append(nn.Linear(inputs, outputs))
     return nn.Sequential(*layers)
@@ -92,8 +107,8 @@ def train(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> nn.Module:
     """Trains and records every step; x (N, D), y (N,) of labels or values, order as of `partition_batches`."""
-    weights = [value for name, value in initial.items() if name.endswith("weight")]
-    model = module((x.shape[1], *(len(value) for value in weights))).to(dtype)
+    weights = [value for value in initial.values() if value.ndim == 2]
+    model = module((x.shape[1], *(len(value) for value in weights)), alignment.norm_epsilon).to(dtype)
     parameters = dict(zip(initial, model.parameters(), strict=True))
     with torch.no_grad():
         for name, value in parameters.items():

@@ -75,7 +75,8 @@ def _figures(folder: ParityFolder, records: Sequence[ParityRecord], parts: Seque
     ready = [part for part in parts if part.run and not part.reason]
     names = {name for part in ready for name in (part.run, part.reference, *part.nudged)}
     sides = {name: load_trajectory(folder.side(name)) for name in sorted(names)}
-    shown = list(dict.fromkeys(name for part in ready for name in (part.reference, part.run) if "regression" not in name))
+    main = [name for part in ready for name in (part.reference, part.run) if not {"regression", "norm"} & {*name.split("-")}]
+    shown = list(dict.fromkeys(main))
     found = []
     if ready:
         caption = "Loss of each step's batch, smoothed over a hundredth of the run. Runs that agree lie on each other."
