@@ -277,6 +277,22 @@ def test_memory_is_estimated_well_before_the_run(done: SweepFolder) -> None:
         assert 0.05 < record.estimated_seconds / record.training_seconds < 20  # the machine may be busy
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of a part of a run are counted on Linux alone")
+def test_a_large_networks_memory_is_estimated_beyond_context_and_data(
+    digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the context is not most of it: 80 MB of parameters, so that a copy too many or too few shows."""
+    monkeypatch.setattr("condense.experiments.hyperparameters.probe.ROUND_SECONDS", 0.01)
+    text = '[[rows]]\nnetwork = "mlp-2x4096"\nlearning_rate = 0.01\nbatch_size = 64\nepochs = 1'
+    (trial,) = trials_of(parse_grid(text, "g.toml"), digits, [all_images(digits)])
+    calibration = calibrate([(trial, 3)], digits)
+    expected = trial.estimated_memory(3, calibration)
+    begun = trial.begin(3, calibration, Surroundings.of(torch.device("cpu")))
+    *_, record = trial.train(begun, range(3))
+    measured = record.peak_memory_bytes - expected.context - expected.data
+    assert expected.parameters + expected.activations == pytest.approx(measured, rel=0.15)
+
+
 # Tables and page
 
 
