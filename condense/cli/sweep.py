@@ -36,9 +36,9 @@ def sweep(chosen: options.Sweep) -> None:
     data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))
     grid.check_on(data, config.grid or grid.title)
     proxies = load_proxies(config, whole, data)
-    asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies])
+    asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies], len(whole.train))
     folder.check(asked)
-    trials = trials_of(grid, data, [all_images(data), *(on for _, on in proxies)])
+    trials = trials_of(grid, data, [all_images(data, len(whole.train)), *(on for _, on in proxies)])
     if chosen.dry_run:
         print(render(plan_table(trials, config.seeds, data, folder), "text"))
         return

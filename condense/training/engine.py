@@ -109,6 +109,7 @@ def train(
                 if in_proportion and x.shape[1] < recipe.batch_size:
                     gradient = gradient * (x.shape[1] / recipe.batch_size)
                 sgd_step(vector, velocity, gradient, rate, recipe)
+                del gradient  # or it would live beside the next one
             epoch += 1
             if after_epoch(epoch, Members(vector, statistics)):
                 return Members(vector, statistics)

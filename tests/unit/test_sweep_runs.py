@@ -18,6 +18,7 @@ from condense.experiments.hyperparameters.folder import Proxy, SweepFolder
 from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
 from condense.experiments.hyperparameters.report import write_report
 from condense.experiments.hyperparameters.results import sweep_of
+from condense.experiments.hyperparameters.rows import Reported
 from condense.experiments.hyperparameters.run import (
     Listener,
     all_images,
@@ -276,6 +277,22 @@ def test_memory_is_estimated_well_before_the_run(done: SweepFolder) -> None:
         assert 0.05 < record.estimated_seconds / record.training_seconds < 20  # the machine may be busy
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of a part of a run are counted on Linux alone")
+def test_a_large_networks_memory_is_estimated_beyond_context_and_data(
+    digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the context is not most of it: 80 MB of parameters, so that a copy too many or too few shows."""
+    monkeypatch.setattr("condense.experiments.hyperparameters.probe.ROUND_SECONDS", 0.01)
+    text = '[[rows]]\nnetwork = "mlp-2x4096"\nlearning_rate = 0.01\nbatch_size = 64\nepochs = 1'
+    (trial,) = trials_of(parse_grid(text, "g.toml"), digits, [all_images(digits)])
+    calibration = calibrate([(trial, 3)], digits)
+    expected = trial.estimated_memory(3, calibration)
+    begun = trial.begin(3, calibration, Surroundings.of(torch.device("cpu")))
+    *_, record = trial.train(begun, range(3))
+    measured = record.peak_memory_bytes - expected.context - expected.data
+    assert expected.parameters + expected.activations == pytest.approx(measured, rel=0.15)
+
+
 # Tables and page
 
 
@@ -311,6 +328,28 @@ def test_settings_that_all_rows_share_are_a_note(done: SweepFolder) -> None:
     assert "learning rate" not in table.header and "batch" in table.header
     assert table.notes[0] == "In all rows: learning rate 0.05, epochs 3."
     assert all(row["learning_rate"] == 0.05 for row in table.data)
+
+
+def test_a_part_of_the_images_is_called_so(grid: Grid, digits: DataSet, tmp_path: Path) -> None:
+    """And a set made from all of them is said to know more, and nothing printed for all of them stands beside."""
+    small, whole = replace(digits, train=digits.train.subset(50, 0)), len(digits.train)
+    rows = tuple(replace(grid.rows[0], name=n, batch_size=size, epochs=1) for n, size in zip("abc", (8, 9, 10), strict=True))
+    reported = Reported(90.0, 0.1, 90.0, 1.0, 1.0)
+    grid = replace(grid, rows=tuple(replace(row, reported=reported) for row in rows), dataset="digits")
+    learn(LearnConfig(dataset="digits", network="MLP", method="random"), digits.train).set.save(tmp_path / "r.h5")
+    proxies = load_proxies(SweepConfig(proxy=(tmp_path / "r.h5",), proxy_epochs=1), digits, small)
+    folder = SweepFolder(tmp_path / "s")
+    folder.ask_for(asked_for(grid, 1, small, [proxy for proxy, _ in proxies], whole))
+    trials = trials_of(grid, small, [all_images(small, whole), *(on for _, on in proxies)])
+    assert trials[0].on.label == "50 of 400 training images"
+    run_sweep(trials, 1, small, folder, Listener())
+    tables = sweep_tables(sweep_of(folder))
+    titles = [table.title for table in tables]
+    assert titles[:2] == [f"Small: {of}, trained on 50 of 400 training images" for of in ("accuracy", "cost")]
+    assert not any("reported" in header for header in tables[0].header)
+    text = write_report(folder).read_text() + "".join(note for table in tables for note in table.notes)
+    assert "Made from more images than the 50 of 400 training images" in text and "all images," not in text
+    assert "on all images" not in text
 
 
 def test_long_rows_are_probed_again(grid: Grid, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:

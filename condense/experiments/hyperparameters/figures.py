@@ -53,19 +53,22 @@ def _short(result: RowResult) -> str:
     return f"{row.network}, batch {row.batch_size}, {row.epochs} epochs"
 
 
-def proxy_scatter(found: Sequence[ProxyResult], format: Format = "png") -> bytes:
-    """One panel a proxy, one point a configuration: accuracy trained on it against accuracy trained on all images."""
+def proxy_scatter(found: Sequence[ProxyResult], label: str, format: Format = "png") -> bytes:
+    """One panel a proxy, one point a configuration: accuracy trained on it against accuracy trained on real images.
+
+    label: what these images are called, such as 'all images'.
+    """
     across = min(len(found), ACROSS)
     down = -(-len(found) // across)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(0.6 + 3.1 * across, 0.7 + 3.0 * down), layout="constrained")
         panels = figure.subplots(down, across, sharey=True, squeeze=False).flatten()
         for axes, one in zip(panels, found, strict=False):
-            _panel(axes, one)
+            _panel(axes, one, label)
         for axes in panels[len(found) :]:
             axes.set_visible(False)
         for axes in panels[::across]:
-            axes.set_ylabel("trained on all images")
+            axes.set_ylabel(f"trained on {label}")
         figure.supxlabel("trained on the set; test accuracy (%)", fontsize=9)
         figure.legend(
             *panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3 if across > 1 else 1, handletextpad=0.3
@@ -73,14 +76,14 @@ def proxy_scatter(found: Sequence[ProxyResult], format: Format = "png") -> bytes
         return encoded(figure, format)
 
 
-def _panel(axes: Axes, one: ProxyResult) -> None:
+def _panel(axes: Axes, one: ProxyResult, label: str) -> None:
     x, y = 100 * np.array(one.proxy), 100 * np.array(one.full)
     axes.scatter(x, y, s=16, color=ACCENT, alpha=0.6, linewidths=0, label="one configuration")
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5, "linestyle": "none"}
     chosen = list(one.chosen)
     axes.plot(x[chosen], y[chosen], "D", color=MARK, label="the set's choice", **ring)
     best = int(y.argmax())
-    axes.plot(x[best], y[best], "o", color=INK, label="best on all images", **ring)
+    axes.plot(x[best], y[best], "o", color=INK, label=f"best on {label}", **ring)
     rho = "not defined" if one.spearman.value is None else f"{one.spearman.value:.2f}"
     title = (
         f"{one.label}\nSpearman {rho}".replace("-", "\N{MINUS SIGN}")

@@ -36,9 +36,18 @@ class Proxy:
     learned_on: str | None = None
 
 
+def real_images(count: int, whole: int) -> str:
+    """What so many real training images, of so many in the data set, are called."""
+    return "all images" if count == whole else f"{count:,} of {whole:,} training images"
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for in a folder."""
+    """What was asked for in a folder.
+
+    train_images, whole_images: real training images used, and of how many in the data set; None in folders of versions that
+    did not say.
+    """
 
     format: str
     dataset: str
@@ -47,8 +56,26 @@ class Asked:
     grid: Grid
     seeds: int
     proxies: list[Proxy] = field(default_factory=list)
+    train_images: int | None = None
+    whole_images: int | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @property
+    def subset(self) -> bool:
+        """Whether rows are trained on fewer images than the data set has."""
+        return self.train_images != self.whole_images
+
+    @property
+    def label(self) -> str:
+        """The real images that rows are trained on, as people read it."""
+        return "real images" if self.train_images is None else real_images(self.train_images, self.whole_images or 0)
+
+    @property
+    def from_more(self) -> list[Proxy]:
+        """The proxies that were made from the whole data set where rows are trained on a part of it."""
+        own = self.described.get("dataset_fingerprint")
+        return [proxy for proxy in self.proxies if proxy.described.get("dataset_fingerprint") != own]
 
     @property
     def sources(self) -> list[tuple[dict[str, Any], int]]:

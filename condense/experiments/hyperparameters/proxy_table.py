@@ -19,7 +19,7 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
         "choice",
         "regret",
         "regret by chance",
-        "n on all / set",
+        "n on images / set",
         "cost saved",
         "with learning",
     )
@@ -42,20 +42,22 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
                 **{"cost_saved": one.saved, "cost_saved_with_learning": one.saved_with_learning},
             }
         )
+    on = sweep.full.label
     factors = sorted({one.epochs_factor for one in found})
     notes = (
-        f"Rank correlations of mean test accuracy on the set with that on all images, with 95 % bootstrap intervals over "
+        f"Rank correlations of mean test accuracy on the set with that on {on}, with 95 % bootstrap intervals over "
         f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
         f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
-        "Regret: test accuracy on all images (percentage points) of the best row less that of the row the set ranks first; "
+        f"Regret: test accuracy on {on} (percentage points) of the best row less that of the row the set ranks first; "
         "by chance: of a row drawn at random. Choosing on test images flatters all rows alike. Rows tied for the first "
         "place are all named, and their accuracies averaged; where all are tied nothing is chosen.",
         "A batch larger than a set is the whole set, so on a set no larger than the batch, rows that differ only in batch "
         "size are one run.",
-        "Cost saved: time of training the rows on all images over that on the set, as many networks of each row (by its "
+        f"Cost saved: time of training the rows on {on} over that on the set, as many networks of each row (by its "
         "time per network; n: how many were trained); with learning: the set's own making counted. "
         f"{NONE}: not all was timed on one device with one number of threads, or no record of learning lies beside the set.",
         f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
+        *_from_more(sweep),
     )
     numeric = (False, True, True, True, True, False, True, True, False, True, True)
     return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
@@ -66,6 +68,15 @@ _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 
 def _choice(one: ProxyResult) -> str | None:
     return ", ".join(one.names[index] for index in one.chosen) or None
+
+
+def _from_more(sweep: Sweep) -> list[str]:
+    """A note on sets that saw images which the rows did not."""
+    more = [
+        own.label for own, asked in zip(sweep.proxies, sweep.asked.proxies, strict=True) if asked in sweep.asked.from_more
+    ]
+    seen = f"Made from more images than the {sweep.full.label} on which they are compared: {'; '.join(more)}."
+    return [seen] if more else []
 
 
 def _counts(one: ProxyResult) -> str:

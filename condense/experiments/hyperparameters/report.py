@@ -21,7 +21,7 @@ def write_report(folder: SweepFolder) -> Path:
         headline=headline(sweep, found),
         sections=(
             Section("Rows", (_strips(sweep),) if sweep.full.done else ()),
-            Section("Small sets as proxies", (_scatter(found),) if found else ()),
+            Section("Small sets as proxies", (_scatter(found, sweep.full.label),) if found else ()),
             Section("Tables", tuple(sweep_tables(sweep))),
         ),
         provenance=provenance(sweep.records),
@@ -36,25 +36,25 @@ def studied(sweep: Sweep) -> list[ProxyResult]:
 
 def _strips(sweep: Sweep) -> Figure:
     accuracies = "; ".join(f"{name} {result.summary.mean:.1%}" for name, result in sweep.full.done.items())
-    caption = "Every network trained on all images as a point, one strip a row."
+    caption = f"Every network trained on {sweep.full.label} as a point, one strip a row."
     return Figure("accuracies", caption, partial(row_strips, sweep), accuracies)
 
 
-def _scatter(found: list[ProxyResult]) -> Figure:
+def _scatter(found: list[ProxyResult], label: str) -> Figure:
     agreement = "; ".join(f"{one.label}: Spearman {one.spearman.value}" for one in found)
-    caption = "Mean test accuracy of each configuration, trained on a small set and on all images."
-    return Figure("proxies", caption, partial(proxy_scatter, found), agreement)
+    caption = f"Mean test accuracy of each configuration, trained on a small set and on {label}."
+    return Figure("proxies", caption, partial(proxy_scatter, found, label), agreement)
 
 
 def headline(sweep: Sweep, found: list[ProxyResult]) -> str:
     """The best row, and how well the proxies would have chosen, in a sentence or two."""
     done, rows = sweep.full.done, len(sweep.asked.grid.rows)
     if not done:
-        return "No row has been trained on all images yet."
+        return f"No row has been trained on {sweep.full.label} yet."
     best = max(done.values(), key=lambda result: result.summary.mean)
     first = (
         f"Row {best.row.name} ({best.row.network}) is best: {100 * best.summary.mean:.1f}\N{NO-BREAK SPACE}% of the test "
-        f"images (mean of {best.summary.n} networks; {len(done)} of {rows} rows done)."
+        f"images (mean of {best.summary.n} networks trained on {sweep.full.label}; {len(done)} of {rows} rows done)."
     )
     known = [one for one in found if one.spearman.value is not None]
     if not known:

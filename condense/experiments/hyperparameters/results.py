@@ -94,15 +94,15 @@ class Sweep:
 
     @property
     def reported(self) -> bool:
-        """Whether numbers reported for these rows belong beside the results."""
+        """Whether numbers reported for these rows belong beside the results: not where these come from fewer images."""
         grid = self.asked.grid
-        return grid.dataset == self.asked.dataset and any(row.reported for row in grid.rows)
+        return not self.asked.subset and grid.dataset == self.asked.dataset and any(row.reported for row in grid.rows)
 
 
 def sweep_of(folder: SweepFolder) -> Sweep:
     """The results in a folder; raises `CondenseError` when its files are damaged or do not belong together."""
     asked, records = folder.asked(), folder.finished()
-    labels = ["all images", *(proxy.label for proxy in asked.proxies)]
+    labels = [asked.label, *(proxy.label for proxy in asked.proxies)]
     learned = [(None, None), *((proxy.learn_seconds, proxy.learned_on) for proxy in asked.proxies)]
     found = []
     for label, (described, factor), (seconds, where) in zip(_distinct(labels), asked.sources, learned, strict=True):

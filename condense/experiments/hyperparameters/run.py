@@ -9,7 +9,7 @@ from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import data_bytes
-from condense.experiments.hyperparameters.folder import FORMAT, Asked, Proxy, SweepFolder
+from condense.experiments.hyperparameters.folder import FORMAT, Asked, Proxy, SweepFolder, real_images
 from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.memory import in_use
 from condense.experiments.hyperparameters.probe import probe
@@ -73,15 +73,21 @@ def _learning(path: Path, synthetic: SyntheticSet) -> tuple[float | None, str | 
     return None, None
 
 
-def all_images(data: DataSet) -> TrainedOn:
-    """All real training images."""
+def all_images(data: DataSet, whole: int | None = None) -> TrainedOn:
+    """All real training images of `data`; whole: how many the data set has where these are a part of it."""
     described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "set": None}
-    return TrainedOn("all images", data.train, described)
+    return TrainedOn(real_images(len(data.train), whole or len(data.train)), data.train, described)
 
 
-def asked_for(grid: Grid, seeds: int, data: DataSet, proxies: Sequence[Proxy]) -> Asked:
-    """What a folder keeps of a command."""
-    return Asked(FORMAT, data.name, all_images(data).described, data.train.classes, grid, seeds, list(proxies))
+def asked_for(grid: Grid, seeds: int, data: DataSet, proxies: Sequence[Proxy], whole: int | None = None) -> Asked:
+    """What a folder keeps of a command; whole as for `all_images`."""
+    images = len(data.train)
+    described = all_images(data).described
+    return Asked(
+        *(FORMAT, data.name, described, data.train.classes, grid, seeds, list(proxies)),
+        train_images=images,
+        whole_images=whole or images,
+    )
 
 
 def trials_of(grid: Grid, data: DataSet, on: Iterable[TrainedOn]) -> list[Trial]:

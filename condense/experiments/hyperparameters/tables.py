@@ -85,9 +85,9 @@ def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
             Column("reported loss", "reported_training_loss", _reported("training_loss"), _decimals(3)),
             Column("reported test %", "reported_test_accuracy", _reported("test_accuracy"), _decimals(2)),
         ]
-    on = "" if trained is sweep.full else f", trained on {trained.label}"
+    on = _on(sweep, trained)
     notes = [
-        "Training accuracy and loss: of the trained networks on all images they were trained on; the loss is the mean "
+        "Training accuracy and loss: of the trained networks on the images they were trained on; the loss is the mean "
         "cross-entropy per image, without the penalty. Means over n networks; ±: standard deviation (ddof = 0).",
         "× batch / classes: the same loss summed over a batch (at most all images there are) and divided by the number of "
         "classes, which exceeds 1 where the loss exceeds classes / batch: the larger the batch, the better the fit may be.",
@@ -135,7 +135,7 @@ def cost_table(sweep: Sweep, trained: Trained) -> Table:
     ]
     if sweep.reported:
         notes.append("Reported memory and time are of one network on an NVIDIA T4.")
-    return _table(f"{sweep.asked.grid.title}: cost", results, columns, notes)
+    return _table(f"{sweep.asked.grid.title}: cost{_on(sweep, trained)}", results, columns, notes)
 
 
 def difference_table(results: Sequence[RowResult]) -> Table:
@@ -241,6 +241,11 @@ def _without_constants(table: Table) -> Table:
         notes=(note, *table.notes),
         numeric=tuple(table.numeric[index] for index in kept),
     )
+
+
+def _on(sweep: Sweep, trained: Trained) -> str:
+    """What a title says of the images where they are not all there are."""
+    return "" if trained is sweep.full and not sweep.asked.subset else f", trained on {trained.label}"
 
 
 def _summed_loss(result: RowResult, sweep: Sweep) -> float | None:

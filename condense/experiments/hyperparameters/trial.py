@@ -11,7 +11,7 @@ import torch
 from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.estimate import Memory, Speed, Work, group_size, memory, training_seconds
-from condense.experiments.hyperparameters.memory import peak, start_peak
+from condense.experiments.hyperparameters.memory import in_use, peak, start_peak
 from condense.experiments.hyperparameters.rows import Row
 from condense.machine import Surroundings
 from condense.networks.network import Network
@@ -184,6 +184,8 @@ class Trial:
             members = self._trained(group, partial(_tell, progress, before, len(group), len(seeds) * epochs))
             trained = time.perf_counter()
             record = self._with_results(record, group, members, trained - began, began)
+            del members  # or they, and what the allocator keeps in pieces, would live beside the next group's
+            in_use(self.data.test.device)
             yield record
 
     def _trained(self, seeds: Sequence[int], after_epoch: AfterEpoch) -> Members:
