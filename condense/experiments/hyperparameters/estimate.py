@@ -20,8 +20,8 @@ from condense.training.stacking import even_parts, images_at_once, members_at_on
 FLOAT, INDEX = 4, 8
 COPIES = 5
 """Vectors as long as the parameters: initial, trained, optimiser state, gradient by parameter, gradient in one piece; one
-more, the sum, where a batch goes through in parts. Of 80 MB each (mlp-2x4096) 4.8 to 5.0 were measured, of 23 to 26 MB 4.6 to 6.7,
-as the allocator keeps smaller pieces."""
+more, the sum, where a batch goes through in parts. Of 80 MB each (mlp-2x4096) 4.8 to 5.0 were measured, of 23 to 26 MB 4.6
+to 6.7, as the allocator keeps smaller pieces."""
 
 TRAINING_PASSES = 3
 """Multiply-adds of a training step in those of its forward pass: the backward pass takes two more."""
