@@ -255,6 +255,8 @@ def test_the_memory_model_counts_tensors() -> None:
     )
     assert large.activations - small.activations == 16 * 60_000
     wide = build("ConvNet", (3, 32, 32), 10)
+    copies = [memory(wide, batch, 1, 1, 0, 0, cpu).parameters / (4 * wide.parameter_count) for batch in (1, 256)]
+    assert copies == [5, 6]  # a batch in parts adds their gradients up
     assert (
         memory(wide, 256, 1, 1, 0, 0, cpu).activations
         > memory(wide, 8, 1, 1, 0, 0, cpu).activations
