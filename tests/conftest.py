@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,3 +43,15 @@ def real_data() -> Path:
     if not root:
         pytest.skip("CONDENSE_DATA is not set: tests on the real data sets are skipped")
     return Path(root)
+
+
+@pytest.fixture
+def no_data_and_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The test starts with no data, an empty cache and no network."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network in tests")
+
+    monkeypatch.delenv("CONDENSE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
