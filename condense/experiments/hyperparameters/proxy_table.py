@@ -7,44 +7,57 @@ from condense.experiments.hyperparameters.results import Sweep
 from condense.report.cells import NONE
 from condense.report.rendering import Table
 
+HEADER = (
+    "set",
+    "images",
+    "rows",
+    "Spearman",
+    "Kendall",
+    "choice",
+    "regret",
+    "regret by chance",
+    "n on images / set",
+    "cost saved",
+    "with learning",
+)
+NUMERIC = (False, True, True, True, True, False, True, True, False, True, True)
+
 
 def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
     """How well each small set ranks the rows, what its choice loses, and what it saves."""
-    header = (
-        "set",
-        "images",
-        "rows",
-        "Spearman",
-        "Kendall",
-        "choice",
-        "regret",
-        "regret by chance",
-        "n on images / set",
-        "cost saved",
-        "with learning",
+    return Table(
+        title=f"{sweep.asked.grid.title}: small sets as proxies",
+        header=HEADER,
+        rows=tuple(_row(one) for one in found),
+        notes=_notes(found, sweep),
+        data=tuple(_data(one) for one in found),
+        numeric=NUMERIC,
     )
-    rows, data = [], []
-    for one in found:
-        rows.append(
-            (
-                *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
-                *(_choice(one) or NONE, f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
-                *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
-            )
-        )
-        data.append(
-            {
-                **{"set": one.label, "images": one.images, "rows": len(one.names)},
-                **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
-                **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
-                **{"choice": _choice(one), "regret": one.regret, "regret_by_chance": one.chance_regret},
-                **{"networks": sum(one.networks), "networks_on_set": sum(one.proxy_networks)},
-                **{"cost_saved": one.saved, "cost_saved_with_learning": one.saved_with_learning},
-            }
-        )
+
+
+def _row(one: ProxyResult) -> tuple[str, ...]:
+    return (
+        *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
+        *(_choice(one) or NONE, f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
+        *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
+    )
+
+
+def _data(one: ProxyResult) -> dict[str, str | int | float | None]:
+    return {
+        **{"set": one.label, "images": one.images, "rows": len(one.names)},
+        **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
+        **{f"kendall{end}": getattr(one.kendall, name) for end, name in _ENDS},
+        **{"choice": _choice(one), "regret": one.regret, "regret_by_chance": one.chance_regret},
+        **{"networks": sum(one.networks), "networks_on_set": sum(one.proxy_networks)},
+        **{"cost_saved": one.saved, "cost_saved_with_learning": one.saved_with_learning},
+    }
+
+
+def _notes(found: Sequence[ProxyResult], sweep: Sweep) -> tuple[str, ...]:
     on = sweep.full.label
     factors = sorted({one.epochs_factor for one in found})
-    notes = (
+    return (
         f"Rank correlations of mean test accuracy on the set with that on {on}, with 95 % bootstrap intervals over "
         f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
         f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
@@ -59,8 +72,6 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
         f"Epochs on a set for each of the grid's: {', '.join(map(str, factors))}.",
         *_from_more(sweep),
     )
-    numeric = (False, True, True, True, True, False, True, True, False, True, True)
-    return Table(f"{sweep.asked.grid.title}: small sets as proxies", header, tuple(rows), notes, tuple(data), numeric)
 
 
 _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
