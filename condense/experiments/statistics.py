@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from condense.stage_t.statistics import CONFIDENCE
 
@@ -36,8 +36,9 @@ def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Pai
     if np.ptp(differences) <= 4 * np.finfo(np.float64).eps * np.abs(pairs).max():
         return Paired(count, mean, 0.0, 0.0, 1.0 if mean == 0 else None)
     error = float(differences.std(ddof=1)) / count**0.5
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return Paired(count, mean, error, half, float(2 * stats.t.sf(abs(mean) / error, count - 1)))
+    # Student's t as functions: scipy.stats.t takes many times as long a call, and 720 rows have 260,000 pairs.
+    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error
+    return Paired(count, mean, error, half, float(2 * stdtr(count - 1, -abs(mean) / error)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
