@@ -3,9 +3,9 @@
 
     python scripts/time_to_accuracy.py [--threads 2] [--out time_to_accuracy.jsonl] [--figure time_to_accuracy.svg]
 
-Accuracies are those of the released sets (ConvNet, 1 image per class). Times are outer steps times the seconds of one,
-measured here for all paths in one process; the released runs shared their machine, so their own clocks say little. The twin
-learns the same images up to rounding, so it is drawn at the accuracy of the published schedule.
+Accuracies are those of the released sets (ConvNet; the figure has those of 1 image per class). Times are iterations times
+the seconds of one, measured here for all paths in one process; the released runs shared their machine, so their own clocks
+say little. The twin learns the same images up to rounding, so it is drawn at the accuracy of the published schedule.
 """
 
 import statistics
@@ -32,27 +32,43 @@ REPEATS = 3
 STYLES = {"fast": ("o", "#1f5fa8"), "published": ("s", "#b3541e"), "twin, published": ("x", "0.4")}
 
 
+Kind = tuple[int, str, str]
+"""What the time of an iteration depends on: images per class, schedule (or 'twin'), precision."""
+TWIN: Kind = (1, "twin", "fp32")
+
+
 def released() -> list[tuple[Record, Record]]:
-    """(how it was learned, how it was evaluated) of every released ConvNet set with 1 image per class."""
-    pairs = []
-    for folder in sorted(ARTIFACTS.glob("*-convnet-ipc1*")):
-        learned, evaluated, *_ = read_records(folder / "records.jsonl")
-        pairs.append((learned, evaluated))
-    return pairs
+    """(how it was learned, how it was evaluated) of every released ConvNet set but those the twin learned."""
+    folders = [path for path in sorted(ARTIFACTS.glob("*-convnet-ipc*")) if not path.name.endswith("-twin")]
+    return [(first, second) for first, second, *_ in (read_records(path / "records.jsonl") for path in folders)]
 
 
-def step_seconds(shape: tuple[int, int, int], kinds: set[tuple[int, str]]) -> dict[tuple[int, str], float]:
-    """Median seconds of an outer step by (real batch, precision), and of the twin's under (256, 'twin'); in turns."""
+def kind_of(learned: Record, evaluated: Record) -> Kind:
+    """Of a released set."""
+    schedule = evaluated.config["set"].get("schedule", "published")
+    return learned.config["ipc"], schedule, learned.config.get("precision", "fp32")
+
+
+def iteration(matching: GradientMatching) -> None:
+    """A new network, matched and trained in turn until the next one."""
+    state = matching.start()
+    for _ in range(matching.plan.outer_loop):
+        state = matching.advance(state)
+
+
+def iteration_seconds(shape: tuple[int, int, int], kinds: set[Kind]) -> dict[Kind, float]:
+    """Median seconds of an iteration by kind, the twin's at 1 image per class among them; in turns."""
     data = random_images(shape)
     network = build("ConvNet", shape, 10)
     forget_compiled()
-    work: dict[tuple[int, str], Callable[[], object]] = {}
-    for batch, precision in sorted(kinds):
-        config = LearnConfig(network="ConvNet", real_batch=batch)
+    work: dict[Kind, Callable[[], object]] = {}
+    for kind in sorted(kinds):
+        ipc, schedule, precision = kind
+        config = LearnConfig(network="ConvNet", ipc=ipc, schedule=schedule)  # type: ignore[arg-type]
         matching = GradientMatching(config, data, network, compiled=can_compile(CPU), precision=precision)
-        work[batch, precision] = partial(matching.advance, matching.start())
+        work[kind] = partial(iteration, matching)
     twin = PlainGradientMatching(LearnConfig(network="ConvNet", iterations=10**6), data, network, torch.float32).steps()
-    work[256, "twin"] = lambda: next(twin)
+    work[TWIN] = lambda: next(twin)
     for function in work.values():
         seconds(function, CPU)
     rounds = [{key: seconds(function, CPU) for key, function in work.items()} for _ in range(REPEATS)]
@@ -64,28 +80,30 @@ def points() -> list[dict[str, Any]]:
     pairs, found = released(), []
     for shape in dict.fromkeys(DATASETS.values()):
         of_shape = [pair for pair in pairs if DATASETS[pair[0].config["dataset"]] == shape]
-        measured = step_seconds(
-            shape, {(c["real_batch"], c.get("precision", "fp32")) for c in (p[0].config for p in of_shape)}
-        )
+        measured = iteration_seconds(shape, {kind_of(*pair) for pair in of_shape})
         for learned, evaluated in of_shape:
-            config, accuracies = learned.config, [100 * a for a in evaluated.accuracies]
-            schedule = evaluated.config["set"].get("schedule", "published")
-            kind = (config["real_batch"], config.get("precision", "fp32"))
-            for name, key in ((schedule, kind), *([("twin, published", (256, "twin"))] if schedule == "published" else [])):
-                found.append(
-                    {
-                        "dataset": config["dataset"],
-                        "path": name,
-                        "precision": key[1] if key[1] != "twin" else "fp32",
-                        "seed": config["seed"],
-                        "seconds": round(measured[key] * len(learned.losses), 1),
-                        "mean_percent": round(statistics.mean(accuracies), 4),
-                        "std_percent": round(statistics.pstdev(accuracies), 4),
-                        "n": len(accuracies),
-                        "threads": torch.get_num_threads(),
-                    }
-                )
+            kind = kind_of(learned, evaluated)
+            found.append(point(learned, evaluated, kind[1], kind[2], measured[kind]))
+            if kind[:2] == (1, "published"):
+                found.append(point(learned, evaluated, "twin, published", "fp32", measured[TWIN]))
     return found
+
+
+def point(learned: Record, evaluated: Record, path: str, precision: str, each: float) -> dict[str, Any]:
+    """A set's accuracy beside the time of its iterations, `each` of so many seconds."""
+    accuracies = [100 * a for a in evaluated.accuracies]
+    return {
+        "dataset": learned.config["dataset"],
+        "ipc": learned.config["ipc"],
+        "path": path,
+        "precision": precision,
+        "seed": learned.config["seed"],
+        "seconds": round(each * len(learned.losses), 1),
+        "mean_percent": round(statistics.mean(accuracies), 4),
+        "std_percent": round(statistics.pstdev(accuracies), 4),
+        "n": len(accuracies),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def figure(rows: list[dict[str, Any]], path: Path) -> None:
@@ -96,7 +114,7 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     drawn, axes = plt.subplots(1, len(DATASETS), figsize=(10, 3.1), layout="constrained")
     for axis, dataset in zip(axes, DATASETS, strict=True):
         for name, (marker, colour) in STYLES.items():
-            chosen = [row for row in rows if row["dataset"] == dataset and row["path"] == name]
+            chosen = [row for row in rows if (row["dataset"], row["path"], row["ipc"]) == (dataset, name, 1)]
             x, y, e = ([row[key] for row in chosen] for key in ("seconds", "mean_percent", "std_percent"))
             axis.errorbar(x, y, e, fmt=marker, color=colour, capsize=2, label=name)
         axis.set(xscale="log", title=dataset, xlabel="seconds of stage C")
@@ -111,10 +129,8 @@ def main() -> None:
     chosen = options(__doc__ or "", quick=False, figure=True)
     rows = points()
     for row in rows:
-        accuracy = f"{row['mean_percent']:5.1f} ± {row['std_percent']:3.1f} %"
-        print(
-            f"{row['dataset']:<14} {row['path']:<16} seed {row['seed']}  {row['seconds']:8.0f} s  {accuracy}  n={row['n']}"
-        )
+        what = f"{row['dataset']:<14} {row['ipc']:>3} a class  {row['path']:<16} seed {row['seed']}  {row['seconds']:8.0f} s"
+        print(f"{what}  {row['mean_percent']:5.1f} ± {row['std_percent']:3.1f} %  n={row['n']}")
     write_rows(rows, chosen.out)
     if chosen.figure is not None:
         figure(rows, chosen.figure)

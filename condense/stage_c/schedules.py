@@ -83,4 +83,4 @@ def _fast(images_per_class: int, network: str) -> Schedule:
         return Schedule(600, 1, 1, 8, rate, "cosine", 0.01, "noise")
     outer, inner = published_loops(images_per_class)
     outer = min(outer, 10)
-    return Schedule(400 // outer, outer, min(inner, 10), 32, rate, "cosine", 0.05, "real")
+    return Schedule(1200 // outer, outer, min(inner, 10), 32, rate, "cosine", 0.05, "real")

@@ -92,6 +92,7 @@ def test_a_schedule_gives_what_no_flag_gives() -> None:
     )
     assert (fast.plan().iterations, fast.plan().real_batch, fast.plan().image_learning_rate) == (600, 8, 0.5)
     assert [LearnConfig(schedule="fast", ipc=ipc).plan().network_learning_rate for ipc in (1, 10)] == [0.01, 0.05]
+    assert [LearnConfig(schedule="fast", ipc=ipc).plan().iterations for ipc in (1, 2, 10, 50)] == [600, 600, 120, 120]
     assert published.plan().network_learning_rate == LearnConfig(ipc=10).plan().network_learning_rate == 0.01
     assert LearnConfig(schedule="fast", network="MLP").plan().image_learning_rate == pytest.approx(0.05)
     assert LearnConfig(schedule="fast", iterations=7, inner_loop=0, ipc=10).plan() == replace(
