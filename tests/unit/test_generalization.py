@@ -129,8 +129,9 @@ def test_a_run_that_has_left_chance_is_not_given_up(data: DataSet, monkeypatch: 
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 def test_runs_at_chance_are_given_up_within_the_epochs_of_each_scale(scale: Scale) -> None:
-    steps = -(-(scale.train_size or 50_000) // 60)
-    assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
+    for experiment in EXPERIMENTS:
+        steps = -(-(scale.train_images(experiment) or 50_000) // 60)
+        assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
 
 
 def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,10 +319,11 @@ def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path
         for run in line.runs
     ]
     other = replace(records[0], config={"of": "another experiment"}, wall_seconds=1e6)
-    write_report(config, data, [*records, other], tmp_path)
+    everywhere = dict.fromkeys(EXPERIMENTS, data)
+    write_report(config, everywhere, [*records, other], tmp_path)
     page = (tmp_path / "page.html").read_text()
-    assert "3 runs on 60 training and 30 test images" in page and "table1: " not in page
-    write_report(replace(config, experiment="all", networks=("MLP",)), data, records, tmp_path)
+    assert "3 runs on 60 training images of" in page and "table1: " not in page
+    write_report(replace(config, experiment="all", networks=("MLP",)), everywhere, records, tmp_path)
     assert "--networks leaves this experiment as it is" in (tmp_path / "page.html").read_text()
 
 
@@ -336,7 +338,21 @@ def test_test_images_are_balanced_whatever_the_classes() -> None:
     labels = torch.arange(700) % 7
     source = LabelledImages.from_arrays(torch.zeros(700, 3, 28, 28, dtype=torch.uint8), labels)
     whole = DataSet("seven", source, source)
-    assert len(sized(GeneralizeConfig(train_size=70), whole).test) == 497
+    assert {len(of.test) for of in sized(GeneralizeConfig(train_size=70), whole).values()} == {497}
+
+
+def test_experiments_over_the_share_of_corrupted_labels_see_more_images() -> None:
+    labels = torch.arange(1000) % 10
+    source = LabelledImages.from_arrays(torch.zeros(1000, 3, 28, 28, dtype=torch.uint8), labels)
+    whole = DataSet("ten", source, source)
+    sizes = {name: len(of.train) for name, of in sized(GeneralizeConfig(), whole).items()}
+    assert sizes == {"fig1a": 200, "fig1b": 1000, "fig1c": 1000, "fig2a": 200, "fig2b": 200, "table1": 200}
+    assert {len(of.train) for of in sized(GeneralizeConfig(train_size=70), whole).values()} == {70}
+    assert {len(of.train) for of in sized(GeneralizeConfig(scale="full"), whole).values()} == {1000}
+    few = replace(whole, train=source.subset(500, seed=0))
+    assert "fig1b" not in sized(GeneralizeConfig(experiment="fig1a"), few)
+    with pytest.raises(CondenseError, match="at most 500 are possible"):
+        sized(GeneralizeConfig(experiment="fig1b"), few)
 
 
 def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:

@@ -9,7 +9,7 @@ from condense.experiments.generalization.figures import course_figure, error_fig
 from condense.experiments.generalization.findings import FINDINGS, rates_without_norm
 from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
-from condense.experiments.generalization.run import OWN_NETWORKS, GeneralizeConfig
+from condense.experiments.generalization.run import OWN_NETWORKS, GeneralizeConfig, Sized
 from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
 from condense.records import Record
 from condense.report.experiment import Report, Section, provenance, write_experiment
@@ -21,18 +21,18 @@ CAP = 40
 """Epochs at which the reproduction report stopped every run."""
 
 
-def write_report(config: GeneralizeConfig, data: DataSet, records: Sequence[Record], folder: Path) -> list[Table]:
+def write_report(config: GeneralizeConfig, data: Sized, records: Sequence[Record], folder: Path) -> list[Table]:
     """Writes figures, tables and the page of the experiments in `config`, and of all others whose records are complete.
 
     Returns the tables of those in `config`.
     """
-    found = {name: gathered(config.lines(name), records, data) for name in EXPERIMENTS}
+    found = {name: gathered(config.lines(name), records, of) for name, of in data.items()}
     shown = {name: of for name, of in found.items() if name in config.names or not _missing(of)}
     counted = {record.config_hash: record for of in shown.values() for one in of for record in one.records.values()}
-    sections = {name: _section(name, of, data, config) for name, of in shown.items()}
+    sections = {name: _section(name, of, data[name], config) for name, of in shown.items()}
     report = Report(
         title="Generalization experiments (Zhang et al., 2017)",
-        headline=_headline(list(counted.values()), data),
+        headline=_headline(list(counted.values())),
         sections=tuple(sections.values()),
         provenance=provenance(list(counted.values())),
     )
@@ -51,10 +51,13 @@ def _missing(results: Sequence[Result]) -> int:
     return sum(len(result.line.runs) - len(result.records) for result in results)
 
 
-def _headline(records: Sequence[Record], data: DataSet) -> str:
+def _headline(records: Sequence[Record]) -> str:
     counts = {name: sum(record.notes == [name] for record in records) for name in ("fitted", "censored", "diverged")}
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{len(records)} runs on {_sizes(data)}: {ended}."
+    sizes = sorted({record.config["train_images"] for record in records})
+    datasets = sorted({record.config["dataset"] for record in records})
+    on = f" on {' or '.join(f'{size:,}' for size in sizes)} training images of {', '.join(datasets)}" if records else ""
+    return f"{len(records)} runs{on}: {ended}."
 
 
 def _sizes(data: DataSet) -> str:

@@ -1,7 +1,7 @@
 """Running experiments: the runs that are missing, those that can be trained together as one; then their report."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict
 
 from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
-from condense.data.images import DataSet
+from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, Interrupted
 from condense.experiments.generalization.fit import Progress, fit
 from condense.experiments.generalization.images import SIDE
@@ -34,7 +34,7 @@ class GeneralizeConfig:
     dataset: DatasetName = "cifar10"
     """Name or path of the images."""
     scale: Literal["small", "full"] = "small"
-    """small: 200 training images, for two cores; full: all images, as in the paper, for a GPU."""
+    """small: 200 training images (fig1b, fig1c: 1,000), for two cores; full: all images, as in the paper, for a GPU."""
     train_size: AtLeastOne | None = None
     """Class-balanced subset of so many training images instead of the scale's."""
     networks: tuple[NetworkName, ...] = ()
@@ -69,40 +69,57 @@ def records_path(folder: Path) -> Path:
     return folder / "records.jsonl"
 
 
-def sized(config: GeneralizeConfig, data: DataSet) -> DataSet:
-    """The images in the size asked for. Raises `CondenseError` where no balanced subset has it or no network takes it."""
+Sized = Mapping[str, DataSet]
+"""The images of each experiment that these images are enough for; those asked for are among them."""
+
+
+def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
+    """The images in the sizes asked for. Raises `CondenseError` where no balanced subset has one or no network takes it."""
     scale = SCALES[config.scale]
-    train_size = config.train_size or scale.train_size
     if config.networks and config.experiment in OWN_NETWORKS:
         raise CondenseError(
             f"--networks: {config.experiment} compares variants of Inception, so it takes no other networks."
         )
     for name in config.networks:
         build(name, (data.train.shape[0], SIDE, SIDE), data.train.classes)
-    return replace(
-        data,
-        train=data.train.subset(train_size, seed=0) if train_size else data.train,
-        test=data.test.subset(_test_size(data, scale.test_size), seed=0) if scale.test_size else data.test,
-    )
+    test = data.test.subset(_test_size(data, scale.test_size), seed=0) if scale.test_size else data.test
+    parts: dict[int | None, LabelledImages] = {None: data.train}
+    found = {}
+    for name in EXPERIMENTS:
+        size = config.train_size or scale.train_images(name)
+        try:
+            if size and size not in parts:
+                parts[size] = data.train.subset(size, seed=0)
+        except CondenseError:
+            if name in config.names:
+                raise
+            continue  # no run of it can be in any folder
+        found[name] = replace(data, train=parts[size], test=test)
+    return found
 
 
-def run_missing(config: GeneralizeConfig, data: DataSet, folder: Path, listener: Listener) -> list[Record]:
+def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: Listener) -> list[Record]:
     """Does the runs that have no record yet, cheap networks first, a record when a run ends; returns all of the folder."""
     path = records_path(folder)
     check_appendable(path)
     done = {record.config_hash for record in _read(path)}
     wanted = {
-        run.key(data.train, data.test): run for name in config.names for line in config.lines(name) for run in line.runs
+        run.key(of.train, of.test): (run, of)
+        for name in config.names
+        for of in (data[name],)
+        for line in config.lines(name)
+        for run in line.runs
     }
-    groups: dict[tuple, list[Run]] = defaultdict(list)
-    for key, run in wanted.items():
+    groups: dict[tuple, list[tuple[Run, DataSet]]] = defaultdict(list)
+    for key, (run, of) in wanted.items():
         if key not in done:
-            groups[run.together].append(run)
+            groups[(len(of.train), *run.together)].append((run, of))
     finished, total = len(wanted) - sum(map(len, groups.values())), len(wanted)
     try:
-        for runs in sorted(groups.values(), key=lambda runs: _cost(runs[0], data)):
+        for group in sorted(groups.values(), key=lambda group: _cost(*group[0])):
+            runs, of = [run for run, _ in group], group[0][1]
             listener.begins(runs, finished, total)
-            fit(runs, data, listener.epoch, ended=partial(append_record, path))
+            fit(runs, of, listener.epoch, ended=partial(append_record, path))
             finished += len(runs)
     except KeyboardInterrupt as error:
         raise Interrupted(f"Stopped; {path} keeps the runs that are finished, and the same command goes on.") from error
@@ -114,7 +131,7 @@ def _read(path: Path) -> list[Record]:
 
 
 def _cost(run: Run, data: DataSet) -> int:
-    return build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes).multiply_adds
+    return len(data.train) * build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes).multiply_adds
 
 
 def _test_size(data: DataSet, most: int) -> int:
