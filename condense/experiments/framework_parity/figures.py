@@ -7,7 +7,6 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from condense.experiments.framework_parity.comparison import Differences
 from condense.experiments.framework_parity.parts import Part, compared, measured_floor
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.trajectory import Trajectory
@@ -15,6 +14,7 @@ from condense.experiments.statistics import paired
 from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded
 
 _COLOURS = (ACCENT, MARK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES = ("-", "-.", ":")
 SMALLEST = 1e-17
 """Where differences of 0 are drawn on a logarithmic scale."""
 
@@ -29,7 +29,7 @@ def losses(sides: Mapping[str, Trajectory], names: Sequence[str], format: Format
             width = max(1, len(loss) // 120)
             means = np.convolve(loss, np.full(width, 1 / width), "valid")
             style: dict[str, Any] = {"linewidth": 3.2 - 0.6 * min(index, 4), "alpha": 0.55 if index == 0 else 0.9}
-            axes.plot(np.arange(width, len(loss) + 1), means, color=_COLOURS[index % len(_COLOURS)], label=name, **style)
+            axes.plot(np.arange(width, len(loss) + 1), means, label=name, **_told_apart(index), **style)
         figure.legend(loc="outside upper left", ncols=2, fontsize=8)
         return encoded(figure, format)
 
@@ -41,7 +41,8 @@ def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], for
         axes = figure.add_subplot(xlabel="step", ylabel="relative loss difference", yscale="log", xscale="log")
         for index, part in enumerate(parts):
             found, _ = compared(part, sides)
-            _line(axes, found, _COLOURS[index % len(_COLOURS)], part.title)
+            values = np.maximum(np.maximum.accumulate(np.minimum(found.loss, 1e3)), SMALLEST)
+            axes.plot(np.arange(1, len(values) + 1), values, label=part.title, linewidth=1.5, **_told_apart(index))
         floors = {part.nudged for part in parts if part.nudged}
         for index, nudged in enumerate(sorted(floors)):
             floor = np.maximum(measured_floor(nudged, sides), SMALLEST)
@@ -54,9 +55,10 @@ def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], for
         return encoded(figure, format)
 
 
-def _line(axes: Any, found: Differences, colour: str, label: str) -> None:
-    values = np.maximum(np.maximum.accumulate(np.minimum(found.loss, 1e3)), SMALLEST)
-    axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=label, linewidth=1.5)
+def _told_apart(index: int) -> dict[str, Any]:
+    """Colour and dashes of a line; lines beyond the colours are dashed."""
+    again, colour = divmod(index, len(_COLOURS))
+    return {"color": _COLOURS[colour], "linestyle": _DASHES[again % len(_DASHES)]}
 
 
 def effects(records: Sequence[ParityRecord], format: Format = "png") -> bytes:

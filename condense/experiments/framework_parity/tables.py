@@ -218,8 +218,9 @@ def _cause_data(
 
 def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
     epochs = sorted({record.config["epochs"] for record in causes})
+    own = "; the regression: own data, 10 epochs" if any(one.results["base"] == "regression" for one in causes) else ""
     return (
-        f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}; the regression: own data, 10 epochs.",
+        f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}{own}.",
         "First step above floor: median over seeds; the floor is what moving the initial weights by one last place makes; "
         "losses of another reduction are scaled to the aligned run's first.",
         "d: changed minus aligned, mean ± standard error over paired seeds; test loss as the aligned run computes it "
