@@ -33,11 +33,6 @@ class Differences:
             return float(self.loss.max())
         return max((float(values.max()) for name, values in self.arrays.items() if name.startswith(f"{kind}/")), default=0.0)
 
-    def of_kind(self, kind: str) -> np.ndarray:
-        """The largest difference over the layers at each kept step, float64 (K,)."""
-        found = [values for name, values in self.arrays.items() if name.startswith(f"{kind}/")]
-        return np.max(found, axis=0) if found else np.zeros(len(self.steps))
-
 
 @dataclass(frozen=True)
 class Divergence:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-BASES = ("perceptron", "batch-norm", "regression", "convolution")
-
 
 @dataclass(frozen=True)
 class Setting:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from condense.data.images import DataSet
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
-from condense.experiments.generalization.findings import FINDINGS, rates_without_norm
+from condense.experiments.generalization.findings import FINDINGS, PAPER, REPORT, rates_without_norm
 from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.run import OWN_NETWORKS, GeneralizeConfig, Sized
@@ -34,7 +34,7 @@ def write_report(config: GeneralizeConfig, data: Sized, records: Sequence[Record
         title="Generalization experiments (Zhang et al., 2017)",
         headline=_headline(list(counted.values())),
         sections=tuple(sections.values()),
-        provenance=provenance(list(counted.values())),
+        provenance=(("the paper", PAPER), ("the report", REPORT), *provenance(list(counted.values()))),
     )
     write_experiment(report, folder)
     return [piece for name in config.names for piece in sections[name].pieces if isinstance(piece, Table)]
