@@ -77,7 +77,8 @@ class StageC:
     outer_loop: AtLeastOne | None = None
     """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
     inner_loop: Count | None = None
-    """Passes of network training between image updates; published: 50 to 10, falling with --ipc, fast: 10."""
+    """Passes of network training between image updates; published: 1 for one image per class, else 50 to 10,
+    falling with --ipc; fast: at most 10."""
     image_learning_rate: Positive | None = None
     """Learning rate of the images; published: 0.1, fast: 0.5, a tenth of it with the MLP."""
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None
@@ -85,7 +86,8 @@ class StageC:
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Momentum of the images."""
     network_learning_rate: Positive | None = None
-    """Learning rate of the network between image updates; published: 0.01, fast: 0.05."""
+    """Learning rate of the network between image updates; published: 0.01, fast: 0.01 for one
+    image per class, else 0.05."""
     real_batch: AtLeastOne | None = None
     """Real images a class and step; published: 256, fast: 8 for one image per class, else 32."""
     precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
@@ -105,7 +107,7 @@ class LearnConfig(StageC):
     method: Annotated[str, one_of("method", METHODS)] = "dc"
     """dc or random."""
     schedule: ScheduleName = "published"
-    """published or fast: gives the settings below their values where they are not set."""
+    """published or fast: gives settings such as --iterations their values where they are not set."""
     seed: Seed = 0
     """Seed of every random draw."""
 
@@ -145,7 +147,7 @@ class EvaluateConfig:
     """Stage T: which networks to train on a set, and how."""
 
     network: tuple[NetworkName, ...] = ()
-    """Networks to train; by default the one the set was learned with."""
+    """Networks to train; by default the one the set was learned with (--whole: ConvNet)."""
     protocol: Protocol = "published"
     """Recipe of training on a set: published (the authors' code) or report (plain SGD, 300 epochs)."""
     seeds: Seeds = 20

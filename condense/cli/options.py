@@ -69,9 +69,9 @@ class Evaluate(EvaluateConfig, Common):
     set: SetPath = None
     """The synthetic set (.h5); none with --whole."""
     whole: bool = False
-    """Train on all real training images instead: the upper bound."""
+    """Train on all real training images instead, with a recipe of its own whatever --protocol: the upper bound."""
     dataset: DatasetName | None = None
-    """Data set of --whole, or where a set's images lie now if elsewhere than when it was learned."""
+    """Data set of --whole (by default digits), or where a set's images lie now if elsewhere than when it was learned."""
     out: Path | None = None
     """File the records are appended to (.jsonl)."""
 

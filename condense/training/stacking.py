@@ -24,7 +24,7 @@ STACK_BUDGET = 2**28
 def members_at_once(network: Network, members: int, batch: int, device: torch.device) -> int:
     """How many to stack where stacking pays: fully connected networks, and any network without dropout on a GPU.
 
-    On a CPU stacked convolutions become grouped ones, up to three times slower than training in turn (measured by
+    On a CPU stacked convolutions become grouped ones, up to 3.5 times as slow as training in turn (measured by
     scripts/benchmark_stacking.py). On a GPU the number is bounded by the memory that a batch of every member takes.
     """
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
