@@ -3,7 +3,7 @@
 
     python scripts/benchmark_stacking.py [--threads 1] [--out FILE.jsonl]
 
-Milliseconds a network and training step, compiled, stacks of 20 against one after the other, in one process: medians of five.
+Milliseconds a network and training step, compiled, stacks of 20 against one after the other: medians of five.
 """
 
 import statistics
