@@ -26,6 +26,7 @@ def matrix(chosen: options.Matrix) -> None:
     config, folder = part(MatrixConfig, chosen), MatrixFolder(out)
     folder.check(config)
     data = load(config.dataset, chosen)
+    folder.check_images(data)
     check_networks(config, data)
     sets, cells = set_tasks(config), cell_tasks(config)
     images_of(sets[0], data)  # a subset that cannot be drawn is said before anything is written
@@ -34,7 +35,7 @@ def matrix(chosen: options.Matrix) -> None:
         print(render(progress_table(sets, cells, folder, costs), "text"))
     if chosen.dry_run:
         return
-    folder.ask_for(config)
+    folder.ask_for(config, data)
     try:
         with resumable(by="The same command"), _matrix_listener(chosen.quiet) as listener:
             run_matrix(config, data, folder, costs, listener)

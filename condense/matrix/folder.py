@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from condense.config import MatrixConfig, StageC, as_dict, checked
+from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import check_writable, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
@@ -21,7 +22,7 @@ from condense.records import Record, read_records
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.synthetic_set import SyntheticSet
 
-FORMAT = "condense matrix 1"
+FORMAT = "condense matrix 2"
 DONE, RUNNING, MISSING = "done", "running", "missing"
 
 
@@ -51,31 +52,47 @@ class MatrixFolder:
             _check_same_settings(self.path, earlier, config)
         return before
 
-    def ask_for(self, config: MatrixConfig) -> None:
-        """Adds what `config` asks for to what was asked for before. Raises `CondenseError` as `check` does."""
+    def check_images(self, data: DataSet) -> None:
+        """Raises `CondenseError` when the matrix that is here is of other images, whatever they are called."""
+        if not self.description.exists():
+            return
+        for name, fingerprint in self._content()["images"].items():
+            if fingerprint != _fingerprints(data)[name]:
+                raise CondenseError(
+                    f"{self.path} holds a matrix of other {name} images of {data.name}. Choose another --out."
+                )
+
+    def ask_for(self, config: MatrixConfig, data: DataSet) -> None:
+        """Adds what `config` asks for to what was asked for before. Raises `CondenseError` as the checks do."""
         check_writable(self.description)
         with self._lock(self.path / ".locks" / "matrix.lock"):
+            self.check_images(data)
             before = self.check(config)
             if config not in before:
                 requests = [_split(one)[1] for one in [*before, config]]
-                content = {"format": FORMAT, "settings": _split(config)[0], "requests": requests}
+                settings, images = _split(config)[0], _fingerprints(data)
+                content = {"format": FORMAT, "images": images, "settings": settings, "requests": requests}
                 write_atomically(self.description, json.dumps(content, indent=1) + "\n")
 
     def asked(self) -> list[MatrixConfig]:
         """All that was asked for. Raises `CondenseError` when there is no matrix here or its description is damaged."""
+        return [
+            checked(MatrixConfig, request, called=lambda name: f"{self.description}: {name}", strict=True)
+            for request in self._content()["requests"]
+        ]
+
+    def _content(self) -> dict[str, Any]:
+        """The images' fingerprints, and each request with the settings all share."""
         try:
             content = json.loads(self.description.read_text(encoding="utf-8"))
             if content.pop("format") != FORMAT:
                 raise CondenseError(f"{self.description} was written by another version of condense.")
-            requests = [{**content["settings"], **request} for request in content["requests"]]
+            images = {name: str(content["images"][name]) for name in ("training", "test")}
+            return {"images": images, "requests": [{**content["settings"], **one} for one in content["requests"]]}
         except FileNotFoundError as error:
             raise CondenseError(f"{self.path} holds no matrix: there is no matrix.json.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CondenseError(f"{self.description} is damaged: {error}.") from error
-        return [
-            checked(MatrixConfig, request, called=lambda name: f"{self.description}: {name}", strict=True)
-            for request in requests
-        ]
 
     def cells_asked(self) -> list[CellTask]:
         """Every cell that was asked for, once, with the largest number of seeds."""
@@ -166,6 +183,10 @@ class MatrixFolder:
     def _lock(self, path: Path) -> FileLock:
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
+
+
+def _fingerprints(data: DataSet) -> dict[str, str]:
+    return {"training": data.train.fingerprint, "test": data.test.fingerprint}
 
 
 def _split(config: MatrixConfig) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -29,7 +29,7 @@ _SPREAD = (
 _TRANSFER = (
     "Own: the network the set was learned with (a BatchNorm network's is its instance-norm twin); others: mean of all other "
     "columns; drop: own minus others; rank agreement: mean Spearman correlation of a row's accuracies with those of each "
-    "other row, over the columns both have."
+    "other row, over the columns both have. The last row: means of the rows that have all of own, others and drop."
 )
 
 
@@ -84,7 +84,8 @@ def merged_cells(records: Iterable[Record]) -> dict[tuple[str, str], Cell]:
     found: dict[tuple[str, str], Cell] = {}
     for cell in cells(records)[0]:
         key = cell.learned_with or NONE, cell.trained_with
-        groups = {**found[key].groups, **cell.groups} if key in found else cell.groups
+        before = found[key].groups if key in found else {}
+        groups = {of: {**before.get(of, {}), **cell.groups.get(of, {})} for of in [*before, *cell.groups]}
         found[key] = replace(cell, groups=groups)
     return found
 
@@ -147,8 +148,9 @@ def transfer(matrix: Matrix) -> Table:
         mean = float(others.mean()) if len(others) else float("nan")
         all_drops.append((own_mean, mean, own_mean - mean, agreement[index]))
         rows.append((row, *(_number(value) for value in all_drops[-1][:3]), _number(agreement[index], 2)))
-    overall = [_mean(column) for column in zip(*all_drops, strict=True)]
-    rows.append(("mean", *(_number(value) for value in overall[:3]), _number(overall[3], 2)))
+    complete = [drop[:3] for drop in all_drops if not np.isnan(drop[:3]).any()]
+    overall = np.mean(complete, axis=0) if complete else np.full(3, np.nan)
+    rows.append(("mean", *map(_number, overall.tolist()), _number(_mean(agreement), 2)))
     return Table(
         title=f"How images carry over, percent: {matrix.title}",
         header=("learned with", "own", "others", "drop", "rank agreement"),

@@ -3,12 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
-from statistics import mean
 
 import numpy as np
 
 from condense.records import Record
-from condense.report.cells import NONE
 from condense.report.experiment import Configuration, Picture, Report, Section, provenance
 from condense.report.html import Figure, duration
 from condense.report.images import first_images, strip
@@ -78,21 +76,23 @@ def _picture(name: str, one: SyntheticSet) -> Picture:
 
 
 def _costs(records: Sequence[Record]) -> Table:
-    """Mean wall time of learning a set with each network, and of training and testing one."""
-    learning, training = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    """Mean wall time of learning a set with each network and schedule, and of training and testing one by each protocol."""
+    found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
     for record in records:
-        if record.kind == "learn":
-            learning[record.config["network"]].append(record.wall_seconds)
-        else:
-            training[record.config["network"]].append(record.wall_seconds / len(record.seeds))
+        config = record.config
+        learned = record.kind == "learn"
+        work = (
+            f"learning a set, schedule {config['schedule']}"
+            if learned
+            else f"training and testing one, protocol {config['protocol']}"
+        )
+        found[config["network"], work].append((record.wall_seconds, 1 if learned else len(record.seeds)))
+    means = {key: sum(seconds for seconds, _ in of) / sum(count for _, count in of) for key, of in found.items()}
     return Table(
         title="Mean wall time",
-        header=("network", "learning a set", "training and testing one network"),
-        rows=tuple(
-            (name, *(duration(mean(found[name])) if name in found else NONE for found in (learning, training)))
-            for name in dict.fromkeys([*learning, *training])
-        ),
+        header=("network", "work", "mean"),
+        rows=tuple((*key, duration(means[key])) for key in sorted(means)),
         notes=(),
         data=(),
-        numeric=(False, True, True),
+        numeric=(False, False, True),
     )

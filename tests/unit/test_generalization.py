@@ -198,7 +198,7 @@ def test_tables_and_figures(data: DataSet) -> None:
     assert table.rows[0][:4] == ("mlp-1x512", "p = 0", "2", "2 fitted")
     capped = [result.capped(3) for result in results]
     assert summary_table("capped", capped).rows[0][3:5] == ("2 censored", "≥ 3.0")
-    for draw in (slowdown_figure, error_figure):
+    for draw in (slowdown_figure, partial(error_figure, classes=10)):
         assert draw(results, "title", "svg") == draw(results, "title", "svg") != draw(capped, "title", "svg")
         assert b"not fitted" not in draw(results, "title", "svg") and b"not fitted" in draw(capped, "title", "svg")
     assert course_figure(results, "train_loss", "training loss", "title", "svg").startswith(b"<?xml")
@@ -249,13 +249,14 @@ def test_test_errors_of_unfitted_runs_are_hollow_and_those_of_diverged_ones_left
         result(1, ("fitted", 4), ("diverged", 2)),
     ]
     assert list(results[2].test_errors) == [0]
-    axes = drawn(partial(figures._errors, results))
+    axes = drawn(partial(figures._errors, results, 80.0))
     lines_ = {line.get_label(): line for line in axes.lines}
     assert np.ma.getmaskarray(np.ma.masked_invalid(lines_["MLP"].get_ydata())).tolist() == [False, True, False]
     hollow = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
     assert [places for places in hollow if places] == [[0.5]]
     assert crosses(axes) == [[1]]
     assert len(axes.collections) == 1 and {"not fitted", "diverged, or at chance"} <= lines_.keys()
+    assert list(np.asarray(lines_["chance"].get_ydata())) == [80.0, 80.0]
 
 
 def test_courses_end_where_runs_diverge() -> None:
@@ -288,7 +289,7 @@ def test_the_capped_table_names_what_is_censored() -> None:
 
 def test_eight_networks_can_be_told_apart() -> None:
     results = [result(0, ("fitted", 4), group=f"network {index}") for index in range(8)]
-    axes = drawn(partial(figures._errors, results))
+    axes = drawn(partial(figures._errors, results, 80.0))
     looks = {(line.get_color(), line.get_marker()) for line in axes.lines if "network" in str(line.get_label())}
     assert len(looks) == 8
 

@@ -37,7 +37,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(config: MatrixConfig, digits: DataSet, folder: MatrixFolder) -> list[str]:
     """The labels of the tasks done, in order."""
     done: list[str] = []
-    folder.ask_for(config)
+    folder.ask_for(config, digits)
     costs = Costs(digits, [*set_tasks(config), *cell_tasks(config)], folder)
     run_matrix(config, digits, folder, costs, Listener(begins=lambda task: done.append(task.label)))
     return done
@@ -98,7 +98,7 @@ def test_schedules_and_protocols_are_dimensions(digits: DataSet, tmp_path: Path)
 
 def test_what_another_process_has_is_running(digits: DataSet, tmp_path: Path) -> None:
     folder, (task, _) = MatrixFolder(tmp_path), set_tasks(CONFIG)
-    folder.ask_for(CONFIG)
+    folder.ask_for(CONFIG, digits)
     assert folder.state(task) == MISSING
     with folder.taken(task) as free, MatrixFolder(tmp_path).taken(task) as again:
         assert free and not again and MatrixFolder(tmp_path).state(task) == RUNNING
@@ -117,7 +117,7 @@ def test_a_set_that_cannot_be_learned_stops_no_other(digits: DataSet, tmp_path: 
 def test_a_cell_begun_on_other_threads_stops_no_other(digits: DataSet, tmp_path: Path) -> None:
     folder, cells = MatrixFolder(tmp_path), cell_tasks(CONFIG)
     begun = evaluation_checkpoint(folder.cell_records(cells[0]), cells[0].network, cells[0].protocol)
-    folder.ask_for(CONFIG)
+    folder.ask_for(CONFIG, digits)
     checkpoint.save_tested(begun, checkpoint.Tested({0: 0.5}), {"threads": 64})
     with pytest.raises(RunFailed, match=r"belongs to an evaluation of another set, under other settings, threads"):
         run(CONFIG, digits, folder)
@@ -156,6 +156,16 @@ def test_each_set_has_its_own_subset(digits: DataSet, tmp_path: Path) -> None:
     assert len(matrices(folder)) == 1 and write_report(folder).exists()
 
 
+def test_other_images_of_the_same_name_are_refused(digits: DataSet, tmp_path: Path) -> None:
+    folder = MatrixFolder(tmp_path)
+    folder.ask_for(CONFIG, digits)
+    folder.check_images(digits)
+    for name, other in (("training", replace(digits, train=digits.test)), ("test", replace(digits, test=digits.train))):
+        with pytest.raises(CondenseError, match=f"holds a matrix of other {name} images of digits"):
+            folder.ask_for(replace(CONFIG, seeds=5), other)
+    assert folder.asked() == [CONFIG]
+
+
 def test_files_under_another_name_are_refused(digits: DataSet, tmp_path: Path) -> None:
     config = replace(CONFIG, protocol=("published", "report"))
     folder, cells = MatrixFolder(tmp_path), cell_tasks(config)
@@ -191,15 +201,15 @@ def test_estimates_follow_what_was_measured(digits: DataSet, tmp_path: Path) -> 
     assert progress_table(sets, cells, folder, after).rows[0][2] == "done"
 
 
-def test_another_configuration_is_refused(tmp_path: Path) -> None:
+def test_another_configuration_is_refused(digits: DataSet, tmp_path: Path) -> None:
     folder = MatrixFolder(tmp_path)
-    folder.ask_for(CONFIG)
+    folder.ask_for(CONFIG, digits)
     with pytest.raises(CondenseError, match=r"other settings \(iterations: 2 there, 5 now\)\. Choose another --out"):
-        folder.ask_for(replace(CONFIG, iterations=5))
+        folder.ask_for(replace(CONFIG, iterations=5), digits)
     (tmp_path / "matrix.json").write_text("{")
     with pytest.raises(CondenseError, match=r"matrix\.json is damaged"):
         folder.asked()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").touch()
     with pytest.raises(CondenseError, match="holds other files"):
-        MatrixFolder(tmp_path / "other").ask_for(CONFIG)
+        MatrixFolder(tmp_path / "other").ask_for(CONFIG, digits)

@@ -70,22 +70,22 @@ def _slowdowns(results: Sequence[Result], axes: Axes) -> None:
     axes.set_ylim(bottom=0)
 
 
-def error_figure(results: Sequence[Result], title: str, format: Format = "png") -> bytes:
+def error_figure(results: Sequence[Result], title: str, format: Format = "png", *, classes: int) -> bytes:
     """Test error in percent against p: every seed as a point, hollow where it had not fitted; the mean of fitted ones as a
-    line where all had, and a band over them; chance dotted, diverged runs crosses there.
+    line where all had, and a band over them; chance among so many classes dotted, diverged runs crosses there.
     """
-    return _drawn(partial(_errors, results), SHARE, "test error (%)", title, format)
+    return _drawn(partial(_errors, results, 100 * (1 - 1 / classes)), SHARE, "test error (%)", title, format)
 
 
-def _errors(results: Sequence[Result], axes: Axes) -> None:
+def _errors(results: Sequence[Result], chance: float, axes: Axes) -> None:
     for index, (_, of_network) in enumerate(_by_network(results)):
         errors = [{seed: 100 * error for seed, error in result.test_errors.items()} for result in of_network]
         _points_and_line(axes, index, of_network, errors)
         for result in of_network:
             diverged = result.outcomes("diverged")
-            axes.plot([result.line.x] * len(diverged), [90] * len(diverged), "x", color=_look(index)[0], markersize=7)
+            axes.plot([result.line.x] * len(diverged), [chance] * len(diverged), "x", color=_look(index)[0], markersize=7)
     _explain(axes, results, "not fitted", diverged=True)
-    axes.axhline(90, color=MUTED, linestyle=":", linewidth=1, label="chance")
+    axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1, label="chance")
     axes.set_ylim(top=100)
 
 

@@ -81,7 +81,13 @@ def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[Figure
     if name in ("fig2a", "fig2b"):
         return [_course(name, results, "test_accuracy", "test accuracy (%)", sizes)]
     if name == "fig1c":
-        return [_figure(name, f"Test error after fitting; {sizes}.", partial(error_figure, results, sizes))]
+        return [
+            _figure(
+                name,
+                f"Test error after fitting; {sizes}.",
+                partial(error_figure, results, sizes, classes=data.train.classes),
+            )
+        ]
     if name == "fig1b":
         capped = [result.capped(CAP) for result in results]
         return [

@@ -143,7 +143,8 @@ def difference_table(results: Sequence[RowResult]) -> Table:
     square = len(results) <= SQUARE
     found = differences(results) if square else against_best(results)
     real, pairs = sum(one.real for one in found), len(results) * (len(results) - 1) // 2
-    corrected = "all of them" if square else f"all {pairs:,} pairs of rows, as the best was found in the same data"
+    every = f"all {pairs:,} pairs of rows, as the best was found in the same data"
+    corrected = f"{'all of them' if square else every} (but those without p)"
     note = (
         f"{real} of {len(found)} differences are real (*): paired t-test over the seeds two rows share, p < {LEVEL} after "
         f"Holm's correction for {corrected}."
