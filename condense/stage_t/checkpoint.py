@@ -14,11 +14,14 @@ from condense.records import config_hash
 
 @dataclass
 class Tested:
-    """Accuracy (fraction) by seed, remarks on single seeds, and the seconds they took, warm-up apart."""
+    """Accuracy (fraction) and seconds by seed, the seeds that diverged; whether training was compiled (None: not begun), and
+    the seconds that took.
+    """
 
     accuracies: dict[int, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: dict[int, float] = field(default_factory=dict)
+    diverged: list[int] = field(default_factory=list)
+    compiled: bool | None = None
     warm_up_seconds: float = 0.0
 
     __pydantic_config__ = ConfigDict(extra="forbid")

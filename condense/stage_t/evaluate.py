@@ -11,7 +11,7 @@ import torch
 
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
-from condense.errors import CondenseError, Interrupted
+from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.machine import Surroundings, can_compile, compiles, forget_compiled, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
@@ -134,9 +134,9 @@ class _Evaluation:
         group = members_at_once(self.network, len(seeds), batch, device)
         groups = [seeds[first : first + group] for first in range(0, len(seeds), group)]
         began = time.perf_counter()
-        compiled = self._compile_where_it_pays(groups, batch)
-        config = self._config(compiled)
-        kept = _Kept(checkpoint, {"config": config, **surroundings.arithmetic})
+        kept = _Kept(checkpoint, {"config": self._facts, **surroundings.arithmetic})
+        compiled = self._compiled(groups, batch, kept.tested.compiled)
+        kept.tested.compiled = compiled
         kept.tested.warm_up_seconds += time.perf_counter() - began
         tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
         try:
@@ -150,24 +150,27 @@ class _Evaluation:
         at_chance = sum(accuracies) / len(accuracies) < _best_by_chance(self.data.test)
         return Record(
             kind=self.kind,
-            config=config,
+            config={**self._facts, "path": "compiled" if compiled else "eager"},
             seeds=list(seeds),
             accuracies=accuracies,
-            wall_seconds=tested.seconds,
+            wall_seconds=sum(tested.seconds[seed] for seed in seeds),
             warm_up_seconds=tested.warm_up_seconds,
             peak_memory_bytes=peak_memory_bytes(device),
             code_version=CODE_VERSION,
             library_versions=library_versions(),
-            notes=[*tested.notes, *(["accuracy stays at chance"] if at_chance else [])],
+            notes=[
+                *(f"seed {seed}: training diverged" for seed in seeds if seed in tested.diverged),
+                *(["accuracy stays at chance"] if at_chance else []),
+            ],
             **asdict(surroundings),
         )
 
-    def _config(self, compiled: bool) -> dict[str, Any]:
+    @property
+    def _facts(self) -> dict[str, Any]:
         return {
             **self.described,
             "network": self.network.name,
             "recipe": self.recipe.facts(),
-            "path": "compiled" if compiled else "eager",
             "test_images": len(self.data.test),
             "test_fingerprint": self.data.test.fingerprint,
         }
@@ -180,17 +183,26 @@ class _Evaluation:
                 began = time.perf_counter()
                 trained = self._train(group, compiled, partial(_tell, progress, before * self.recipe.epochs, len(group)))
                 found = accuracies(self.network, trained, self.data.test)
-                kept.tested.notes += [f"seed {seed}: training diverged" for seed in _diverged(trained, group)]
-                kept.tested.seconds += time.perf_counter() - began
-                kept.add(dict(zip(group, found, strict=True)))
+                each = (time.perf_counter() - began) / len(group)
+                kept.add(dict(zip(group, found, strict=True)), dict.fromkeys(group, each), _diverged(trained, group))
             before += len(group)
 
-    def _compile_where_it_pays(self, groups: list[Sequence[int]], batch: int) -> bool:
-        """Whether training goes through the compiler; if so, one step on one batch has compiled it."""
-        device, members = self.data.test.device, groups[0]
+    def _compiled(self, groups: list[Sequence[int]], batch: int, before: bool | None) -> bool:
+        """Whether training goes through the compiler: as it did before, else where it pays; then it is compiled by now.
+
+        Raises `RunFailed` where networks tested before were trained by compiled code, and nothing can be compiled now.
+        """
         steps = len(groups) * self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
-        if not pays_to_compile(self.network, steps, len(members) * batch, device) or not can_compile(device):
-            return False
+        device, images = self.data.test.device, len(groups[0]) * batch
+        wanted = pays_to_compile(self.network, steps, images, device) if before is None else before
+        compiled = wanted and can_compile(device) and self._compiles(groups[0], batch)
+        if before and not compiled:
+            raise RunFailed(f"Networks of {self.network.name} tested before were compiled, and no compiler works now.")
+        return compiled
+
+    def _compiles(self, members: Sequence[int], batch: int) -> bool:
+        """Whether a step of these members on one batch can be compiled; done by trying."""
+        device = self.data.test.device
         forget_compiled()
         one_batch = TensorSource(self.source.inputs(torch.arange(batch, device=device)), self.source.labels[:batch])
         one_step = replace(self.recipe, stages=(replace(self.recipe.stages[0], epochs=1),))
@@ -211,8 +223,10 @@ class _Kept:
         self.path, self.identity = path, identity
         self.tested = load_tested(path, identity) if path else Tested()
 
-    def add(self, accuracies: dict[int, float]) -> None:
+    def add(self, accuracies: dict[int, float], seconds: dict[int, float], diverged: Sequence[int]) -> None:
         self.tested.accuracies |= accuracies
+        self.tested.seconds |= seconds
+        self.tested.diverged += diverged
         if self.path is not None:
             save_tested(self.path, self.tested, self.identity)
 

@@ -1,13 +1,15 @@
 """Stage T as a whole: protocols as published, pairing by seed, the checks on data, notes on failed training."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
-from condense.errors import CondenseError
+from condense.errors import CondenseError, RunFailed
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as module
 from condense.stage_t.evaluate import evaluate, evaluate_whole
@@ -57,6 +59,25 @@ def test_records_of_an_evaluation(digits: DataSet, chosen: SyntheticSet, monkeyp
     assert heard[39] == ("MLP", 120, 120) and heard[-1] == ("LeNet", 120, 120)
     (alone,) = evaluate(EvaluateConfig(network=("MLP",), seeds=1), chosen, digits)
     assert alone.accuracies[0] == pytest.approx(first.accuracies[0], abs=0.01)
+
+
+def test_an_evaluation_goes_on_as_it_began_whatever_seeds_are_asked_for(
+    digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "recipe", lambda *case: replace(SHORT, stages=(Stage(4, 0.05),)))
+    kept = tmp_path / "kept.checkpoint"
+    case = ("LeNet", "published", chosen, digits)
+    first = module.evaluate_network(*case, range(3), checkpoint=kept)
+    monkeypatch.setattr(module, "pays_to_compile", lambda *asked: pytest.fail("it has begun without the compiler"))
+    fewer, more = (module.evaluate_network(*case, seeds, checkpoint=kept) for seeds in ([1], range(5)))
+    assert fewer.accuracies == first.accuracies[1:2] and 0 < fewer.wall_seconds < first.wall_seconds
+    assert more.accuracies[:3] == first.accuracies and more.wall_seconds > first.wall_seconds
+    assert {record.config["path"] for record in (first, fewer, more)} == {"eager"}
+    saved = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**saved, "tested": {**saved["tested"], "compiled": True}}))
+    monkeypatch.setattr(module, "can_compile", lambda device: False)
+    with pytest.raises(RunFailed, match="tested before were compiled, and no compiler works now"):
+        module.evaluate_network(*case, range(6), checkpoint=kept)
 
 
 def test_training_that_diverges_is_noted(digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Grids: the built-in ones against the report, and every mistake at once with its place."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -179,6 +180,13 @@ def test_what_was_reported_is_checked_with_the_rest() -> None:
 )
 def test_what_is_refused(text: str, sentence: str) -> None:
     assert mistakes(text) == [f"g.toml: {sentence}"]
+
+
+def test_values_of_a_space_are_read_as_those_of_rows_are() -> None:
+    text = f"[defaults]\n{ROW}[[rows]]\n[space]\nmomentum = [0, 0.9]"
+    assert mistakes(text) == ["g.toml: space: momentum = 0 is the same configuration as rows[0]."]
+    one, other = (parse_grid(f"[defaults]\n{ROW}[space]\nmomentum = [{zero}]", "g.toml") for zero in ("0", "0.0"))
+    assert json.dumps(one.rows[0].settings) == json.dumps(other.rows[0].settings)
 
 
 def test_rows_that_do_not_suit_the_images() -> None:

@@ -16,6 +16,7 @@ from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
 from condense.experiments.hyperparameters.folder import Proxy, SweepFolder
 from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
+from condense.experiments.hyperparameters.plan import plan_table
 from condense.experiments.hyperparameters.report import write_report
 from condense.experiments.hyperparameters.results import sweep_of
 from condense.experiments.hyperparameters.rows import Reported
@@ -165,6 +166,20 @@ def test_a_row_goes_on_after_its_last_group(done: SweepFolder, grid: Grid, digit
     assert record.training_losses == whole.training_losses
 
 
+def test_other_test_images_are_refused(done: SweepFolder, grid: Grid, digits: DataSet) -> None:
+    done.check(asked_for(grid, 3, digits, []))
+    with pytest.raises(CondenseError, match="holds a sweep with other images"):
+        done.check(asked_for(grid, 3, replace(digits, test=digits.test.subset(20, 0)), []))
+
+
+def test_records_of_something_else_beside_a_proxy_are_no_obstacle(digits: DataSet, tmp_path: Path) -> None:
+    config = LearnConfig(dataset="digits", network="MLP", iterations=1, inner_loop=1)
+    learn(config, digits.train).set.save(tmp_path / "set.h5")
+    (tmp_path / "records.jsonl").write_text('{"kind": "sweep"}\n')
+    ((proxy, _),) = load_proxies(SweepConfig(proxy=(tmp_path / "set.h5",)), digits, digits)
+    assert proxy.learn_seconds is None
+
+
 def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
     whole = done.finished()[2]
     part = replace(whole, seeds=[0], accuracies=whole.accuracies[:1], training_accuracies=whole.training_accuracies[:1])
@@ -172,6 +187,8 @@ def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: 
     trials, here = trials_of(grid, digits, [all_images(digits)]), Surroundings.of(torch.device("cpu"))
     folder = SweepFolder(tmp_path)
     folder.keep(part, complete=False)
+    left = plan_table(trials, 3, digits, folder).data
+    assert [one["left"] for one in left] == [3, 3, 2, 3]
     assert folder.take_up(trials, 3, here) == part and folder.unfinished.exists()
     # Under another number of threads it cannot go on: what it has is kept as it is.
     assert folder.take_up(trials, 3, replace(here, threads=63)) is None

@@ -162,11 +162,12 @@ class SweepFolder:
         return self._read(self.records)
 
     def recorded(self) -> dict[str, set[int]]:
-        """Seeds of finished networks by the hash of their record's configuration."""
-        found: dict[str, set[int]] = {}
-        for record in self.finished():
-            found.setdefault(record.config_hash, set()).update(record.seeds)
-        return found
+        """Seeds of the networks of finished rows by the hash of their record's configuration."""
+        return _seeds(self.finished())
+
+    def kept(self) -> dict[str, set[int]]:
+        """The same with the finished networks of the row that is being trained."""
+        return _seeds([*self.finished(), *self._read(self.unfinished)])
 
     def take_up(self, trials: Sequence[Trial], seeds: int, surroundings: Surroundings) -> SweepRecord | None:
         """The record of the row that was interrupted, to be continued; None where there is none.
@@ -201,6 +202,13 @@ class SweepFolder:
         for number, record in enumerate(found, 1):
             check_complete(record, f"{path}, line {number}")
         return found
+
+
+def _seeds(records: Sequence[SweepRecord]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for record in records:
+        found.setdefault(record.config_hash, set()).update(record.seeds)
+    return found
 
 
 def _joined(before: Sequence[Proxy], now: Sequence[Proxy]) -> list[Proxy]:

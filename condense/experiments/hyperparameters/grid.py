@@ -217,8 +217,10 @@ def _combinations(space: dict[str, list[Any]], mistakes: list[str]) -> list[tupl
             _checked(Settings, {key: value}, "space", mistakes, called=lambda name, index=index: f"space.{name}[{index}]")
     if not space or len(mistakes) > before:
         return []
-    every = (dict(zip(space, values, strict=True)) for values in product(*space.values()))
-    return [("space: " + ", ".join(f"{k} = {v}" for k, v in one.items()), Settings(**one)) for one in every]
+    every = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
+    # Read as rows are: 0 and 0.0 are one learning rate.
+    found = [("space: " + ", ".join(f"{k} = {v}" for k, v in one.items()), _checked(Settings, one, "", [])) for one in every]
+    return found
 
 
 def _row(given: dict[str, Any], place: str, mistakes: list[str]) -> Row | None:

@@ -13,7 +13,7 @@ from condense.report.rendering import Table
 
 def plan_table(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder) -> Table:
     """One line a row and set of images: networks left to train, their estimated time and memory."""
-    recorded = folder.recorded()
+    recorded = folder.kept()
     missing = [len(missing_seeds(trial, seeds, recorded)) for trial in trials]
     left = [(trial, count) for trial, count in zip(trials, missing, strict=True) if count]
     calibration = calibrate(left, data) if left else None

@@ -66,16 +66,20 @@ def _learning(path: Path, synthetic: SyntheticSet) -> tuple[float | None, str | 
     if not synthetic.provenance.iterations:
         return 0.0, None
     for beside in (path.with_suffix(".jsonl"), path.with_name("records.jsonl")):
-        if beside.exists():
-            for record in read_records(beside):
-                if record.kind == "learn" and record.config.get("set") == synthetic.sha256:
-                    return record.wall_seconds + record.warm_up_seconds, machine(record.device, record.threads)
+        try:
+            records = read_records(beside)
+        except CondenseError:  # none there, or records of something else: the table says that the time is not known
+            continue
+        for record in records:
+            if record.kind == "learn" and record.config.get("set") == synthetic.sha256:
+                return record.wall_seconds + record.warm_up_seconds, machine(record.device, record.threads)
     return None, None
 
 
 def all_images(data: DataSet, whole: int | None = None) -> TrainedOn:
     """All real training images of `data`; whole: how many the data set has where these are a part of it."""
-    described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "set": None}
+    fingerprints = {"dataset_fingerprint": data.train.fingerprint, "test_fingerprint": data.test.fingerprint}
+    described = {"dataset": data.name, **fingerprints, "set": None}
     return TrainedOn(real_images(len(data.train), whole or len(data.train)), data.train, described)
 
 

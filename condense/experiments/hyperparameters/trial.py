@@ -111,13 +111,11 @@ class Trial:
     @property
     def config(self) -> dict[str, Any]:
         """All that its results depend on."""
-        recipe = asdict(self.recipe)
-        stages, augmentation = list(recipe["stages"]), list(recipe["augmentation"])
         return {
             **self.on.described,
             "row": self.row.settings,
             "parameters": self.network.parameter_count,
-            "recipe": recipe | {"stages": stages, "augmentation": augmentation, "in_proportion": self.row.in_proportion},
+            "recipe": {**self.recipe.facts(), "in_proportion": self.row.in_proportion},
             "epochs_factor": self.on.epochs_factor,
             "train_images": self.on.images,
             "test_images": len(self.data.test),
