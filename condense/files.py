@@ -3,7 +3,10 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from condense.errors import CondenseError
 
@@ -74,6 +77,28 @@ def refuse_overwrite(path: Path, force: bool) -> None:
         raise CondenseError(f"{path} is a folder; the name of a file is needed.")
     if os.path.lexists(path) and not force:
         raise CondenseError(f"{path} exists already. Choose another --out, or pass --force to replace it.")
+
+
+def refuse_other_files(folder: Path, wanted: str) -> None:
+    """Raises `CondenseError` when `folder`, known to hold no `wanted`, holds anything else."""
+    others = [found.name for found in folder.glob("[!.]*")] if folder.is_dir() else []
+    if others:
+        raise CondenseError(f"{folder} holds other files ({min(others)}) and no {wanted}. Choose another --out.")
+
+
+@contextlib.contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder, until it ends; raises `CondenseError` where one is at work in it."""
+    lock = FileLock(folder / ".lock")
+    check_writable(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CondenseError(f"Another process is at work in {folder}.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _temporary(path: Path) -> Path:

@@ -6,9 +6,17 @@ from condense.cli import options
 from condense.cli.common import load, part, required
 from condense.cli.progress import Bar
 from condense.experiments.generalization.report import write_report
-from condense.experiments.generalization.run import GeneralizeConfig, Listener, records_path, run_missing, sized
+from condense.experiments.generalization.run import (
+    GeneralizeConfig,
+    Listener,
+    check_folder,
+    recorded,
+    records_path,
+    run_missing,
+    sized,
+)
 from condense.experiments.generalization.runs import Run
-from condense.records import check_appendable
+from condense.files import taken
 from condense.report.rendering import render
 
 
@@ -16,7 +24,7 @@ def generalize(chosen: options.Generalize) -> None:
     """Condense generalize"""
     (out,) = required((chosen.out, "--out DIR"))
     config = part(GeneralizeConfig, chosen)
-    check_appendable(records_path(out))
+    check_folder(out)
     data = sized(config, load(config.dataset, chosen))
     bars: list[Bar] = []
 
@@ -25,12 +33,14 @@ def generalize(chosen: options.Generalize) -> None:
         bars.append(Bar(label, "epoch", quiet=chosen.quiet))
 
     listener = Listener(begins, lambda epoch, epochs, loss: bars[-1].update(epoch, epochs, loss=loss))
-    try:
-        records = run_missing(config, data, out, listener)
-    finally:
-        for bar in bars:
-            bar.close()
-    tables = write_report(config, data, records, out)
+    with taken(out):
+        try:
+            run_missing(config, data, out, listener)
+        finally:
+            for bar in bars:
+                bar.close()
+            records = recorded(out)
+            tables = write_report(config, data, records, out) if records else []
     if not chosen.quiet:
         print("\n".join(render(found, "text") for found in tables))
     print(f"Records: {records_path(out)}\nPage:    {(out / 'page.html').resolve().as_uri()}")

@@ -23,6 +23,7 @@ from condense.experiments.hyperparameters.run import (
     trials_of,
 )
 from condense.experiments.hyperparameters.tables import sweep_tables
+from condense.files import taken
 from condense.report.rendering import render
 
 
@@ -42,7 +43,7 @@ def sweep(chosen: options.Sweep) -> None:
     if chosen.dry_run:
         print(render(plan_table(trials, config.seeds, data, folder), "text"))
         return
-    with folder.taken():
+    with taken(folder.path):
         folder.ask_for(asked)
         try:
             with _listener(chosen.quiet) as listener:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from condense.config import MatrixConfig, StageC, as_dict, checked
 from condense.data.images import DataSet
 from condense.errors import CondenseError
-from condense.files import check_writable, write_atomically
+from condense.files import check_writable, refuse_other_files, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
 from condense.records import Record, read_records
 from condense.stage_c.checkpoint import checkpoint_path
@@ -43,9 +43,7 @@ class MatrixFolder:
         Raises `CondenseError` when the folder holds something else, or a matrix whose sets have other settings.
         """
         if not self.description.exists():
-            others = [found.name for found in self.path.glob("[!.]*")] if self.path.is_dir() else []
-            if others:
-                raise CondenseError(f"{self.path} holds other files ({min(others)}) and no matrix. Choose another --out.")
+            refuse_other_files(self.path, "matrix")
             return []
         before = self.asked()
         for earlier in before:

@@ -36,7 +36,7 @@ def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_written_and_not_done_again(images: Path, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = {path.name for path in whole.iterdir()}
+    names = {path.name for path in whole.glob("[!.]*")}
     assert names == {"records.jsonl", "tables.md", "page.html", "fig1b.png", "fig1b-capped.png", "fig1c.png"}
     before = (whole / "records.jsonl").read_bytes()
     assert condense("generalize", "fig1c", "--dataset", images, *SIZES, "--out", whole) == 0
@@ -88,6 +88,10 @@ def test_wrong_input(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (("fig2a", "--dataset", images, "--train-size", "20", "--networks", "MLP", *out), "it takes no other networks"),
         (("fig1b", "--dataset", images, "--train-size", "20", "--networks", "mlp", *out), "Unknown network 'mlp'"),
     ]
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "matrix.json").touch()
+    cases.append((("fig1b", "--out", foreign), "holds other files (matrix.json) and no generalization experiments"))
     for words, sentence in cases:
         assert condense("generalize", *words) == 2
         err = capsys.readouterr().err

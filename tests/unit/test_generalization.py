@@ -21,7 +21,7 @@ from condense.experiments.generalization.fit import fit, stuck_epoch
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
 from condense.experiments.generalization.report import write_report
-from condense.experiments.generalization.results import Result, gathered
+from condense.experiments.generalization.results import Recorded, Result, gathered
 from condense.experiments.generalization.run import GeneralizeConfig, sized
 from condense.experiments.generalization.runs import Run, rate_of
 from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
@@ -178,6 +178,19 @@ def test_inception_without_batchnorm_is_tried_at_three_rates() -> None:
     found = lines("fig2b", SCALES["small"], 1, None, ())
     rates = [run.learning_rate for line in found for run in line.runs if run.network == "small-inception-nobn"]
     assert rates == [0.1, 0.01, 0.001] and rate_of("small-inception-nobn") == 0.001
+
+
+def test_a_run_that_has_fitted_is_not_done_again_under_another_limit_of_epochs(data: DataSet) -> None:
+    run = Run(network="mlp-1x512", epochs=150)
+    (fitted,) = fit([run], data)
+    assert fitted.notes == ["fitted"]
+    took = len(fitted.series["train_loss"])
+    known = Recorded([fitted])
+    assert known.of(run, data) is fitted is known.of(replace(run, epochs=took), data)
+    assert known.of(replace(run, epochs=took - 1), data) is None
+    assert known.of(replace(run, stops=False), data) is None and known.of(replace(run, seed=1, epochs=200), data) is None
+    censored = Recorded([replace(fitted, notes=["censored"])])
+    assert censored.of(run, data) is not None and censored.of(replace(run, epochs=200), data) is None
 
 
 def test_fig1b_and_fig1c_share_their_runs() -> None:

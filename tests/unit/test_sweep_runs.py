@@ -32,6 +32,7 @@ from condense.experiments.hyperparameters.run import (
 )
 from condense.experiments.hyperparameters.tables import sweep_tables
 from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
+from condense.files import taken
 from condense.machine import Surroundings
 from condense.networks.registry import build
 from condense.records import read_records
@@ -228,7 +229,7 @@ def test_what_a_folder_refuses(done: SweepFolder, grid: Grid, digits: DataSet, t
     (tmp_path / "sweep.json").write_text('{"format": 3}')
     with pytest.raises(CondenseError, match=r"sweep\.json is damaged"):
         sweep_of(SweepFolder(tmp_path))
-    with done.taken(), pytest.raises(CondenseError, match="Another process is at work"), done.taken():
+    with taken(done.path), pytest.raises(CondenseError, match="Another process is at work"), taken(done.path):
         pass
     damaged = json.loads(done.records.read_text().splitlines()[0])
     damaged["training_losses"] = []

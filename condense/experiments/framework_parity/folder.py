@@ -11,7 +11,7 @@ import numpy as np
 from condense.config import as_dict, checked
 from condense.errors import CondenseError
 from condense.experiments.framework_parity.config import ParityConfig
-from condense.files import check_writable, write_atomically
+from condense.files import check_writable, refuse_other_files, write_atomically
 
 FORMAT = "condense parity 1"
 
@@ -70,9 +70,7 @@ class ParityFolder:
                     f"{self.path} holds a parity run with other settings ({'; '.join(differing)}). Choose another --out."
                 )
             return
-        others = [found.name for found in self.path.glob("[!.]*")] if self.path.is_dir() else []
-        if others:
-            raise CondenseError(f"{self.path} holds other files ({min(others)}) and no parity run. Choose another --out.")
+        refuse_other_files(self.path, "parity run")
         write_atomically(self.description, json.dumps(wanted, indent=1) + "\n")
 
     def config(self) -> ParityConfig:

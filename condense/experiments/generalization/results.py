@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from condense.data.images import DataSet
 from condense.experiments.generalization.plan import Line
-from condense.experiments.generalization.runs import FITTED_LOSS
-from condense.records import Record
+from condense.experiments.generalization.runs import FITTED_LOSS, Run
+from condense.records import Record, config_hash
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,36 @@ def _epochs(record: Record) -> int:
     return next(epoch for epoch, (loss, accuracy) in both if accuracy == 1 and loss < FITTED_LOSS)
 
 
+class Recorded:
+    """Records by the runs they are of; the last one of a configuration counts.
+
+    A run that has fitted under one limit of epochs is the same under any other that it kept to.
+    """
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.exact = {record.config_hash: record for record in records}
+        fitted = [record for record in records if record.notes == ["fitted"] and record.config.get("stops")]
+        self.fitted = {_without_limit(record.config): record for record in fitted}
+
+    def of(self, run: Run, data: DataSet) -> Record | None:
+        """The record of a run; None where there is none yet."""
+        config = run.config(data.train, data.test)
+        record = self.exact.get(config_hash(config))
+        if record is None and run.stops:
+            record = self.fitted.get(_without_limit(config))
+            return record if record is None or _epochs(record) <= run.epochs else None
+        return record
+
+
+def _without_limit(config: Mapping[str, Any]) -> str:
+    return config_hash({name: value for name, value in config.items() if name != "epochs"})
+
+
 def gathered(found: Sequence[Line], records: Sequence[Record], data: DataSet) -> list[Result]:
-    """The lines with their records; the last record of a configuration counts."""
-    by_key = {record.config_hash: record for record in records}
-    keys = [{run.seed: run.key(data.train, data.test) for run in line.runs} for line in found]
+    """The lines with the records of their runs."""
+    known = Recorded(records)
+    by_seed = [{run.seed: known.of(run, data) for run in line.runs} for line in found]
     return [
-        Result(line, {seed: by_key[key] for seed, key in of_line.items() if key in by_key})
-        for line, of_line in zip(found, keys, strict=True)
+        Result(line, {seed: record for seed, record in of_line.items() if record is not None})
+        for line, of_line in zip(found, by_seed, strict=True)
     ]

@@ -15,7 +15,9 @@ from condense.errors import CondenseError, Interrupted
 from condense.experiments.generalization.fit import Progress, fit
 from condense.experiments.generalization.images import SIDE
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, lines
+from condense.experiments.generalization.results import Recorded
 from condense.experiments.generalization.runs import Run
+from condense.files import refuse_other_files
 from condense.networks.registry import build
 from condense.records import Record, append_record, check_appendable, read_records
 
@@ -69,6 +71,23 @@ def records_path(folder: Path) -> Path:
     return folder / "records.jsonl"
 
 
+def recorded(folder: Path) -> list[Record]:
+    """The records of a folder, none where there are none yet."""
+    path = records_path(folder)
+    return read_records(path) if path.exists() and path.stat().st_size else []
+
+
+def check_folder(folder: Path) -> None:
+    """Raises `CondenseError` when `folder` cannot be written to, or holds something else than these experiments."""
+    path = records_path(folder)
+    check_appendable(path)
+    if not path.exists():
+        refuse_other_files(folder, "generalization experiments")
+    for record in recorded(folder):
+        if record.kind != "fit":
+            raise CondenseError(f"{path} holds records of another kind ({record.kind}). Choose another --out.")
+
+
 Sized = Mapping[str, DataSet]
 """The images of each experiment that these images are enough for; those asked for are among them."""
 
@@ -98,11 +117,10 @@ def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
     return found
 
 
-def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: Listener) -> list[Record]:
-    """Does the runs that have no record yet, cheap networks first, a record when a run ends; returns all of the folder."""
+def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: Listener) -> None:
+    """Does the runs that have no record yet, cheap networks first; a record is written when a run ends."""
     path = records_path(folder)
-    check_appendable(path)
-    done = {record.config_hash for record in _read(path)}
+    known = Recorded(recorded(folder))
     wanted = {
         run.key(of.train, of.test): (run, of)
         for name in config.names
@@ -111,8 +129,8 @@ def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: L
         for run in line.runs
     }
     groups: dict[tuple, list[tuple[Run, DataSet]]] = defaultdict(list)
-    for key, (run, of) in wanted.items():
-        if key not in done:
+    for run, of in wanted.values():
+        if known.of(run, of) is None:
             groups[(len(of.train), *run.together)].append((run, of))
     finished, total = len(wanted) - sum(map(len, groups.values())), len(wanted)
     try:
@@ -123,11 +141,6 @@ def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: L
             finished += len(runs)
     except KeyboardInterrupt as error:
         raise Interrupted(f"Stopped; {path} keeps the runs that are finished, and the same command goes on.") from error
-    return _read(path)
-
-
-def _read(path: Path) -> list[Record]:
-    return read_records(path) if path.exists() and path.stat().st_size else []
 
 
 def _cost(run: Run, data: DataSet) -> int:

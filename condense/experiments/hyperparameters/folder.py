@@ -1,19 +1,17 @@
 """The folder of a sweep: what was asked for, the records of finished rows, and of the row that is being trained."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check_complete
-from condense.files import check_writable, write_atomically
+from condense.files import refuse_other_files, write_atomically
 from condense.machine import Surroundings
 from condense.records import append_record, read_records
 
@@ -107,26 +105,10 @@ class SweepFolder:
         """The record of the row that is being trained, as far as it is."""
         return self.path / "unfinished.jsonl"
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Keeps other processes out; raises `CondenseError` where one is at work here."""
-        check_writable(self.description)
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise CondenseError(f"Another process is at work in {self.path}.") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
     def check(self, now: Asked) -> Asked:
         """What is asked for in all, with what was before. Raises `CondenseError` when something else was, or is here."""
         if not self.description.exists():
-            others = [found.name for found in self.path.glob("[!.]*")] if self.path.is_dir() else []
-            if others:
-                raise CondenseError(f"{self.path} holds other files ({min(others)}) and no sweep. Choose another --out.")
+            refuse_other_files(self.path, "sweep")
             return now
         before = self.asked()
         for name, there, here in (
