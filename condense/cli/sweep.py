@@ -12,6 +12,7 @@ from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.experiments.hyperparameters.grid import chosen_grid
 from condense.experiments.hyperparameters.plan import plan_table
+from condense.experiments.hyperparameters.proxy_study import studied
 from condense.experiments.hyperparameters.report import write_report
 from condense.experiments.hyperparameters.results import sweep_of
 from condense.experiments.hyperparameters.run import (
@@ -24,7 +25,7 @@ from condense.experiments.hyperparameters.run import (
 )
 from condense.experiments.hyperparameters.tables import sweep_tables
 from condense.files import taken
-from condense.report.rendering import render
+from condense.report.rendering import Table, render
 
 
 def sweep(chosen: options.Sweep) -> None:
@@ -51,13 +52,18 @@ def sweep(chosen: options.Sweep) -> None:
         finally:
             page = write_report(folder)
     if not chosen.quiet:
-        print("\n".join(render(found, "text") for found in sweep_tables(sweep_of(folder))))
+        print("\n".join(render(table, "text") for table in _tables(folder)))
     print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
+
+
+def _tables(folder: SweepFolder) -> list[Table]:
+    found = sweep_of(folder)
+    return sweep_tables(found, studied(found))
 
 
 def sweep_text(folder: SweepFolder, chosen: options.Table) -> str:
     """The tables of a sweep; as CSV that of the accuracies."""
-    tables = sweep_tables(sweep_of(folder))
+    tables = _tables(folder)
     return "\n".join(render(table, chosen.format) for table in (tables[:1] if chosen.format == "csv" else tables))
 
 

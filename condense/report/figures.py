@@ -107,7 +107,7 @@ def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
 
 def _strip(axes: Axes, row: int, cell: Cell) -> None:
     """One row: points above, mean and interval below them, the published mean as a hollow diamond, numbers at the right."""
-    values, offsets = spread_points(cell)
+    values, offsets = spread_points(np.concatenate([np.asarray(group) for group in cell.accuracies]))
     points = {"s": 14, "color": ACCENT, "alpha": 0.55, "linewidths": 0}
     axes.scatter(values, row + offsets, label="one network", **points)
     below, summary = row + 0.18, cell.summary
@@ -120,9 +120,9 @@ def _strip(axes: Axes, row: int, cell: Cell) -> None:
     axes.annotate(own_accuracy(cell), (1.01, row), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
 
 
-def spread_points(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-    """A cell's accuracies in percent, sorted, and how far above its line each is drawn so that neighbours stay apart."""
-    values = 100 * np.sort(np.concatenate([np.asarray(group) for group in cell.accuracies]))
+def spread_points(accuracies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracies in percent, sorted, and how far above its line each is drawn so that neighbours stay apart."""
+    values = 100 * np.sort(accuracies)
     # Golden-ratio steps spread neighbours evenly without a random generator.
     return values, (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.32
 

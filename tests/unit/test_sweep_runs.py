@@ -17,6 +17,7 @@ from condense.experiments.hyperparameters.estimate import Speed, Work, group_siz
 from condense.experiments.hyperparameters.folder import Proxy, SweepFolder
 from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
 from condense.experiments.hyperparameters.plan import plan_table
+from condense.experiments.hyperparameters.proxy_study import studied
 from condense.experiments.hyperparameters.report import write_report
 from condense.experiments.hyperparameters.results import sweep_of
 from condense.experiments.hyperparameters.rows import Reported
@@ -36,7 +37,7 @@ from condense.files import taken
 from condense.machine import Surroundings
 from condense.networks.registry import build
 from condense.records import read_records
-from condense.report.rendering import render
+from condense.report.rendering import Table, render
 from condense.stage_c.learn import learn
 from condense.training.accuracy import accuracies_and_losses
 from condense.training.engine import MemberDraws, fresh_members, train
@@ -83,6 +84,11 @@ def run(grid: Grid, seeds: int, digits: DataSet, path: Path, **config) -> SweepF
     on = [all_images(digits), *(one for _, one in proxies)]
     run_sweep(trials_of(grid, digits, on), seeds, digits, folder, Listener())
     return folder
+
+
+def tables_of(folder: SweepFolder) -> list[Table]:
+    sweep = sweep_of(folder)
+    return sweep_tables(sweep, studied(sweep))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +221,7 @@ def test_training_that_diverges_is_said(digits: DataSet, tmp_path: Path) -> None
     grid = parse_grid(GRID[: GRID.index("[[rows]]")] + "[[rows]]\nlearning_rate = 1e30", "g.toml")
     (record,) = run(grid, 1, digits, tmp_path).finished()
     assert record.training_losses == [None] and record.notes[-1] == "seed 0: training diverged"
-    tables = sweep_tables(sweep_of(SweepFolder(tmp_path)))
+    tables = tables_of(SweepFolder(tmp_path))
     assert "Row 1: seed 0: training diverged." in tables[0].notes
 
 
@@ -318,7 +324,7 @@ def test_a_large_networks_memory_is_estimated_beyond_context_and_data(
 
 def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     sweep = sweep_of(done)
-    tables = {table.title: table for table in sweep_tables(sweep)}
+    tables = {table.title: table for table in sweep_tables(sweep, studied(sweep))}
     assert list(tables) == [
         *("Small: accuracy", "Small: cost", "Differences of test accuracy in percentage points"),
         *("Time by the ratio of epochs to batch size", "Small: small sets as proxies"),
@@ -344,7 +350,7 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
 
 
 def test_settings_that_all_rows_share_are_a_note(done: SweepFolder) -> None:
-    (table, *_) = sweep_tables(sweep_of(done))
+    (table, *_) = tables_of(done)
     assert "learning rate" not in table.header and "batch" in table.header
     assert table.notes[0] == "In all rows: learning rate 0.05, epochs 3."
     assert all(row["learning_rate"] == 0.05 for row in table.data)
@@ -363,7 +369,7 @@ def test_a_part_of_the_images_is_called_so(grid: Grid, digits: DataSet, tmp_path
     trials = trials_of(grid, small, [all_images(small, whole), *(on for _, on in proxies)])
     assert trials[0].on.label == "50 of 400 training images"
     run_sweep(trials, 1, small, folder, Listener())
-    tables = sweep_tables(sweep_of(folder))
+    tables = tables_of(folder)
     titles = [table.title for table in tables]
     assert titles[:2] == [f"Small: {of}, trained on 50 of 400 training images" for of in ("accuracy", "cost")]
     assert not any("reported" in header for header in tables[0].header)

@@ -30,7 +30,7 @@ def summary_table(title: str, results: Sequence[Result]) -> Table:
         header=("network", "setting", "n", "outcome", "epochs", "training %", "test %"),
         rows=tuple(_row(result) for result in results),
         notes=(_OUTCOME, _SPREAD),
-        data=tuple(_data(result) for result in results),
+        data=(),
         numeric=(False, False, True, False, True, True, True),
     )
 
@@ -119,16 +119,3 @@ def _row(result: Result) -> tuple[str, ...]:
 
 def _percent(values: Sequence[float]) -> str:
     return mean_and_std(100 * float(np.mean(values)), 100 * float(np.std(values))) if values else "–"
-
-
-def _data(result: Result) -> dict[str, str | int | float | None]:
-    tests = [1 - error for error in result.test_errors.values()]
-    return {
-        "network": result.line.group,
-        "setting": result.line.label,
-        "p": result.line.x,
-        "n": len(result.records),
-        **{name: len(result.outcomes(name)) for name in ("fitted", "censored", "diverged")},
-        "epochs": float(np.mean(list(result.epochs.values()))) if result.records else None,
-        "test_percent": round(100 * float(np.mean(tests)), 4) if tests else None,
-    }

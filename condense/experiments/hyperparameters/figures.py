@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from condense.experiments.hyperparameters.proxy_study import ProxyResult
 from condense.experiments.hyperparameters.results import RowResult, Sweep
-from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded
+from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
 
 ACROSS = 3
 
@@ -38,8 +38,7 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
 
 
 def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None:
-    values = 100 * np.sort(list(result.accuracies.values()))
-    offsets = (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.25
+    values, offsets = spread_points(np.array(list(result.accuracies.values())))
     axes.scatter(values, place + offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0, label="one network")
     mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
     axes.plot(100 * result.summary.mean, place + 0.2, label="mean", **mean)

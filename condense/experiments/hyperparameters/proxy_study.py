@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from condense.experiments.hyperparameters.results import RowResult, Trained
+from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
 from condense.randomness import derived_seed
 from condense.report.html import machine
 from condense.stage_t.statistics import CONFIDENCE
@@ -146,3 +146,8 @@ def correlation(x: Sequence[float], y: Sequence[float], statistic: Callable[[np.
     found = [statistic(*resample) for resample in drawn if min(np.ptp(resample, axis=1)) > 0]
     low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Correlation(statistic(*pairs), float(low), float(high))
+
+
+def studied(sweep: Sweep) -> list[ProxyResult]:
+    """The proxies there is something to say about."""
+    return [result for proxy in sweep.proxies if (result := study(sweep.full, proxy))]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from condense.experiments.hyperparameters.figures import proxy_scatter, row_strips
 from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.experiments.hyperparameters.proxy_study import ProxyResult, study
+from condense.experiments.hyperparameters.proxy_study import ProxyResult, studied
 from condense.experiments.hyperparameters.results import Sweep, sweep_of
 from condense.experiments.hyperparameters.tables import sweep_tables
 from condense.report.experiment import Report, Section, provenance, write_experiment
@@ -22,16 +22,11 @@ def write_report(folder: SweepFolder) -> Path:
         sections=(
             Section("Rows", (_strips(sweep),) if sweep.full.done else ()),
             Section("Small sets as proxies", (_scatter(found, sweep.full.label),) if found else ()),
-            Section("Tables", tuple(sweep_tables(sweep))),
+            Section("Tables", tuple(sweep_tables(sweep, found))),
         ),
         provenance=provenance(sweep.records),
     )
     return write_experiment(report, folder.path)
-
-
-def studied(sweep: Sweep) -> list[ProxyResult]:
-    """The proxies there is something to say about."""
-    return [result for proxy in sweep.proxies if (result := study(sweep.full, proxy))]
 
 
 def _strips(sweep: Sweep) -> Figure:

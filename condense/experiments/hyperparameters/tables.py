@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condense.experiments.hyperparameters.comparison import LEVEL, Difference, against_best, differences
-from condense.experiments.hyperparameters.proxy_study import study
+from condense.experiments.hyperparameters.proxy_study import ProxyResult
 from condense.experiments.hyperparameters.proxy_table import proxy_table
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
 from condense.experiments.hyperparameters.rows import OBJECTIVES, Reported
@@ -30,8 +30,8 @@ class Column:
     numeric: bool = True
 
 
-def sweep_tables(sweep: Sweep) -> list[Table]:
-    """All tables there is something to say in."""
+def sweep_tables(sweep: Sweep, found: Sequence[ProxyResult]) -> list[Table]:
+    """All tables there is something to say in; found: what `studied` says of the proxies."""
     if not sweep.full.done and not any(proxy.done for proxy in sweep.proxies):
         return []
     tables = [accuracy_table(sweep, sweep.full), cost_table(sweep, sweep.full)] if sweep.full.done else []
@@ -39,7 +39,6 @@ def sweep_tables(sweep: Sweep) -> list[Table]:
         tables.append(difference_table(list(sweep.full.done.values())))
     if len(ratio_pairs(sweep.full)) > 0:
         tables.append(ratio_table(sweep))
-    found = [result for proxy in sweep.proxies if (result := study(sweep.full, proxy))]
     if found:
         tables.append(proxy_table(found, sweep))
     return tables + [accuracy_table(sweep, proxy) for proxy in sweep.proxies if proxy.done]
