@@ -12,7 +12,6 @@ from condense.experiments.framework_parity.folder import ParityFolder
 from condense.experiments.framework_parity.parts import FAIL
 from condense.experiments.framework_parity.report import headline, overall, tables, write_report
 from condense.experiments.framework_parity.run import run_parity
-from condense.files import taken
 from condense.report.rendering import render
 
 
@@ -21,7 +20,7 @@ def parity(chosen: options.Parity) -> None:
     (out,) = required((chosen.out, "--out DIR"))
     config, folder = part(ParityConfig, chosen).resolved(), ParityFolder(out)
     data = load(config.dataset, chosen)
-    with taken(out), _named_bars(chosen.quiet) as begins:
+    with _named_bars(chosen.quiet) as begins:
         records, parts = run_parity(config, data.to("cpu"), folder, begins, chosen.simplenn, proof=not chosen.causes_only)
     page = write_report(folder, records, parts)
     if not chosen.quiet:

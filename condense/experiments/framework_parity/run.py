@@ -21,6 +21,7 @@ from condense.experiments.framework_parity.preparation import prepared
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.simplenn_parts import OCTAVE, SimplennSides
 from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
+from condense.files import taken
 from condense.machine import now, prepare
 from condense.versions import CODE_VERSION, library_versions
 
@@ -55,18 +56,19 @@ def run_parity(
     data = config.subset(data)
     prepare(torch.device("cpu"))
     folder.open(config, data.train.fingerprint)
-    found = {(record.kind, record.name): record for record in records.read(folder.records)}
-    done = {key: record for key, record in found.items() if record.kind == "cause" or _holds(record, folder)}
-    parts = _prove(config, data, folder, begins, checkout, done) if proof else []
-    table = CauseTable(config, data, folder.causes, begins)
-    for cause in causes:
-        if ("cause", cause.name) not in done:
-            began, start = now(), time.perf_counter()
-            results = table.measure(cause)
-            record = _record("cause", cause.name, cause.text, config, results, time.perf_counter() - start, began)
-            records.append(folder.records, record)
-            done["cause", cause.name] = record
-    return list(done.values()), parts
+    with taken(folder.path):
+        found = {(record.kind, record.name): record for record in records.read(folder.records)}
+        done = {key: record for key, record in found.items() if record.kind == "cause" or _holds(record, folder)}
+        parts = _prove(config, data, folder, begins, checkout, done) if proof else []
+        table = CauseTable(config, data, folder.causes, begins)
+        for cause in causes:
+            if ("cause", cause.name) not in done:
+                began, start = now(), time.perf_counter()
+                results = table.measure(cause)
+                record = _record("cause", cause.name, cause.text, config, results, time.perf_counter() - start, began)
+                records.append(folder.records, record)
+                done["cause", cause.name] = record
+        return list(done.values()), parts
 
 
 def _prove(
