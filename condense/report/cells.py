@@ -50,6 +50,11 @@ class Cell:
         """Accuracies (fractions) of the networks, one list for each set."""
         return [list(group.values()) for group in self.groups.values()]
 
+    @property
+    def networks(self) -> list[float]:
+        """Accuracies (fractions) of all networks, whatever their set."""
+        return [accuracy for group in self.accuracies for accuracy in group]
+
     @cached_property
     def summary(self) -> Summary:
         """Statistics over all networks, with the set as the unit where there are several."""

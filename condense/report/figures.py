@@ -107,7 +107,7 @@ def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
 
 def _strip(axes: Axes, row: int, cell: Cell) -> None:
     """One row: points above, mean and interval below them, the published mean as a hollow diamond, numbers at the right."""
-    values, offsets = spread_points(np.concatenate([np.asarray(group) for group in cell.accuracies]))
+    values, offsets = spread_points(cell.networks)
     points = {"s": 14, "color": ACCENT, "alpha": 0.55, "linewidths": 0}
     axes.scatter(values, row + offsets, label="one network", **points)
     below, summary = row + 0.18, cell.summary
@@ -120,7 +120,7 @@ def _strip(axes: Axes, row: int, cell: Cell) -> None:
     axes.annotate(own_accuracy(cell), (1.01, row), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
 
 
-def spread_points(accuracies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def spread_points(accuracies: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Accuracies in percent, sorted, and how far above its line each is drawn so that neighbours stay apart."""
     values = 100 * np.sort(accuracies)
     # Golden-ratio steps spread neighbours evenly without a random generator.

@@ -76,7 +76,7 @@ def _panel(axes: Axes, matrix: Matrix, row: str) -> None:
 
 
 def _strip(axes: Axes, place: int, cell: Cell) -> None:
-    values, offsets = spread_points(np.concatenate([np.asarray(group) for group in cell.accuracies]))
+    values, offsets = spread_points(cell.networks)
     axes.scatter(values, place + offsets, s=8, color=ACCENT, alpha=0.5, linewidths=0, label="one network")
     mark: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
     axes.plot(100 * cell.summary.mean, place + 0.18, label="mean", **mark)

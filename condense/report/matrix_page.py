@@ -79,14 +79,11 @@ def _costs(records: Sequence[Record]) -> Table:
     """Mean wall time of learning a set with each network and schedule, and of training and testing one by each protocol."""
     found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
     for record in records:
-        config = record.config
-        learned = record.kind == "learn"
-        work = (
-            f"learning a set, schedule {config['schedule']}"
-            if learned
-            else f"training and testing one, protocol {config['protocol']}"
-        )
-        found[config["network"], work].append((record.wall_seconds, 1 if learned else len(record.seeds)))
+        if record.kind == "learn":
+            work, count = f"learning a set, schedule {record.config['schedule']}", 1
+        else:
+            work, count = f"training and testing one, protocol {record.config['protocol']}", len(record.seeds)
+        found[record.config["network"], work].append((record.wall_seconds, count))
     means = {key: sum(seconds for seconds, _ in of) / sum(count for _, count in of) for key, of in found.items()}
     return Table(
         title="Mean wall time",

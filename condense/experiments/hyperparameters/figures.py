@@ -38,7 +38,7 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
 
 
 def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None:
-    values, offsets = spread_points(np.array(list(result.accuracies.values())))
+    values, offsets = spread_points(list(result.accuracies.values()))
     axes.scatter(values, place + offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0, label="one network")
     mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
     axes.plot(100 * result.summary.mean, place + 0.2, label="mean", **mean)
