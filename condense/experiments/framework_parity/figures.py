@@ -15,6 +15,9 @@ from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, enc
 
 _COLOURS = (ACCENT, MARK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "-.", ":")
+_FLOOR_DASHES = ("--", ":", (0, (6, 2, 1, 2, 1, 2)))
+_ENTRY = 0.18
+"""Inches that one line of a legend takes."""
 SMALLEST = 1e-17
 """Where differences of 0 are drawn on a logarithmic scale."""
 
@@ -22,7 +25,7 @@ SMALLEST = 1e-17
 def losses(sides: Mapping[str, Trajectory], names: Sequence[str], format: Format = "png") -> bytes:
     """The loss of each step's batch, one line a run; runs that agree lie on each other."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.0), layout="constrained")
+        figure = Figure(figsize=(6.4, 2.6 + _ENTRY * -(-len(names) // 2)), layout="constrained")
         axes = figure.add_subplot(xlabel="step", ylabel="loss of the batch", yscale="log")
         for index, name in enumerate(names):
             loss = sides[name].loss
@@ -37,20 +40,21 @@ def losses(sides: Mapping[str, Trajectory], names: Sequence[str], format: Format
 def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], format: Format = "png") -> bytes:
     """The relative loss difference up to each step (running maximum) of each part, and the floors, on logarithmic scales."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        floors = sorted({part.nudged for part in parts if part.nudged})
+        figure = Figure(figsize=(6.4, 3.2 + _ENTRY * (len(parts) + len(floors))), layout="constrained")
         axes = figure.add_subplot(xlabel="step", ylabel="relative loss difference", yscale="log", xscale="log")
         for index, part in enumerate(parts):
             found, _ = compared(part, sides)
             values = np.maximum(np.maximum.accumulate(np.minimum(found.loss, 1e3)), SMALLEST)
             axes.plot(np.arange(1, len(values) + 1), values, label=part.title, linewidth=1.5, **_told_apart(index))
-        floors = {part.nudged for part in parts if part.nudged}
-        for index, nudged in enumerate(sorted(floors)):
+        for index, nudged in enumerate(floors):
             floor = np.maximum(measured_floor(nudged, sides), SMALLEST)
             kind = nudged[0].removeprefix("torch-").replace("-norm", " with BatchNorm")
-            style: dict[str, Any] = {"linestyle": ("--", ":")[index % 2], "linewidth": 1.2, "color": INK}
+            style: dict[str, Any] = {"linestyle": _FLOOR_DASHES[index % 3], "linewidth": 1.2, "color": INK}
             axes.plot(np.arange(1, len(floor) + 1), floor, label=f"floor of {kind}: one unit in the last place", **style)
         axes.axhline(1e-11, color=MUTED, linewidth=0.8)
-        axes.annotate("tolerance of float64, 1e-11", (1, 1.4e-11), fontsize=7, color=MUTED)
+        place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        axes.annotate("tolerance of float64, 1e-11", (1, 1.4e-11), fontsize=7, color=MUTED, **place)
         figure.legend(loc="outside upper left", ncols=1, fontsize=8)
         return encoded(figure, format)
 
