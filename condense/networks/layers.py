@@ -214,11 +214,10 @@ class BatchNorm(Layer):
         mean, variance = (run.statistics[name] for name in names)
         if not run.train_norm:
             return F.batch_norm(x, mean, variance, weight, bias, training=False)
-        # The running variance takes the unbiased estimate, the normalisation the biased one, as in PyTorch.
-        batch = x.detach().mean((0, 2, 3)), x.detach().var((0, 2, 3))
-        for name, old, new in zip(names, (mean, variance), batch, strict=True):
-            run.new_statistics[name] = (1 - RUNNING_MOMENTUM) * old + RUNNING_MOMENTUM * new
-        return F.batch_norm(x, None, None, weight, bias, training=True)
+        # PyTorch moves the running statistics in place, on its way to the batch's: another pass would cost as much again.
+        mean, variance = mean.clone(), variance.clone()
+        run.new_statistics.update(zip(names, (mean, variance), strict=True))
+        return F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=RUNNING_MOMENTUM)
 
 
 @dataclass(frozen=True)
