@@ -33,17 +33,20 @@ def _courses(results: Sequence[Result], series: str, axes: Axes) -> None:
         if not values.size:
             continue
         colour, marker = _look(index)
-        values = percent * np.ma.masked_invalid(values)
-        axes.plot(epochs, values.T, color=colour, alpha=0.4, linewidth=0.7)
-        ended = [row for row, seed in enumerate(result.records) if seed in result.outcomes("diverged")]
-        for row in values[ended]:
-            last = max(0, row.count() - 1)
-            axes.plot(epochs[last : last + 1], row[last : last + 1], "x", color=colour, markersize=7)
-        values[ended] = np.ma.masked
-        _band(axes, epochs, values, colour)
-        label, every = result.line.name([one.line for one in results]), max(1, len(epochs) // 8)
-        mean = values.mean(0)
-        axes.plot(epochs, mean, color=colour, linewidth=1.8, label=label, marker=marker, markersize=4, markevery=every)
+        values *= percent
+        known, diverged = np.isfinite(values), result.outcomes("diverged")
+        for row, here, seed in zip(values, known, result.records, strict=True):
+            axes.plot(epochs[here], row[here], color=colour, alpha=0.4, linewidth=0.7)
+            if seed in diverged:
+                axes.plot(epochs[here][-1:], row[here][-1:], "x", color=colour, markersize=7)
+        left = [row for row, seed in enumerate(result.records) if seed not in diverged]
+        # A run that diverged was tested when it ended, at an epoch that no other run has a value at.
+        here = known[left].any(0)
+        shown = np.ma.masked_invalid(values[left][:, here])
+        _band(axes, epochs[here], shown, colour)
+        label, every = result.line.name([one.line for one in results]), max(1, here.sum() // 8)
+        style = {"linewidth": 1.8, "marker": marker, "markersize": 4, "markevery": every}
+        axes.plot(epochs[here], shown.mean(0), color=colour, label=label, **style)
     if any(result.outcomes("diverged") for result in results):
         axes.plot([], [], "x", color=MUTED, markersize=7, label="diverged, or at chance")
     axes.set_ylim(bottom=0)
@@ -134,10 +137,10 @@ def _by_network(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
 def _drawn(draw: Callable[[Axes], None], xlabel: str, ylabel: str, title: str, format: Format) -> bytes:
     """What `draw` puts on its axes, as a figure with title and legend."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        figure = Figure(figsize=(6.4, 3.9), layout="constrained")
         axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
         draw(axes)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]))
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=MUTED)
-        axes.legend(fontsize=8)
+        axes.set_title(title, loc="left", fontsize=9, color=MUTED)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=8)
         return encoded(figure, format)

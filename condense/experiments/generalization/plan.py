@@ -75,7 +75,7 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale(200, 1000, 500, (0.0, 0.3, 0.6, 1.0), epochs=300, course_epochs=30, test_every=3),
+    "small": Scale(200, 1000, 500, (0.0, 0.3, 0.6, 1.0), epochs=300, course_epochs=60, test_every=5),
     "full": Scale(None, None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
 }
 
