@@ -1,12 +1,18 @@
 """The released results of the experiments: complete, and what the documentation says of them."""
 
 import html
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from condense.experiments.framework_parity.causes import CAUSES
 from condense.experiments.framework_parity.records import ParityRecord, read
+from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line
+from condense.experiments.generalization.run import GeneralizeConfig
+from condense.records import Record, read_records
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FRAMEWORKS = sorted(path.parent.name for path in (ARTIFACTS / "framework-parity").glob("*/records.jsonl"))
@@ -34,3 +40,41 @@ def test_every_cause_was_measured_on_real_images_with_paired_seeds(framework: st
     assert all(len(record.results["seeds"]) >= 8 and record.config["dataset"] == "mnist" for record in causes)
     page = html.unescape((ARTIFACTS / "framework-parity" / framework / "page.html").read_text())
     assert all(record.title in page for record in causes)
+
+
+@cache
+def generalization_runs(experiment: str) -> list[tuple[Line, list[Record]]]:
+    """Each line of an experiment with the released records of its runs."""
+    records = read_records(ARTIFACTS / "generalization" / "small" / "records.jsonl")
+    config, found = GeneralizeConfig(experiment=experiment, dataset="cifar10"), []
+    sizes = {"dataset": "cifar10", "train_images": SCALES["small"].train_images(experiment)}
+    for line in config.lines(experiment):
+        wanted = [asdict(run) | sizes for run in line.runs]
+        found.append((line, [record for record in records if any(one.items() <= record.config.items() for one in wanted)]))
+    return found
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_run_of_every_generalization_experiment_is_released(experiment: str) -> None:
+    for line, records in generalization_runs(experiment):
+        assert sorted(record.seeds[0] for record in records) == [0, 1, 2], line.label
+        assert all(record.notes in (["fitted"], ["censored"], ["diverged"]) for record in records)
+    page = html.unescape((ARTIFACTS / "generalization" / "small" / "page.html").read_text())
+    assert f"{experiment}: {EXPERIMENTS[experiment]}" in page and "not run" not in page
+
+
+@pytest.mark.parametrize("experiment", ["fig1a", "fig1b", "fig1c"])
+def test_networks_fit_every_version_of_the_training_set(experiment: str) -> None:
+    for line, records in generalization_runs(experiment):
+        assert all(record.notes == ["fitted"] for record in records), line.label
+
+
+def test_random_labels_test_at_chance_and_test_errors_rise_with_their_share() -> None:
+    error = {
+        (line.group, line.x): fmean(1 - record.accuracies[0] for record in records)
+        for line, records in generalization_runs("fig1c")
+    }
+    for network in ("small-inception", "small-alexnet", "mlp-1x512"):
+        of_network = [error[network, share] for share in SCALES["small"].shares]
+        assert of_network == sorted(of_network) and of_network[-1] == pytest.approx(0.9, abs=0.03)
+    assert error["small-inception", 0.0] < error["small-alexnet", 0.0] < error["mlp-1x512", 0.0]

@@ -24,7 +24,13 @@ from condense.experiments.generalization.report import write_report
 from condense.experiments.generalization.results import Recorded, Result, gathered
 from condense.experiments.generalization.run import GeneralizeConfig, sized
 from condense.experiments.generalization.runs import Run, rate_of
-from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
+from condense.experiments.generalization.tables import (
+    capped_table,
+    comparison_table,
+    slowdown_table,
+    summary_table,
+    without_ratio,
+)
 from condense.experiments.statistics import holm, paired
 from condense.networks.registry import build
 from condense.records import Record
@@ -293,6 +299,17 @@ def test_epochs_are_those_until_a_run_had_fitted() -> None:
     long.records[0].series["train_loss"] += [0.01] * 7
     long.records[0].series["train_accuracy"] += [0.99, *[1.0] * 6]
     assert long.epochs == {0: 3} and summary_table("t", [long]).rows[0][4] == "3.0"
+
+
+def test_times_to_fit_are_compared_to_those_of_the_same_seed_without_corruption() -> None:
+    ends = [("fitted", 4), ("fitted", 10), ("censored", 9)]
+    slower = [("fitted", 8), ("fitted", 20), ("fitted", 90)]
+    table = slowdown_table("t", [result(0, *ends), result(0.5, *slower), result(1, ("fitted", 2), ("fitted", 20))])
+    assert table is not None
+    # Twice as long with both seeds: no spread, and no p; then half and twice as long, with a t of 0.
+    assert table.rows[0] == ("MLP", "p = 0.5", "2", "2.00", "2.00–2.00", "–")
+    assert table.rows[1][2:4] == ("2", "1.00") and table.rows[1][5] == "1.000"
+    assert slowdown_table("t", [result(0, ("censored", 4)), result(1, ("fitted", 4))]) is None
 
 
 def test_the_capped_table_names_what_is_censored() -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from condense.experiments.generalization.results import Result
+from condense.experiments.generalization.results import Result, by_network
 from condense.report.figures import MUTED, STYLE, Format, encoded
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -67,7 +67,7 @@ def ratios(of_network: Sequence[Result]) -> list[dict[int, float]]:
 
 
 def _slowdowns(results: Sequence[Result], axes: Axes) -> None:
-    for index, (_, of_network) in enumerate(_by_network(results)):
+    for index, (_, of_network) in enumerate(by_network(results)):
         _points_and_line(axes, index, of_network, ratios(of_network))
     _explain(axes, results, "not fitted: at least so long", diverged=False)
     axes.set_ylim(bottom=0)
@@ -81,7 +81,7 @@ def error_figure(results: Sequence[Result], title: str, format: Format = "png", 
 
 
 def _errors(results: Sequence[Result], chance: float, axes: Axes) -> None:
-    for index, (_, of_network) in enumerate(_by_network(results)):
+    for index, (_, of_network) in enumerate(by_network(results)):
         errors = [{seed: 100 * error for seed, error in result.test_errors.items()} for result in of_network]
         _points_and_line(axes, index, of_network, errors)
         for result in of_network:
@@ -127,11 +127,6 @@ def _band(axes: Axes, x: np.ndarray, values: np.ma.MaskedArray, colour: str) -> 
 def _look(index: int) -> tuple[str, str]:
     """Colour and marker of a line; those of the first 24 differ."""
     return COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
-
-
-def _by_network(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
-    names = dict.fromkeys(result.line.group for result in results)
-    return [(name, [result for result in results if result.line.group == name]) for name in names]
 
 
 def _drawn(draw: Callable[[Axes], None], xlabel: str, ylabel: str, title: str, format: Format) -> bytes:

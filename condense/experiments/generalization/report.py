@@ -10,7 +10,13 @@ from condense.experiments.generalization.findings import FINDINGS, PAPER, REPORT
 from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.run import OWN_NETWORKS, GeneralizeConfig, Sized
-from condense.experiments.generalization.tables import capped_table, comparison_table, summary_table, without_ratio
+from condense.experiments.generalization.tables import (
+    capped_table,
+    comparison_table,
+    slowdown_table,
+    summary_table,
+    without_ratio,
+)
 from condense.records import Record
 from condense.report.experiment import Report, Section, provenance, write_experiment
 from condense.report.figures import Format
@@ -67,6 +73,8 @@ def _sizes(data: DataSet) -> str:
 def _tables(name: str, results: Sequence[Result], data: DataSet) -> list[Table]:
     tables = [summary_table(f"{name}, {_sizes(data)}", results)]
     if name == "fig1b":
+        slower = slowdown_table(f"fig1b: time to fit, {_sizes(data)}", results)
+        tables += [slower] if slower else []
         tables.append(capped_table(f"fig1b, the same runs stopped at {CAP} epochs, {_sizes(data)}", results, CAP))
     compared = comparison_table(name, results) if name in ("fig2a", "fig2b") else None
     return [*tables, *([compared] if compared else [])]

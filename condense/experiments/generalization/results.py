@@ -76,6 +76,12 @@ def _epochs(record: Record) -> int:
     return next(epoch for epoch, (loss, accuracy) in both if accuracy == 1 and loss < FITTED_LOSS)
 
 
+def by_network(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
+    """The results of each network, in order."""
+    names = dict.fromkeys(result.line.group for result in results)
+    return [(name, [result for result in results if result.line.group == name]) for name in names]
+
+
 class Recorded:
     """Records by the runs they are of; the last one of a configuration counts.
 

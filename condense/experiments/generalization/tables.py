@@ -1,10 +1,11 @@
 """Tables of the generalization experiments."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from condense.experiments.generalization.results import Result
+from condense.experiments.generalization.results import Result, by_network
 from condense.experiments.statistics import holm, paired
 from condense.report.rendering import Table
 from condense.report.tables import mean_and_std, signed
@@ -20,6 +21,12 @@ _SPREAD = (
 _PAIRED = (
     "Differences are paired by seed, ± the half width of the 95 % interval (Student's t); p: paired t-test, corrected for "
     "the number of comparisons (Holm). Runs that diverged are left out."
+)
+
+
+_SLOWDOWN = (
+    "Epochs to fit over those of the same seed at p = 0: geometric mean, its 95 % interval, and p of a paired t-test on the "
+    "logarithms, corrected for the number of comparisons (Holm). Seeds that have not fitted at both are left out."
 )
 
 
@@ -91,6 +98,35 @@ def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
         notes=(_PAIRED,),
         data=(),
         numeric=(False, True, True, True),
+    )
+
+
+def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
+    """How many times as long labels corrupted with probability p take to fit, and which differences from p = 0 are real;
+    None where there is nothing to compare.
+    """
+    compared = []
+    for _, (first, *others) in by_network(results):
+        for other in others:
+            seeds = sorted({*first.outcomes("fitted")} & {*other.outcomes("fitted")})
+            logarithms = [[math.log(one.epochs[seed]) for seed in seeds] for one in (first, other)]
+            if seeds:
+                compared.append((other.line, paired(*logarithms)))
+    if not compared:
+        return None
+    rows = []
+    for (line, found), corrected in zip(compared, holm([found.p for _, found in compared]), strict=True):
+        ends = [] if found.half_width is None else [found.mean - found.half_width, found.mean + found.half_width]
+        interval = "–".join(f"{math.exp(end):.2f}" for end in ends)
+        p = "–" if corrected is None else f"{corrected:.3f}"
+        rows.append((line.group, line.label, str(found.n), f"{math.exp(found.mean):.2f}", interval, p))
+    return Table(
+        title=title,
+        header=("network", "setting", "pairs", "times as long as p = 0", "95 % interval", "p"),
+        rows=tuple(rows),
+        notes=(_SLOWDOWN,),
+        data=(),
+        numeric=(False, False, True, True, True, True),
     )
 
 
