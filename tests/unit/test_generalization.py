@@ -314,7 +314,7 @@ def test_times_to_fit_are_compared_to_those_of_the_same_seed_without_corruption(
 
 def test_the_capped_table_names_what_is_censored() -> None:
     table = capped_table("t", [result(0, ("fitted", 3), ("fitted", 9))], 5)
-    assert table.rows == (("MLP", "p = 0", "2", "1 fitted, 1 censored", "≥ 4.0", "seeds 1"),)
+    assert table.rows == (("MLP", "p = 0", "2", "1 fitted, 1 censored", "≥ 4.0", "seed 1"),)
 
 
 def test_eight_networks_can_be_told_apart() -> None:

@@ -58,13 +58,17 @@ def capped_table(title: str, results: Sequence[Result], cap: int) -> Table:
 
 def _censored(result: Result) -> tuple[str]:
     seeds = result.outcomes("censored")
-    return (f"seeds {', '.join(map(str, seeds))}" if seeds else "",)
+    return (_seeds(seeds) if seeds else "",)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def without_ratio(results: Sequence[Result]) -> str | None:
     """A sentence on the networks and seeds without relative times, as they did not fit at p = 0; None where all have."""
     missing = [
-        f"{result.line.group}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        f"{result.line.group}, {_seeds(seeds)}"
         for result in results
         if not result.line.x and (seeds := sorted(result.records.keys() - set(result.outcomes("fitted"))))
     ]
