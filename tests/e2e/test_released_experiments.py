@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 
 from condense.experiments.framework_parity.causes import CAUSES
+from condense.experiments.framework_parity.published import RATES, SETTINGS
 from condense.experiments.framework_parity.records import ParityRecord, read
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line
 from condense.experiments.generalization.run import GeneralizeConfig
@@ -78,3 +79,13 @@ def test_random_labels_test_at_chance_and_test_errors_rise_with_their_share() ->
         of_network = [error[network, share] for share in SCALES["small"].shares]
         assert of_network == sorted(of_network) and of_network[-1] == pytest.approx(0.9, abs=0.03)
     assert error["small-inception", 0.0] < error["small-alexnet", 0.0] < error["mlp-1x512", 0.0]
+
+
+@pytest.mark.parametrize("dataset", sorted(path.name for path in (ARTIFACTS / "framework-parity-reports").iterdir()))
+def test_the_course_reports_losses_were_measured_in_its_setting(dataset: str) -> None:
+    mean, total = read(ARTIFACTS / "framework-parity-reports" / dataset / "records.jsonl")
+    assert (mean.name, total.name) == ("reduction-mean", "reduction-sum")
+    for record in (mean, total):
+        assert len(record.results["seeds"]) == 10
+        assert record.config.items() >= {**SETTINGS, "dataset": dataset, "learning_rate": RATES[dataset]}.items()
+    assert None not in mean.results["test_loss"] and set(total.results["test_loss"]) == {None}
