@@ -25,6 +25,8 @@ from condense.report.tables import own_accuracy
 __all__ = ["accuracy_strip", "image_grid", "loss_curve"]
 
 INK, MUTED, RULE, ACCENT, MARK = "#333333", "#767676", "#dcdcdc", "#0072b2", "#d55e00"
+COLOURS = (ACCENT, MARK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Of several lines in one figure, in this order."""
 Format = Literal["png", "svg"]
 
 STYLE: dict[Any, Any] = {

@@ -11,9 +11,8 @@ from condense.experiments.framework_parity.parts import Part, compared, measured
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.trajectory import Trajectory
 from condense.experiments.statistics import paired
-from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded
+from condense.report.figures import ACCENT, COLOURS, INK, MARK, MUTED, STYLE, Format, encoded
 
-_COLOURS = (ACCENT, MARK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "-.", ":")
 _FLOOR_DASHES = ("--", ":", (0, (6, 2, 1, 2, 1, 2)))
 _ENTRY = 0.18
@@ -50,7 +49,7 @@ def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], for
         for index, nudged in enumerate(floors):
             floor = np.maximum(measured_floor(nudged, sides), SMALLEST)
             kind = nudged[0].removeprefix("torch-").replace("-norm", " with BatchNorm")
-            style: dict[str, Any] = {"linestyle": _FLOOR_DASHES[index % 3], "linewidth": 1.2, "color": INK}
+            style: dict[str, Any] = {"linestyle": _FLOOR_DASHES[index % len(_FLOOR_DASHES)], "linewidth": 1.2, "color": INK}
             axes.plot(np.arange(1, len(floor) + 1), floor, label=f"floor of {kind}: one unit in the last place", **style)
         axes.axhline(1e-11, color=MUTED, linewidth=0.8)
         place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
@@ -61,8 +60,8 @@ def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], for
 
 def _told_apart(index: int) -> dict[str, Any]:
     """Colour and dashes of a line; lines beyond the colours are dashed."""
-    again, colour = divmod(index, len(_COLOURS))
-    return {"color": _COLOURS[colour], "linestyle": _DASHES[again % len(_DASHES)]}
+    again, colour = divmod(index, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": _DASHES[again % len(_DASHES)]}
 
 
 def effects(records: Sequence[ParityRecord], format: Format = "png") -> bytes:

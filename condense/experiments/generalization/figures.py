@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from condense.experiments.generalization.results import Result, by_network
-from condense.report.figures import MUTED, STYLE, Format, encoded
+from condense.report.figures import COLOURS, MUTED, STYLE, Format, encoded
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "D", "P", "*", "h", "8", "p")
 """No triangle or cross, which mark unfitted and diverged runs. After the last colour come the first, with other markers."""
 SHARE = "share of corrupted labels p"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from condense.experiments.generalization.results import Result, by_network
-from condense.experiments.statistics import holm, paired
+from condense.experiments.statistics import Paired, holm, paired
 from condense.report.rendering import Table
 from condense.report.tables import mean_and_std, signed
 
@@ -91,9 +91,8 @@ def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
     if not pairs:
         return None
     rows = []
-    for (other, found), corrected in zip(pairs, holm([found.p for _, found in pairs]), strict=True):
+    for (other, found), p in zip(pairs, _corrected([found for _, found in pairs]), strict=True):
         half = "" if found.half_width is None else f" ± {found.half_width:.1f}"
-        p = "–" if corrected is None else f"{corrected:.3f}"
         rows.append((other.line.label, str(found.n), f"{signed(found.mean)}{half}", p))
     return Table(
         title=f"{title}: test accuracy minus that of '{first.line.label}', percentage points",
@@ -119,10 +118,9 @@ def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
     if not compared:
         return None
     rows = []
-    for (line, found), corrected in zip(compared, holm([found.p for _, found in compared]), strict=True):
+    for (line, found), p in zip(compared, _corrected([found for _, found in compared]), strict=True):
         ends = [] if found.half_width is None else [found.mean - found.half_width, found.mean + found.half_width]
         interval = "–".join(f"{math.exp(end):.2f}" for end in ends)
-        p = "–" if corrected is None else f"{corrected:.3f}"
         rows.append((line.group, line.label, str(found.n), f"{math.exp(found.mean):.2f}", interval, p))
     return Table(
         title=title,
@@ -132,6 +130,11 @@ def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
         data=(),
         numeric=(False, False, True, True, True, True),
     )
+
+
+def _corrected(comparisons: Sequence[Paired]) -> list[str]:
+    """The p of each, corrected for their number."""
+    return ["–" if p is None else f"{p:.3f}" for p in holm([found.p for found in comparisons])]
 
 
 def epochs_text(result: Result) -> str:
