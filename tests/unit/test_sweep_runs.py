@@ -328,7 +328,7 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     assert list(tables) == [
         *("Small: accuracy", "Small: cost", "Differences of test accuracy in percentage points"),
         *("Time by the ratio of epochs to batch size", "Small: small sets as proxies"),
-        *("Small: accuracy, trained on random, 1 a class, seed 0", "Small: accuracy, trained on dc, MLP, 1 a class, seed 0"),
+        "Small: test accuracy (%) on all images and on small sets",
     ]
     accuracy = tables["Small: accuracy"].data[2]
     record = done.finished()[2]
@@ -340,6 +340,11 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     assert [row["set"] for row in proxies.data] == ["random, 1 a class, seed 0", "dc, MLP, 1 a class, seed 0"]
     assert proxies.data[0]["cost_saved"] == proxies.data[0]["cost_saved_with_learning"]
     assert proxies.data[1]["cost_saved_with_learning"] is None  # no record lies beside the set
+    small = tables["Small: test accuracy (%) on all images and on small sets"]
+    assert small.header[-3:] == ("all images", "set 1", "set 2") and len(small.rows) == len(sweep.full.rows)
+    assert small.notes[1] == "Set 1: random, 1 a class, seed 0; set 2: dc, MLP, 1 a class, seed 0."
+    on_set = [r for r in done.finished() if r.config["set"] is not None and r.config["row"] == record.config["row"]]
+    assert small.data[2]["random, 1 a class, seed 0"] == pytest.approx(100 * np.mean(on_set[0].accuracies))
     for table in tables.values():
         for kind in ("text", "markdown", "latex", "html", "csv"):
             assert render(table, kind)

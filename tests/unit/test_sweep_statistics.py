@@ -143,7 +143,7 @@ def test_a_summed_loss_is_over_no_more_images_than_there_are() -> None:
     row = result("1", {0: 0.5})  # trained on 10 images, with a loss of .1
     rows = tuple(replace(row, row=replace(row.row, name=str(size), batch_size=size)) for size in (5, 10, 128))
     full = Trained("all images", 10, 1, None, rows)
-    found = [line["training_loss_as_reported"] for line in accuracy_table(swept(full), full).data]
+    found = [line["training_loss_as_reported"] for line in accuracy_table(swept(full)).data]
     assert found == pytest.approx([0.05, 0.1, 0.1])
 
 

@@ -12,6 +12,7 @@ from condense.experiments.hyperparameters.rows import OBJECTIVES, Reported
 from condense.report.cells import NONE
 from condense.report.html import duration, machine, memory
 from condense.report.rendering import Table
+from condense.report.tables import mean_and_std
 
 SQUARE = 12
 """Rows up to which every pair is compared, in a square table."""
@@ -34,14 +35,14 @@ def sweep_tables(sweep: Sweep, found: Sequence[ProxyResult]) -> list[Table]:
     """All tables there is something to say in; found: what `studied` says of the proxies."""
     if not sweep.full.done and not any(proxy.done for proxy in sweep.proxies):
         return []
-    tables = [accuracy_table(sweep, sweep.full), cost_table(sweep, sweep.full)] if sweep.full.done else []
+    tables = [accuracy_table(sweep), cost_table(sweep)] if sweep.full.done else []
     if len(sweep.full.done) > 1:
         tables.append(difference_table(list(sweep.full.done.values())))
-    if len(ratio_pairs(sweep.full)) > 0:
+    if any(_ratio(base) != _ratio(result) for base, result in ratio_pairs(sweep.full)):
         tables.append(ratio_table(sweep))
     if found:
         tables.append(proxy_table(found, sweep))
-    return tables + [accuracy_table(sweep, proxy) for proxy in sweep.proxies if proxy.done]
+    return [*tables, *([set_table(sweep)] if any(proxy.done for proxy in sweep.proxies) else [])]
 
 
 def _settings(results: Sequence[RowResult]) -> list[Column]:
@@ -65,9 +66,9 @@ def _settings(results: Sequence[RowResult]) -> list[Column]:
     return columns
 
 
-def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
+def accuracy_table(sweep: Sweep) -> Table:
     """One row a configuration: parameters, fit to the training images, test accuracy; beside it what was reported."""
-    results, reported = list(trained.done.values()), sweep.reported and trained is sweep.full
+    results = list(sweep.full.done.values())
     columns = [
         *_settings(results),
         Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
@@ -78,13 +79,12 @@ def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
         Column("± ", "test_accuracy_std", lambda result: 100 * result.summary.std, _decimals(2)),
         Column("n", "n", lambda result: result.summary.n),
     ]
-    if reported:
+    if sweep.reported:
         columns += [
             Column("reported training %", "reported_training_accuracy", _reported("training_accuracy"), _decimals(1)),
             Column("reported loss", "reported_training_loss", _reported("training_loss"), _decimals(3)),
             Column("reported test %", "reported_test_accuracy", _reported("test_accuracy"), _decimals(2)),
         ]
-    on = _on(sweep, trained)
     notes = [
         "Training accuracy and loss: of the trained networks on the images they were trained on; the loss is the mean "
         "cross-entropy per image, without the penalty. Means over n networks; ±: standard deviation (ddof = 0).",
@@ -96,14 +96,42 @@ def accuracy_table(sweep: Sweep, trained: Trained) -> Table:
             f"Objective summed: {OBJECTIVES['summed']}; learning rate and weight decay (d / 2 |w|² is added) belong to it. "
             "In steps on the mean, the rate is so many times batch / classes, the decay as many times smaller."
         )
-    notes += [f"Reported: {sweep.asked.grid.source}."] if reported else []
-    notes += [] if trained is sweep.full else [f"{trained.epochs_factor} epochs on this set for each of the grid's."]
-    return _without_constants(_table(f"{sweep.asked.grid.title}: accuracy{on}", results, columns, notes + _remarks(results)))
+    notes += [f"Reported: {sweep.asked.grid.source}."] if sweep.reported else []
+    title = f"{sweep.asked.grid.title}: accuracy{_on(sweep)}"
+    return _without_constants(_table(title, results, columns, notes + _remarks(results)))
 
 
-def cost_table(sweep: Sweep, trained: Trained) -> Table:
+def set_table(sweep: Sweep) -> Table:
+    """One row a configuration: its test accuracy, trained on all images and on each small set."""
+    sources = [one for one in (sweep.full, *sweep.proxies) if one.done]
+    done = [result for results in zip(*(one.rows for one in sources), strict=True) if (result := _first(results))]
+    plain = _table(
+        f"{sweep.asked.grid.title}: test accuracy (%) on {sweep.full.label} and on small sets",
+        done,
+        _settings(done),
+        _set_notes(sweep),
+    )
+    found = [[one.done.get(result.row.name) for one in sources] for result in done]
+    return _without_constants(
+        replace(
+            plain,
+            header=(*plain.header, *(_set_name(sweep, one) for one in sources)),
+            rows=tuple((*row, *map(_mean, own)) for row, own in zip(plain.rows, found, strict=True)),
+            data=tuple(
+                {
+                    **row,
+                    **{one.label: result and 100 * result.summary.mean for one, result in zip(sources, own, strict=True)},
+                }
+                for row, own in zip(plain.data, found, strict=True)
+            ),
+            numeric=(*plain.numeric, *(True for _ in sources)),
+        )
+    )
+
+
+def cost_table(sweep: Sweep) -> Table:
     """Memory and time of every row: estimated before it ran, measured after, and the error."""
-    results = list(trained.done.values())
+    results = list(sweep.full.done.values())
     columns = [
         Column("row", "row", lambda result: result.row.name, numeric=False),
         Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
@@ -134,7 +162,7 @@ def cost_table(sweep: Sweep, trained: Trained) -> Table:
     ]
     if sweep.reported:
         notes.append("Reported memory and time are of one network on an NVIDIA T4.")
-    return _table(f"{sweep.asked.grid.title}: cost{_on(sweep, trained)}", results, columns, notes)
+    return _table(f"{sweep.asked.grid.title}: cost{_on(sweep)}", results, columns, notes)
 
 
 def difference_table(results: Sequence[RowResult]) -> Table:
@@ -243,9 +271,38 @@ def _without_constants(table: Table) -> Table:
     )
 
 
-def _on(sweep: Sweep, trained: Trained) -> str:
+def _on(sweep: Sweep) -> str:
     """What a title says of the images where they are not all there are."""
-    return "" if trained is sweep.full and not sweep.asked.subset else f", trained on {trained.label}"
+    return f", trained on {sweep.full.label}" if sweep.asked.subset else ""
+
+
+def _first(results: Sequence[RowResult | None]) -> RowResult | None:
+    return next((result for result in results if result is not None), None)
+
+
+def _mean(result: RowResult | None) -> str:
+    return mean_and_std(100 * result.summary.mean, 100 * result.summary.std) if result else NONE
+
+
+def _set_name(sweep: Sweep, one: Trained) -> str:
+    """A number for a small set, as its label is long."""
+    return sweep.full.label if one is sweep.full else f"set {sweep.proxies.index(one) + 1}"
+
+
+def _set_notes(sweep: Sweep) -> list[str]:
+    shown = [one for one in sweep.proxies if one.done]
+    named = "; ".join(f"{_set_name(sweep, one)}: {one.label}" for one in shown)
+    remarks = [
+        f"On {_set_name(sweep, one)}, {said[0].lower()}{said[1:]}"
+        for one in shown
+        for said in _remarks(list(one.done.values()))
+    ]
+    counts = sorted({result.summary.n for one in (sweep.full, *shown) for result in one.done.values()})
+    return [
+        f"{named[0].upper()}{named[1:]}.",
+        f"Mean ± standard deviation (ddof = 0) over networks ({' or '.join(map(str, counts))} a row).",
+        *remarks,
+    ]
 
 
 def _summed_loss(result: RowResult, sweep: Sweep) -> float | None:
