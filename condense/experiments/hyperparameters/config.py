@@ -16,7 +16,8 @@ class SweepConfig:
     """A grid of configurations, trained on a data set, and on small sets in its place."""
 
     grid: str | None = None
-    """TOML file of a grid, or a built-in one (report-fashion-mnist, report-cifar10, convnets); by default the report's."""
+    """TOML file of a grid, or a built-in one (report-fashion-mnist, report-cifar10, convnets, small-convnets, mlps); by
+    default the report's."""
     seeds: Seeds = 5
     """Networks trained in each row, with seeds 0, 1, ..."""
     sample: AtLeastOne | None = None

@@ -25,6 +25,8 @@ BUILT_IN = {
     "report-fashion-mnist": "ten networks with one hidden layer on Fashion-MNIST, as a report trained them",
     "report-cifar10": "ten networks with one hidden layer on CIFAR-10, as a report trained them",
     "convnets": "720 ConvNets over width, depth, norm, activation and pooling",
+    "small-convnets": "36 of them, for two cores",
+    "mlps": "36 MLPs over learning rate, momentum, width and depth, for two cores",
 }
 DEFAULT_GRIDS = {"fashion-mnist": "report-fashion-mnist", "cifar10": "report-cifar10"}
 

@@ -38,7 +38,14 @@ class _Drawn:
         return self.images.inputs(self.chosen[indices], dtype)
 
 
-def probe(network: Network, images: LabelledImages, batches: Sequence[int], together: int, momentum: bool) -> Speed:
+def probe(
+    network: Network,
+    images: LabelledImages,
+    batches: Sequence[int],
+    together: int,
+    momentum: bool,
+    rounds: int = ROUNDS,
+) -> Speed:
     """The speed of `together` networks in one stack, from steps with two batch sizes at the ends of `batches`.
 
     momentum: whether the steps have any, which takes one more pass over the parameters.
@@ -53,7 +60,7 @@ def probe(network: Network, images: LabelledImages, batches: Sequence[int], toge
     recipes = {size: Recipe((Stage(1, 1e-6),), batch_size=size, momentum=0.9 if momentum else 0.0) for size in sizes}
     steps = {size: _steps_to_time(network, members, images, recipes[size]) for size in sizes}
     found: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for size in sizes:
             found[size].append(_step_seconds(network, members, images, recipes[size], steps[size]))
     accuracies(network, members, _draw(images, images_at_once(network, images.device)))  # warms up testing for the context

@@ -12,7 +12,7 @@ from condense.experiments.hyperparameters.estimate import data_bytes
 from condense.experiments.hyperparameters.folder import FORMAT, Asked, Proxy, SweepFolder, real_images
 from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.memory import in_use
-from condense.experiments.hyperparameters.probe import probe
+from condense.experiments.hyperparameters.probe import ROUND_SECONDS, ROUNDS, probe
 from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, Trial
 from condense.machine import Surroundings, prepare
 from condense.records import read_records
@@ -23,6 +23,8 @@ from condense.training.sources import TensorSource
 
 LONG_SECONDS = 60.0
 """Rows estimated to take longer are probed again just before they run, as the machine may be busier or idler by then."""
+PROBED_SHARE = 0.02
+"""Of such a row's time so much goes into that probe: the shorter it is, the more a moment's disturbance counts."""
 
 
 def _nothing(*told: object) -> None:
@@ -123,10 +125,11 @@ def missing_seeds(trial: Trial, seeds: int, recorded: Mapping[str, set[int]]) ->
 
 def probed_again(calibration: Calibration, trial: Trial, networks: int, data: DataSet) -> Calibration:
     """The calibration with its row's network probed once more at its own batch size, where that costs next to nothing."""
-    if trial.estimated_seconds(networks, calibration) < LONG_SECONDS:
+    seconds = trial.estimated_seconds(networks, calibration)
+    if seconds < LONG_SECONDS:
         return calibration
-    key = trial.speed_key(networks)
-    speed = probe(trial.network, data.train, [trial.batch], key.together, key.momentum)
+    key, rounds = trial.speed_key(networks), max(ROUNDS, round(PROBED_SHARE * seconds / (2 * ROUND_SECONDS)))
+    speed = probe(trial.network, data.train, [trial.batch], key.together, key.momentum, rounds)
     return replace(calibration, speeds={**calibration.speeds, key: speed})
 
 
