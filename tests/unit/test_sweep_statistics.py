@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from condense.experiments.hyperparameters import figures
 from condense.experiments.hyperparameters.comparison import against_best, differences
+from condense.experiments.hyperparameters.figures import row_strips
 from condense.experiments.hyperparameters.folder import FORMAT, Asked
 from condense.experiments.hyperparameters.grid import load_grid
 from condense.experiments.hyperparameters.proxy_study import correlation, study
@@ -155,3 +157,11 @@ def test_the_ratio_rule_on_the_reports_own_times() -> None:
     assert found["3"]["reported"] == pytest.approx(31.13 / 171.99) and found["10"]["base"] == "9"
     assert len(found) == 7
     assert proxy_table([], swept(Trained("all images", 10, 1, None, rows))).rows == ()
+
+
+def test_a_figure_names_the_settings_in_which_rows_differ() -> None:
+    first, *_ = load_grid("mlps").rows
+    strips = row_strips(swept(trained([0.5, 0.6], 1.0)), "svg").decode()
+    assert "0: mlp-1x256<" in strips and "epochs" not in strips  # two rows alike but for their names
+    assert figures._names(load_grid("mlps").rows)[0] == f"{first.name}: mlp-1x32, rate 0.003, momentum 0"
+    assert figures._names(load_grid("report-fashion-mnist").rows)[1] == "2: mlp-1x256, batch 10, 10 epochs, decay 0.001"

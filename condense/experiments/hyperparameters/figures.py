@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from condense.experiments.hyperparameters.proxy_study import ProxyResult
 from condense.experiments.hyperparameters.results import RowResult, Sweep
+from condense.experiments.hyperparameters.rows import Row
 from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
 
 ACROSS = 3
@@ -24,8 +25,7 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
         axes = figure.add_subplot(xlabel="test accuracy (%)")
         for place, result in enumerate(results):
             _strip(axes, place, result, reported=sweep.reported)
-        labels = [f"{result.row.name}: {_short(result)}" for result in results]
-        axes.set_yticks(range(len(results)), labels, parse_math=False)
+        axes.set_yticks(range(len(results)), _names([result.row for result in results]), parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(results) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
@@ -47,9 +47,24 @@ def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None
         axes.plot(result.row.reported.test_accuracy, place + 0.2, "D", color=MARK, label="reported (one run)", **diamond)
 
 
-def _short(result: RowResult) -> str:
-    row = result.row
-    return f"{row.network}, batch {row.batch_size}, {row.epochs} epochs"
+_SETTINGS = {
+    "learning_rate": "rate {:g}",
+    "momentum": "momentum {:g}",
+    "batch_size": "batch {}",
+    "epochs": "{} epochs",
+    "weight_decay": "decay {:g}",
+    "dropout": "dropout {:g}",
+    "objective": "{}",
+}
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Name and network of each row, and of its settings those in which rows differ."""
+    differ = {key: text for key, text in _SETTINGS.items() if len({getattr(row, key) for row in rows}) > 1}
+    return [
+        f"{row.name}: {', '.join([row.network, *(text.format(getattr(row, key)) for key, text in differ.items())])}"
+        for row in rows
+    ]
 
 
 def proxy_scatter(found: Sequence[ProxyResult], label: str, format: Format = "png") -> bytes:
