@@ -13,6 +13,10 @@ from condense.experiments.framework_parity.published import RATES, SETTINGS
 from condense.experiments.framework_parity.records import ParityRecord, read
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line
 from condense.experiments.generalization.run import GeneralizeConfig
+from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.grid import load_grid
+from condense.experiments.hyperparameters.proxy_study import studied
+from condense.experiments.hyperparameters.results import Sweep, sweep_of
 from condense.records import Record, read_records
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -89,3 +93,42 @@ def test_the_course_reports_losses_were_measured_in_its_setting(dataset: str) ->
         assert len(record.results["seeds"]) == 10
         assert record.config.items() >= {**SETTINGS, "dataset": dataset, "learning_rate": RATES[dataset]}.items()
     assert None not in mean.results["test_loss"] and set(total.results["test_loss"]) == {None}
+
+
+STUDY = ARTIFACTS / "hyperparameter-study"
+PARAMETERS = {"fashion-mnist": {256: 203_530, 128: 101_770, 360: 286_210}, "cifar10": {256: 789_258, 512: 1_578_506}}
+
+
+@cache
+def sweep(name: str) -> Sweep:
+    """A released sweep."""
+    return sweep_of(SweepFolder(STUDY / name))
+
+
+@pytest.mark.parametrize("dataset", PARAMETERS)
+def test_five_networks_of_each_of_the_reports_rows_are_released(dataset: str) -> None:
+    rows = load_grid(f"report-{dataset}").rows
+    done = sweep(dataset).full.done
+    assert [(result.row.name, result.row.settings) for result in done.values()] == [(row.name, row.settings) for row in rows]
+    for result in done.values():
+        assert sorted(result.accuracies) == list(range(5))
+        width = int(result.row.network.rpartition("x")[2])
+        assert result.parameters == PARAMETERS[dataset][width]
+        assert result.row.reported and result.training_loss
+
+
+def test_memory_and_time_were_estimated_well_before_the_runs() -> None:
+    results = [result for dataset in PARAMETERS for result in sweep(dataset).full.done.values()]
+    for pairs, within in (([one.memory for one in results], 0.15), ([one.seconds for one in results], 0.25)):
+        assert sum(abs(said / measured - 1) <= within for said, measured in pairs) >= 16
+
+
+@pytest.mark.parametrize("dataset", PARAMETERS)
+def test_condensed_and_random_sets_were_compared_on_36_configurations(dataset: str) -> None:
+    found = studied(sweep(f"{dataset}-mlps"))
+    for images in (10, 100):
+        kinds = {one.label.partition(",")[0] for one in found if one.images == images}
+        assert kinds == {"dc", "random"}
+    assert all(len(one.names) == 36 and min(one.networks + one.proxy_networks) >= 3 for one in found)
+    page = html.unescape((STUDY / f"{dataset}-mlps" / "page.html").read_text())
+    assert all(one.label in page for one in found)
