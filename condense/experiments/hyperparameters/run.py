@@ -54,8 +54,9 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         except CondenseError as error:
             raise CondenseError(f"--proxy {path}: {error}") from error
         facts, device = synthetic.provenance, data.test.device
-        described = {"dataset": data.name, "dataset_fingerprint": of.train.fingerprint, "set": describe_set(synthetic)}
-        learned = f"{facts.method}, {facts.network}" if facts.iterations else facts.method
+        made = describe_set(synthetic)
+        described = {"dataset": data.name, "dataset_fingerprint": of.train.fingerprint, "set": made}
+        learned = f"{facts.method}, {facts.network}, {made['schedule']} schedule" if facts.iterations else facts.method
         label = f"{learned}, {facts.images_per_class} a class, seed {facts.seed}"
         source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
         proxy = Proxy(str(path), label, described, config.proxy_epochs, *_learning(path, synthetic))
