@@ -11,10 +11,10 @@ cd "$root"
 out=runs/hyperparameter-study
 for dataset in ${DATASETS:-fashion-mnist cifar10}; do
     .venv/bin/condense sweep "$dataset" --seeds 5 --out "$out/$dataset" "$@"
-    sets=("artifacts/$dataset-convnet-ipc1/set.h5" "artifacts/$dataset-convnet-ipc10-fast-seed0/set.h5")
-    for seed in 0 1 2; do
-        sets+=("artifacts/$dataset-convnet-ipc1-fast-seed$seed/set.h5")
-        for ipc in 1 10; do
+    sets=("artifacts/$dataset-convnet-ipc1/set.h5" "artifacts/$dataset-convnet-ipc1-fast-seed"{0,1,2}/set.h5)
+    sets+=("artifacts/$dataset-convnet-ipc10-fast-seed0/set.h5")
+    for ipc in 1 10; do
+        for seed in 0 1 2; do
             random="$out/sets/$dataset-random-ipc$ipc-seed$seed.h5"
             [ -e "$random" ] || .venv/bin/condense learn --method random --dataset "$dataset" --ipc $ipc --seed $seed --out "$random" "$@"
             sets+=("$random")

@@ -11,8 +11,9 @@ from condense.experiments.hyperparameters.comparison import against_best, differ
 from condense.experiments.hyperparameters.figures import row_strips
 from condense.experiments.hyperparameters.folder import FORMAT, Asked
 from condense.experiments.hyperparameters.grid import load_grid
-from condense.experiments.hyperparameters.proxy_study import correlation, study
+from condense.experiments.hyperparameters.proxy_study import correlation, studied, study
 from condense.experiments.hyperparameters.proxy_table import proxy_table
+from condense.experiments.hyperparameters.report import headline
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
 from condense.experiments.hyperparameters.tables import accuracy_table, difference_table, ratio_table
 from condense.experiments.hyperparameters.trial import SweepRecord
@@ -165,3 +166,17 @@ def test_a_figure_names_the_settings_in_which_rows_differ() -> None:
     assert "0: mlp-1x256<" in strips and "epochs" not in strips  # two rows alike but for their names
     assert figures._names(load_grid("mlps").rows)[0] == f"{first.name}: mlp-1x32, rate 0.003, momentum 0"
     assert figures._names(load_grid("report-fashion-mnist").rows)[1] == "2: mlp-1x256, batch 10, 10 epochs, decay 0.001"
+
+
+def test_the_headline_says_how_all_sets_did_not_only_the_best() -> None:
+    full = trained([0.5, 0.6, 0.7], 1.0, label="all images")
+    alike, reversed_, tied = (trained(means, 1.0) for means in ([0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.2, 0.2]))
+    sweep = swept(full, alike, reversed_, tied)
+    assert headline(sweep, studied(sweep)).endswith(
+        "2 small sets rank them with Spearman \N{MINUS SIGN}1.00 to 1.00; taking the row a set ranks first loses "
+        "0.0 to 20.0 percentage points, drawing a row 10.0 on average."
+    )
+    alone = swept(full, alike)
+    assert "1 small set ranks them with Spearman 1.00; taking the row a set ranks first loses 0.0" in headline(
+        alone, studied(alone)
+    )

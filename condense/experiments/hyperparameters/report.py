@@ -54,9 +54,20 @@ def headline(sweep: Sweep, found: list[ProxyResult]) -> str:
     known = [one for one in found if one.spearman.value is not None]
     if not known:
         return first
-    closest = max(known, key=lambda one: one.spearman.value or 0.0)
-    rho = f"{closest.spearman.value:.2f}".replace("-", "\N{MINUS SIGN}")
+    rho = _range([one.spearman.value or 0.0 for one in known], 2)
+    lost, chance = (_range([100 * value for value in values], 1) for values in _regrets(known))
+    ranked = "ranks them" if len(known) == 1 else "rank them"
     return (
-        f"{first} The set that ranks the rows most alike ({closest.label}) has Spearman {rho}; its choice loses "
-        f"{100 * closest.regret:.1f} percentage points."
+        f"{first} {len(known)} small set{'s' if len(known) > 1 else ''} {ranked} with Spearman {rho}; taking the row a set "
+        f"ranks first loses {lost} percentage points, drawing a row {chance} on average."
     )
+
+
+def _regrets(found: list[ProxyResult]) -> tuple[list[float], list[float]]:
+    return [one.regret for one in found], [one.chance_regret for one in found]
+
+
+def _range(values: list[float], digits: int) -> str:
+    """'0.22 to 0.90', or the one value there is."""
+    ends = dict.fromkeys(f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}") for value in (min(values), max(values)))
+    return " to ".join(ends)
