@@ -180,3 +180,11 @@ def test_the_headline_says_how_all_sets_did_not_only_the_best() -> None:
     assert "1 small set ranks them with Spearman 1.00; taking the row a set ranks first loses 0.0" in headline(
         alone, studied(alone)
     )
+
+
+def test_a_loss_that_exploded_is_printed_by_its_magnitude() -> None:
+    row, exploded = result("1", {0: 0.5}), result("2", {0: 0.5})
+    exploded = replace(exploded, records=(replace(exploded.records[0], training_losses=[1.5e30]),))
+    table = accuracy_table(swept(Trained("all images", 10, 1, None, (row, exploded))))
+    column = table.header.index("training loss")
+    assert [line[column] for line in table.rows] == ["0.100", "1.5e+30"]

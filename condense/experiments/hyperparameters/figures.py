@@ -21,11 +21,13 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
     """One strip a row: every network's test accuracy as a point, the mean, what was reported. Needs a finished row."""
     results = list(sweep.full.done.values())
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 1.2 + 0.3 * len(results)), layout="constrained")
+        names = _names([result.row for result in results])
+        width = 4.2 + 0.075 * max(map(len, names))
+        figure = Figure(figsize=(width, 1.2 + 0.3 * len(results)), layout="constrained")
         axes = figure.add_subplot(xlabel="test accuracy (%)")
         for place, result in enumerate(results):
             _strip(axes, place, result, reported=sweep.reported)
-        axes.set_yticks(range(len(results)), _names([result.row for result in results]), parse_math=False)
+        axes.set_yticks(range(len(results)), names, parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(results) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")

@@ -73,8 +73,8 @@ def accuracy_table(sweep: Sweep) -> Table:
         *_settings(results),
         Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
         Column("training accuracy %", "training_accuracy", lambda result: 100 * result.training_accuracy, _decimals(1)),
-        Column("training loss", "training_loss", lambda result: result.training_loss, _decimals(3)),
-        Column("× batch / classes", "training_loss_as_reported", lambda r: _summed_loss(r, sweep), _decimals(3)),
+        Column("training loss", "training_loss", lambda result: result.training_loss, _loss),
+        Column("× batch / classes", "training_loss_as_reported", lambda r: _summed_loss(r, sweep), _loss),
         Column("test accuracy %", "test_accuracy", lambda result: 100 * result.summary.mean, _decimals(2)),
         Column("± ", "test_accuracy_std", lambda result: 100 * result.summary.std, _decimals(2)),
         Column("n", "n", lambda result: result.summary.n),
@@ -342,6 +342,11 @@ def _difference(one: Difference) -> str:
 
 def _decimals(count: int) -> Callable[[float], str]:
     return lambda value: f"{value:.{count}f}"
+
+
+def _loss(value: float) -> str:
+    """Three decimals, but of a loss that has exploded without becoming infinite its magnitude."""
+    return f"{value:.3f}" if value < 1e4 else f"{value:.1e}"
 
 
 def _plain(value: float | str) -> str:
