@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The hyper-parameter study. The report's two tables, 5 networks a row; then the proxy question: 36 MLPs (and, with
 # GRIDS='mlps small-convnets', 36 small ConvNets on 5,000 images), 3 networks a row, on all images and on small sets: the released
-# condensed ones, random ones of the same sizes, and ones learned with an MLP. Some 5 hours on one core, nearly all of it CIFAR-10's table; stopped, it
-# goes on where it was. DATASETS=fashion-mnist chooses. Options are passed on:
+# condensed ones, random ones of the same sizes, and ones learned with an MLP. Some 5 hours on one core, most of it CIFAR-10's
+# table; stopped, it goes on where it was. DATASETS=fashion-mnist chooses. Options are passed on:
 # bash scripts/reproduce_hyperparameter_study.sh --data-root /path/to/data
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -169,3 +169,8 @@ def _order(cell: Cell) -> tuple:
     size = (1, 0) if cell.images_per_class is None else (0, cell.images_per_class)
     networks = (place(cell.learned_with, _NETWORKS), place(cell.trained_with, _NETWORKS))
     return (place(cell.dataset, _DATASETS), size, cell.method, *networks, cell.protocol, sorted(cell.settings.items()))
+
+
+def decimal(value: float, digits: int) -> str:
+    """'0.30' or '−0.30', with a minus sign."""
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from condense.experiments.hyperparameters.proxy_study import ProxyResult
 from condense.experiments.hyperparameters.results import RowResult, Sweep
 from condense.experiments.hyperparameters.rows import Row
+from condense.report.cells import decimal
 from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
 
 ACROSS = 3
@@ -100,11 +101,6 @@ def _panel(axes: Axes, one: ProxyResult, label: str) -> None:
     axes.plot(x[chosen], y[chosen], "D", color=MARK, label="the set's choice", **ring)
     best = int(y.argmax())
     axes.plot(x[best], y[best], "o", color=INK, label=f"best on {label}", **ring)
-    rho = "not defined" if one.spearman.value is None else f"{one.spearman.value:.2f}"
-    title = (
-        f"{one.label}\nSpearman {rho}".replace("-", "\N{MINUS SIGN}")
-        if rho.startswith("-")
-        else f"{one.label}\nSpearman {rho}"
-    )
-    axes.set_title(title, fontsize=8, loc="left", parse_math=False)
+    rho = "not defined" if one.spearman.value is None else decimal(one.spearman.value, 2)
+    axes.set_title(f"{one.label}\nSpearman {rho}", fontsize=8, loc="left", parse_math=False)
     axes.tick_params(colors=MUTED, labelcolor=INK)

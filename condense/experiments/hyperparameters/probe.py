@@ -44,11 +44,12 @@ def probe(
     batches: Sequence[int],
     together: int,
     momentum: bool,
-    rounds: int = ROUNDS,
+    seconds: float = 0.0,
 ) -> Speed:
     """The speed of `together` networks in one stack, from steps with two batch sizes at the ends of `batches`.
 
-    momentum: whether the steps have any, which takes one more pass over the parameters.
+    momentum: whether the steps have any, which takes one more pass over the parameters. seconds: to spend on it where that
+    is more than `ROUNDS` rounds take.
 
     Seconds of a step are a straight line in the batch size: its slope gives the rate, its value at zero the constant.
     """
@@ -60,7 +61,7 @@ def probe(
     recipes = {size: Recipe((Stage(1, 1e-6),), batch_size=size, momentum=0.9 if momentum else 0.0) for size in sizes}
     steps = {size: _steps_to_time(network, members, images, recipes[size]) for size in sizes}
     found: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(rounds):
+    for _ in range(max(ROUNDS, round(seconds / (len(sizes) * ROUND_SECONDS)))):
         for size in sizes:
             found[size].append(_step_seconds(network, members, images, recipes[size], steps[size]))
     accuracies(network, members, _draw(images, images_at_once(network, images.device)))  # warms up testing for the context

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from condense.experiments.hyperparameters.proxy_study import FEWEST, RESAMPLES, Correlation, ProxyResult
 from condense.experiments.hyperparameters.results import Sweep
-from condense.report.cells import NONE
+from condense.report.cells import NONE, decimal
 from condense.report.rendering import Table
 
 HEADER = (
@@ -103,5 +103,5 @@ def _times(factor: float | None) -> str:
 def _correlation(found: Correlation) -> str:
     if found.value is None:
         return NONE
-    interval = "" if found.low is None or found.high is None else f" [{found.low:.2f}, {found.high:.2f}]"
-    return f"{found.value:.2f}{interval}".replace("-", "\N{MINUS SIGN}")
+    interval = "" if found.low is None or found.high is None else f" [{decimal(found.low, 2)}, {decimal(found.high, 2)}]"
+    return decimal(found.value, 2) + interval

@@ -8,6 +8,7 @@ from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.experiments.hyperparameters.proxy_study import ProxyResult, studied
 from condense.experiments.hyperparameters.results import Sweep, sweep_of
 from condense.experiments.hyperparameters.tables import sweep_tables
+from condense.report.cells import decimal
 from condense.report.experiment import Report, Section, provenance, write_experiment
 from condense.report.html import Figure
 
@@ -55,7 +56,7 @@ def headline(sweep: Sweep, found: list[ProxyResult]) -> str:
     if not known:
         return first
     rho = _range([one.spearman.value or 0.0 for one in known], 2)
-    lost, chance = (_range([100 * value for value in values], 1) for values in _regrets(known))
+    lost, chance = _range([100 * one.regret for one in known], 1), _range([100 * one.chance_regret for one in known], 1)
     ranked = "ranks them" if len(known) == 1 else "rank them"
     return (
         f"{first} {len(known)} small set{'s' if len(known) > 1 else ''} {ranked} with Spearman {rho}; taking the row a set "
@@ -63,11 +64,6 @@ def headline(sweep: Sweep, found: list[ProxyResult]) -> str:
     )
 
 
-def _regrets(found: list[ProxyResult]) -> tuple[list[float], list[float]]:
-    return [one.regret for one in found], [one.chance_regret for one in found]
-
-
 def _range(values: list[float], digits: int) -> str:
     """'0.22 to 0.90', or the one value there is."""
-    ends = dict.fromkeys(f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}") for value in (min(values), max(values)))
-    return " to ".join(ends)
+    return " to ".join(dict.fromkeys(decimal(value, digits) for value in (min(values), max(values))))

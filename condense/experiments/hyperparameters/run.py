@@ -12,7 +12,7 @@ from condense.experiments.hyperparameters.estimate import data_bytes
 from condense.experiments.hyperparameters.folder import FORMAT, Asked, Proxy, SweepFolder, real_images
 from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.memory import in_use
-from condense.experiments.hyperparameters.probe import ROUND_SECONDS, ROUNDS, probe
+from condense.experiments.hyperparameters.probe import probe
 from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, Trial
 from condense.machine import Surroundings, prepare
 from condense.records import read_records
@@ -129,8 +129,8 @@ def probed_again(calibration: Calibration, trial: Trial, networks: int, data: Da
     seconds = trial.estimated_seconds(networks, calibration)
     if seconds < LONG_SECONDS:
         return calibration
-    key, rounds = trial.speed_key(networks), max(ROUNDS, round(PROBED_SHARE * seconds / (2 * ROUND_SECONDS)))
-    speed = probe(trial.network, data.train, [trial.batch], key.together, key.momentum, rounds)
+    key = trial.speed_key(networks)
+    speed = probe(trial.network, data.train, [trial.batch], key.together, key.momentum, PROBED_SHARE * seconds)
     return replace(calibration, speeds={**calibration.speeds, key: speed})
 
 
