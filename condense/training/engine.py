@@ -196,13 +196,15 @@ class _Step:
         self.network, self.device, self.compiled = network, device, compiled
         self.loss = _Loss(network, PLAIN)
         self.stacked = vmap(grad_and_value(self.loss, has_aux=True), randomness="error")
+        # One member's gradient is written to the same place each step: fresh memory costs more than what is written there.
+        self.written: Tensor | None = None
         # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.
         self.batch, self.part = batch, batch if network.has_batch_norm else even_parts(network, batch, device)
 
     def gradient(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, draws: Sequence[MemberDraws]
     ) -> tuple[Tensor, Tensors]:
-        """Gradient (E, P) and the running statistics after the step; x is (E, B, C, H, W)."""
+        """Gradient (E, P), which the next call may overwrite, and running statistics after; x is (E, B, C, H, W)."""
         if len(vector) > 1:
             whole = self.compiled and x.shape[1] == self.batch
             function = _compiled_gradient(self.network, self.device, stacked=True) if whole else self.stacked
@@ -217,7 +219,9 @@ class _Step:
     ) -> tuple[Tensor, Tensors]:
         """One member's gradient (P,): the sum over parts that fit the caches, each weighted by its share of the batch."""
         (part, labels), *others = zip(x.split(self.part), y.split(self.part), strict=True)
-        total, after = self._of_part(vector, statistics, part, labels, dropout)
+        if self.written is None and not self.compiled:
+            self.written = torch.empty_like(vector)
+        total, after = self._of_part(vector, statistics, part, labels, dropout, self.written)
         if others:
             total.mul_(len(part) / len(x))
         for part, labels in others:
@@ -226,20 +230,32 @@ class _Step:
         return total, after
 
     def _of_part(
-        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
+        self,
+        vector: Tensor,
+        statistics: Tensors,
+        x: Tensor,
+        y: Tensor,
+        dropout: torch.Generator | None,
+        out: Tensor | None = None,
     ) -> tuple[Tensor, Tensors]:
         # A part of another size would be compiled anew; the eager gradient is the same.
         if self.compiled and len(x) == self.part:
             gradient, (_, after) = _compiled_gradient(self.network, self.device, stacked=False)(vector, statistics, x, y)
             return gradient, after
-        return self._eager(vector, statistics, x, y, dropout)
+        return self._eager(vector, statistics, x, y, dropout, out)
 
     def _eager(
-        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
+        self,
+        vector: Tensor,
+        statistics: Tensors,
+        x: Tensor,
+        y: Tensor,
+        dropout: torch.Generator | None,
+        out: Tensor | None,
     ) -> tuple[Tensor, Tensors]:
         # torch.autograd costs less a call than torch.func, and parameters of their own less than parts of one vector.
         layout = self.loss.layout
         parameters = {name: value.requires_grad_() for name, value in layout.views(vector.detach()).items()}
         loss, after = self.loss.of_parameters(parameters, statistics, x, y, dropout)
         gradients = torch.autograd.grad(loss, list(parameters.values()))
-        return layout.flatten(dict(zip(parameters, gradients, strict=True))), after
+        return layout.flatten(dict(zip(parameters, gradients, strict=True)), out), after

@@ -39,9 +39,9 @@ class Layout:
         """Scalars in each parameter."""
         return [math.prod(shape) for shape in self.shapes]
 
-    def flatten(self, tensors: Tensors) -> Tensor:
-        """The vector (P,) of parameters given by name."""
-        return torch.cat([self._stored(tensors[name]).reshape(-1) for name in self.names])
+    def flatten(self, tensors: Tensors, out: Tensor | None = None) -> Tensor:
+        """The vector (P,) of parameters given by name; `out` is written and returned if given."""
+        return torch.cat([self._stored(tensors[name]).reshape(-1) for name in self.names], out=out)
 
     def views(self, vector: Tensor) -> Tensors:
         """Parameters by name, views of `vector` (..., P); leading dimensions are kept."""

@@ -11,6 +11,9 @@ ACTIVATION_BUDGET = 2**22
 STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11
 """What a training step takes on two CPU cores, roughly: a constant, and multiply-adds of the forward pass a second."""
 
+GRADIENT_WRITE = 200
+"""Multiply-adds that take as long as what a part of a batch costs for each parameter: its gradient written and added up."""
+
 CONVOLUTION_BOUND = 250
 """Multiply-adds for each activation: on MNIST ConvNet has 86, VGG11 311, AlexNet 485, ResNet18 1,326."""
 
@@ -82,8 +85,12 @@ def real_images_together(network: Network, classes: int, real_batch: int) -> int
 
 
 def even_parts(network: Network, batch: int, device: torch.device) -> int:
-    """The size of the fewest equal parts (the last may be smaller) of a batch that go through the network at once."""
-    parts = -(-batch // images_at_once(network, device))
+    """The size of the fewest equal parts (the last may be smaller) of a batch that go through the network at once.
+
+    A part is as large as the caches allow, or as large as it must be for its gradient not to cost more than its images.
+    """
+    least = GRADIENT_WRITE * network.parameter_count // network.multiply_adds
+    parts = -(-batch // max(images_at_once(network, device), least))
     return -(-batch // parts)
 
 

@@ -13,7 +13,7 @@ from condense.stage_c.learn import learn
 from condense.stage_c.precision import choose_precision, image_gradient_cosine
 from condense.stage_c.schedules import SCHEDULES, schedule_name
 from condense.stage_t.evaluate import describe_set
-from condense.training.stacking import classes_together, even_parts, pays_to_compile, real_images_together
+from condense.training.stacking import classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GREY = (1, 28, 28)
@@ -73,6 +73,12 @@ def test_only_long_training_without_dropout_is_compiled() -> None:
 def test_parts_are_even_and_no_larger_than_the_cache_allows() -> None:
     convnet = build("ConvNet", GREY, 10)
     assert [even_parts(convnet, batch, CPU) for batch in (1, 10, 32, 33, 100, 256)] == [1, 10, 32, 17, 25, 32]
+
+
+def test_a_part_is_large_enough_for_its_gradient_to_be_worth_writing() -> None:
+    classic = build("alexnet-classic", GREY, 10)
+    assert images_at_once(classic, CPU) == 8
+    assert [even_parts(classic, batch, CPU) for batch in (9, 10, 11, 20)] == [9, 10, 6, 10]
 
 
 def test_all_classes_go_together_on_a_gpu_as_far_as_its_memory_goes() -> None:
