@@ -73,14 +73,14 @@ class StageC:
     distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
     """Distance between gradients: ours, mse or cos."""
     iterations: Count | None = None
-    """Iterations, each with a new network; published: 1000, fast: 600 for one image per class."""
+    """Iterations, each with a new network; published: 1000, fast: 600 (LeNet 1200) for one image per class."""
     outer_loop: AtLeastOne | None = None
     """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
     inner_loop: Count | None = None
     """Passes of network training between image updates; published: 1 for one image per class, else 50 to 10,
     falling with --ipc; fast: at most 10."""
     image_learning_rate: Positive | None = None
-    """Learning rate of the images; published: 0.1, fast: 0.5, a tenth of it with the MLP."""
+    """Learning rate of the images; published: 0.1, fast: 0.5 (LeNet 0.1), a tenth of it with the MLP."""
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None
     """Learning rate of the images over the run; published: constant, fast: cosine."""
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -89,7 +89,7 @@ class StageC:
     """Learning rate of the network between image updates; published: 0.01, fast: 0.01 for one
     image per class, else 0.05."""
     real_batch: AtLeastOne | None = None
-    """Real images a class and step; published: 256, fast: 8 for one image per class, else 32."""
+    """Real images a class and step; published: 256, fast: 8 (LeNet 32) for one image per class, else 32."""
     precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
