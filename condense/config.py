@@ -12,7 +12,7 @@ from condense.errors import CondenseError, unknown_name
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.precision import PRECISIONS
-from condense.stage_c.schedules import IMAGE_DECAYS, SCHEDULES, Schedule, schedule
+from condense.stage_c.schedules import IMAGE_CLIPS, IMAGE_DECAYS, SCHEDULES, Schedule, schedule
 from condense.stage_t.protocols import PROTOCOLS
 
 METHODS = {
@@ -83,6 +83,9 @@ class StageC:
     """Learning rate of the images; published: 0.1, fast: 0.5 (LeNet 0.1), a tenth of it with the MLP."""
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None
     """Learning rate of the images over the run; published: constant, fast: cosine."""
+    image_clip: Annotated[str, one_of("clip", IMAGE_CLIPS)] | None = None
+    """Shorten gradients of images: none, or median (to three times the median image's); published: none, fast: median
+    with the MLP."""
     image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Momentum of the images."""
     network_learning_rate: Positive | None = None

@@ -3,9 +3,10 @@
 
     python scripts/choose_fast_schedule.py CANDIDATES.toml --out DIR [--datasets mnist cifar10] [--networks 5] [--table FILE]
 
-CANDIDATES.toml: one table a candidate with settings of `condense learn`; `datasets` in it goes before --datasets. 5,000
-training images of each data set are held out (the same ones every time); the test images are never looked at. Finished
-candidates are kept in DIR and not done again; --table writes all that DIR holds as lines of JSON.
+CANDIDATES.toml: one table a candidate with settings of `condense learn`; in it `datasets` goes before --datasets, and
+`train` names the networks to score with, instead of the one that learns. 5,000 training images of each data set are held
+out (the same ones every time); the test images are never looked at. Finished candidates are kept in DIR and not done again;
+--table writes all that DIR holds as lines of JSON.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from condense.files import write_atomically
 from condense.machine import set_threads
 from condense.pipeline import append_records, learn_and_save
 from condense.randomness import generator
-from condense.records import read_records
+from condense.records import Record, read_records
 from condense.stage_t.evaluate import evaluate
 from condense.stage_t.statistics import summarise
 
@@ -44,34 +45,36 @@ def without_held_out(name: str) -> DataSet:
     return DataSet(name, part(order[HELD_OUT:]), part(order[:HELD_OUT]))
 
 
-def score(folder: Path, config: LearnConfig, data: DataSet, networks: int) -> tuple[float, float, float]:
-    """(mean, deviation of held-out accuracy, seconds of stage C) of one candidate; from `folder` where it is finished."""
+def score(folder: Path, config: LearnConfig, data: DataSet, train: list[str], networks: int) -> list[Record]:
+    """The records of one candidate: stage C, then held-out accuracies; those in `folder` are not made again."""
     folder.mkdir(parents=True, exist_ok=True)
     records = folder / "records.jsonl"
     learned = learn_and_save(config, data, folder / "set.h5", records, resume=True)
-    found = [record for record in read_records(records) if record.kind == "evaluate"]
-    found = found or append_records(records, evaluate(EvaluateConfig(seeds=networks), learned, data))
-    summary = summarise(found[-1].accuracies)
-    return summary.mean, summary.std, read_records(records)[0].wall_seconds
+    scored = {record.config["network"] for record in read_records(records) if record.kind == "evaluate"}
+    missing = tuple(name for name in train or [config.network] if name not in scored)
+    if missing:
+        append_records(records, evaluate(EvaluateConfig(network=missing, seeds=networks), learned, data))
+    return read_records(records)
 
 
 def table(folder: Path) -> str:
-    """One line of JSON for each finished candidate in `folder`: its settings and what it scored."""
+    """One line of JSON for each finished candidate in `folder` and network scored with: settings and accuracies."""
     names = ("dataset", "network", "ipc", "seed", "iterations", "outer_loop", "inner_loop", "real_batch", "init")
-    names += ("image_learning_rate", "image_decay", "network_learning_rate")
+    names += ("image_learning_rate", "image_decay", "image_clip", "network_learning_rate")
     lines = []
     for path in sorted(folder.glob("*/records.jsonl")):
         learned, *tested = read_records(path)
-        if tested:
-            accuracies = tested[-1].accuracies
+        for record in tested:
+            accuracies = record.accuracies
             summary = summarise(accuracies)
             scored = {
+                "trained_with": record.config["network"],
                 "accuracies_percent": [round(100 * value, 2) for value in accuracies],
                 "mean_percent": round(100 * summary.mean, 2),
                 "std_percent": round(100 * summary.std, 2),
                 "n": len(accuracies),
             }
-            config = {"image_decay": "constant", **learned.config}  # as it was before it was a setting
+            config = {"image_decay": "constant", "image_clip": "none", **learned.config}  # as before they were settings
             row = {name: config[name] for name in names} | scored
             lines.append(json.dumps(row, sort_keys=True))
     return "\n".join([*lines, ""])
@@ -89,11 +92,15 @@ def main() -> None:
     chosen = parser.parse_args()
     set_threads(chosen.threads)
     for candidate, settings in tomllib.loads(chosen.candidates.read_text()).items():
+        train = settings.pop("train", [])
         for name in settings.pop("datasets", chosen.datasets):
             config = LearnConfig(dataset=name, **settings)
-            data = without_held_out(name)
-            mean, std, seconds = score(chosen.out / f"{name}-ipc{config.ipc}-{candidate}", config, data, chosen.networks)
-            print(f"{candidate:<28} {name:<14} {100 * mean:6.2f} ± {100 * std:4.2f} %  stage C {seconds:6.0f} s", flush=True)
+            folder = chosen.out / f"{name}-ipc{config.ipc}-{candidate}"
+            learned, *tested = score(folder, config, without_held_out(name), train, chosen.networks)
+            for record in tested:
+                one = summarise(record.accuracies)
+                said = f"{record.config['network']:<8} {100 * one.mean:6.2f} ± {100 * one.std:4.2f} %"
+                print(f"{candidate:<28} {name:<14} {said}  stage C {learned.wall_seconds:6.0f} s", flush=True)
     if chosen.table:
         write_atomically(chosen.table, table(chosen.out))
 

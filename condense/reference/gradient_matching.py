@@ -4,6 +4,7 @@ It draws from the same named generators as the fast path, so the two can be walk
 """
 
 from collections.abc import Iterator
+from statistics import median_low
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,15 @@ def class_distance(net: nn.Module, kind: str, real: Tensor, synthetic: Tensor, l
     return gradient_distance(kind, list(synthetic_gradient), [g.detach() for g in real_gradient])
 
 
+def shortened(gradients: Tensor | None) -> Tensor:
+    """Image gradients, none longer than three times the one in the middle."""
+    assert gradients is not None
+    middle = median_low([float(gradient.norm()) for gradient in gradients])
+    return torch.stack(
+        [gradient if gradient.norm() <= 3 * middle else gradient / gradient.norm() * 3 * middle for gradient in gradients]
+    )
+
+
 class PlainGradientMatching:
     """The published loop. `steps` yields after every outer step."""
 
@@ -82,6 +92,8 @@ class PlainGradientMatching:
                 loss = self._loss(net, images, iteration, outer)
                 optimiser.zero_grad()
                 loss.backward()
+                if self.plan.image_clip == "median":
+                    images.grad = shortened(images.grad)
                 optimiser.param_groups[0]["lr"] = self.plan.rate(iteration, outer)
                 optimiser.step()
                 if outer < self.plan.outer_loop - 1:

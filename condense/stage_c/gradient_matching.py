@@ -24,6 +24,9 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
 from condense.training.stacking import classes_together, real_images_together
 
+LONGEST = 3.0
+"""How long an image's gradient may be where they are shortened, in lengths of the median image's."""
+
 BATCH_NORM_IMAGES = 16
 """Real images a class whose one forward pass sets BatchNorm's running statistics before each outer step."""
 
@@ -90,6 +93,8 @@ class GradientMatching:
         if self.network.has_batch_norm:
             statistics = self.refreshed_statistics(vector, statistics, step)
         distance, gradient = self.image_gradient(vector, statistics, state.images, step)
+        if self.plan.image_clip == "median":
+            gradient = shortened(gradient)
         velocity = self.config.image_momentum * state.velocity + gradient
         images = state.images - self.plan.rate(*step) * velocity
         pending = state.pending + distance
@@ -164,6 +169,14 @@ class GradientMatching:
         source = TensorSource(images, self.labels)
         trained = train(self.network, members, source, self.inner_recipe, draws, compiled=self.compiled)
         return trained.vector[0], {name: value[0] for name, value in trained.statistics.items()}
+
+
+def shortened(gradient: Tensor) -> Tensor:
+    """Gradients of images (N, C, H, W), none longer than `LONGEST` times the median (of an even number the lower one)."""
+    lengths = gradient.flatten(1).norm(dim=1)
+    limit = LONGEST * lengths.median()
+    factors = torch.where(lengths > limit, limit / lengths, 1.0)
+    return gradient * factors.view(-1, *[1] * (gradient.dim() - 1))
 
 
 def _check_finite(loss: float, images: Tensor, state: State) -> None:

@@ -12,6 +12,7 @@ SCHEDULES = {
     "fast": "fewer, larger steps on fewer real images, chosen on held-out training images",
 }
 IMAGE_DECAYS = {"constant": "the same at every step", "cosine": "falling to zero over the run"}
+IMAGE_CLIPS = {"none": "as long as they are", "median": "no image's gradient longer than three times the median image's"}
 _PUBLISHED_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 
 
@@ -21,7 +22,8 @@ class Schedule:
 
     iterations, each with a new network; outer_loop: image updates an iteration; inner_loop: passes of network training
     between two of them; real_batch: real images a class and update; image_decay: the images' learning rate is 'constant' or
-    falls to zero as a half 'cosine' over the run; network_learning_rate: of the network's training; init: images start as
+    falls to zero as a half 'cosine' over the run; image_clip: their gradients as they are ('none') or shortened, one of
+    `IMAGE_CLIPS`; network_learning_rate: of the network's training; init: images start as
     'noise' or 'real' ones.
     """
 
@@ -31,6 +33,7 @@ class Schedule:
     real_batch: int
     image_learning_rate: float
     image_decay: str
+    image_clip: str
     network_learning_rate: float
     init: str
 
@@ -47,12 +50,12 @@ def schedule(name: str, images_per_class: int, network: str) -> Schedule:
     if name == "fast":
         return _fast(images_per_class, network)
     outer, inner = published_loops(images_per_class)
-    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "constant", 0.01, "noise")
+    return Schedule(1000, outer, inner, 256, 0.01 if network == "MLP" else 0.1, "constant", "none", 0.01, "noise")
 
 
 def schedule_name(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
     """The schedule whose values a resolved configuration has in every respect; 'own' where it is none's."""
-    settings = {"image_decay": "constant", **settings}  # as it was before it was a setting
+    settings = {"image_decay": "constant", "image_clip": "none", **settings}  # as they were before they were settings
     for name in SCHEDULES:
         values = asdict(schedule(name, images_per_class, network))
         if all(settings.get(key) == value for key, value in values.items()):
@@ -76,13 +79,16 @@ def published_loops(images_per_class: int) -> tuple[int, int]:
 def _fast(images_per_class: int, network: str) -> Schedule:
     """Chosen with ConvNet: many steps on few real images, as each network draws another noise anyway.
 
-    LeNet loses by steps as large as that, and takes more and smaller ones. Above one image per class networks take fewer
-    steps than published, and larger ones.
+    LeNet loses by steps as large as that, and takes more and smaller ones. The MLP's image gradients are now and then a
+    hundred times as long as usual (where a unit hardly answers to an image, Eq. 9 divides by next to nothing), and one such
+    step would leave an image as noise: they are shortened. Above one image per class networks take fewer steps than
+    published, and larger ones.
     """
+    clip = "median" if network == "MLP" else "none"
     rate = {"MLP": 0.05, "LeNet": 0.1}.get(network, 0.5)
     if images_per_class == 1:
         iterations, batch = (1200, 32) if network == "LeNet" else (600, 8)
-        return Schedule(iterations, 1, 1, batch, rate, "cosine", 0.01, "noise")
+        return Schedule(iterations, 1, 1, batch, rate, "cosine", clip, 0.01, "noise")
     outer, inner = published_loops(images_per_class)
     outer = min(outer, 10)
-    return Schedule(1200 // outer, outer, min(inner, 10), 32, rate, "cosine", 0.05, "real")
+    return Schedule(1200 // outer, outer, min(inner, 10), 32, rate, "cosine", clip, 0.05, "real")

@@ -78,7 +78,7 @@ def test_what_depends_on_other_values_is_filled_in() -> None:
     assert (config.outer_loop, config.inner_loop, config.image_learning_rate) == (10, 50, 0.01)
     assert LearnConfig().resolved().image_learning_rate == 0.1
     loops = {"iterations": 5, "outer_loop": 3, "inner_loop": 0, "real_batch": 7}
-    given = {**loops, "image_learning_rate": 2.0, "image_decay": "cosine", "init": "real"}
+    given = {**loops, "image_learning_rate": 2.0, "image_decay": "cosine", "image_clip": "median", "init": "real"}
     given |= {"network_learning_rate": 0.02}
     assert LearnConfig(ipc=10, **given).resolved() == LearnConfig(ipc=10, **given)
     assert config.resolved() == config

@@ -11,7 +11,7 @@ from condense.networks.registry import build, names
 from condense.reference import gradient_matching as plain
 from condense.reference.networks import load, module
 from condense.stage_c.distance import DISTANCES, gradient_distance
-from condense.stage_c.gradient_matching import GradientMatching
+from condense.stage_c.gradient_matching import GradientMatching, shortened
 from condense.stage_c.matching import GradientMatcher
 
 SMALL = ["ConvNetW8", "ConvNetW8LN", "ConvNetW8GN", "ConvNetW8NNASMP", "ConvNetW8ASwishBN", "MLP", "LeNet", "lenet-classic"]
@@ -58,7 +58,8 @@ def test_whole_iterations_equal_the_twin_step_by_step(
     data = small_images(counts=(20, 20, 20) if path == "all classes" else (20, 7, 12))
     loops: dict[str, Any] = {"iterations": 2, "outer_loop": 3, "inner_loop": 4, "real_batch": 9}
     decay = "constant" if path == "compiled" else "cosine"
-    settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, seed=fresh_seed, **loops)
+    clip = "median" if init == "real" else "none"
+    settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, image_clip=clip, seed=fresh_seed, **loops)
     network = build(name, data.shape, data.classes)
     torch.compiler.reset()
     fast = GradientMatching(settings, data, network, dtype=torch.float64, **PATHS[path])
@@ -75,6 +76,16 @@ def test_whole_iterations_equal_the_twin_step_by_step(
             assert state.losses[-1] == pytest.approx(total / (3 * data.classes), rel=1e-10)
             total = 0.0
     assert steps == 6 and len(state.losses) == 2
+
+
+def test_outsized_image_gradients_are_shortened_as_by_the_twin(fresh_seed: int) -> None:
+    random = torch.Generator().manual_seed(fresh_seed)
+    gradient = torch.randn(6, 1, 4, 4, generator=random, dtype=torch.float64)
+    gradient *= (torch.tensor([0.0, 1, 1, 1, 2, 1000]) / gradient.flatten(1).norm(dim=1)).view(-1, 1, 1, 1)
+    found = shortened(gradient)
+    torch.testing.assert_close(found, plain.shortened(gradient), rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.flatten(1).norm(dim=1), torch.tensor([0.0, 1, 1, 1, 2, 3], dtype=torch.float64))
+    assert torch.equal(found[:5], gradient[:5]) and not shortened(torch.zeros(2, 1, 4, 4)).any()
 
 
 @pytest.mark.parametrize("compiled", [False, True])

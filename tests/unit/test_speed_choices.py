@@ -101,6 +101,10 @@ def test_a_schedule_gives_what_no_flag_gives() -> None:
     assert [LearnConfig(schedule="fast", ipc=ipc).plan().iterations for ipc in (1, 2, 10, 50)] == [600, 600, 120, 120]
     assert published.plan().network_learning_rate == LearnConfig(ipc=10).plan().network_learning_rate == 0.01
     assert LearnConfig(schedule="fast", network="MLP").plan().image_learning_rate == pytest.approx(0.05)
+    assert [LearnConfig(schedule="fast", network=name).plan().image_clip for name in ("MLP", "ConvNet")] == [
+        "median",
+        "none",
+    ]
     lenet = LearnConfig(schedule="fast", network="LeNet").plan()
     assert (lenet.iterations, lenet.real_batch, lenet.image_learning_rate) == (1200, 32, 0.1)
     assert LearnConfig(schedule="fast", network="LeNet", ipc=10).plan().real_batch == 32

@@ -1,0 +1,45 @@
+"""The released cross-architecture matrices: complete, intact, and what the documentation says of them."""
+
+import html
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from condense.matrix.folder import MatrixFolder
+from condense.matrix.results import finished_sets, matrices
+from condense.report.matrix import Matrix
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+SHARED = ("MLP", "ConvNet", "LeNet", "AlexNet")
+"""The networks whose cells the reproduction report and the paper both have."""
+
+
+def released(schedule: str, protocol: str = "published", name: str = "mnist-ipc1-matrix") -> Matrix:
+    """One of the released matrices."""
+    found = matrices(MatrixFolder(ARTIFACTS / name))
+    return next(matrix for matrix in found if (matrix.schedule, matrix.protocol) == (schedule, protocol))
+
+
+def means(matrix: Matrix, rows: tuple[str, ...], columns: tuple[str, ...]) -> np.ndarray:
+    """Mean accuracies in percent of some rows and columns."""
+    return matrix.means[np.ix_([matrix.rows.index(row) for row in rows], [matrix.columns.index(one) for one in columns])]
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ARTIFACTS.glob("*/matrix.json")))
+def test_every_cell_asked_for_is_there_with_as_many_networks(name: str) -> None:
+    folder = MatrixFolder(ARTIFACTS / name)
+    assert all(folder.is_done(task) for task in folder.cells_asked())
+    sets, page = finished_sets(folder), html.unescape((folder.path / "page.html").read_text())
+    assert len(sets) >= len(SHARED) and all(one.sha256 for _, one in sets)
+    assert all(matrix.title in page for matrix in matrices(folder))
+    assert f"`{name}`" in (ARTIFACTS / "README.md").read_text()
+
+
+@pytest.mark.parametrize("schedule", ["fast"])
+def test_twenty_networks_on_each_shared_cell_and_none_of_the_reports_broken_columns(schedule: str) -> None:
+    matrix = released(schedule)
+    for row in SHARED:
+        for column in SHARED:
+            assert all(len(networks) == 20 for networks in matrix.cells[row, column].accuracies), (row, column)
+    assert means(matrix, SHARED, SHARED).min() > 40
