@@ -26,6 +26,7 @@ from condense.machine import set_threads
 from condense.pipeline import append_records, learn_and_save
 from condense.randomness import generator
 from condense.records import Record, read_records
+from condense.stage_c.schedules import BEFORE_SETTINGS
 from condense.stage_t.evaluate import evaluate
 from condense.stage_t.statistics import summarise
 
@@ -74,7 +75,7 @@ def table(folder: Path) -> str:
                 "std_percent": round(100 * summary.std, 2),
                 "n": len(accuracies),
             }
-            config = {"image_decay": "constant", "image_clip": "none", **learned.config}  # as before they were settings
+            config = BEFORE_SETTINGS | learned.config
             row = {name: config[name] for name in names} | scored
             lines.append(json.dumps(row, sort_keys=True))
     return "\n".join([*lines, ""])

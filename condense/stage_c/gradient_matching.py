@@ -176,7 +176,7 @@ def shortened(gradient: Tensor) -> Tensor:
     lengths = gradient.flatten(1).norm(dim=1)
     limit = LONGEST * lengths.median()
     factors = torch.where(lengths > limit, limit / lengths, 1.0)
-    return gradient * factors.view(-1, *[1] * (gradient.dim() - 1))
+    return gradient * factors[:, None, None, None]
 
 
 def _check_finite(loss: float, images: Tensor, state: State) -> None:

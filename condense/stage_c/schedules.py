@@ -13,6 +13,8 @@ SCHEDULES = {
 }
 IMAGE_DECAYS = {"constant": "the same at every step", "cosine": "falling to zero over the run"}
 IMAGE_CLIPS = {"none": "as long as they are", "median": "no image's gradient longer than three times the median image's"}
+BEFORE_SETTINGS = {"image_decay": "constant", "image_clip": "none"}
+"""What held before these were settings: records and sets made then do not name them."""
 _PUBLISHED_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 
 
@@ -55,7 +57,7 @@ def schedule(name: str, images_per_class: int, network: str) -> Schedule:
 
 def schedule_name(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
     """The schedule whose values a resolved configuration has in every respect; 'own' where it is none's."""
-    settings = {"image_decay": "constant", "image_clip": "none", **settings}  # as they were before they were settings
+    settings = BEFORE_SETTINGS | dict(settings)
     for name in SCHEDULES:
         values = asdict(schedule(name, images_per_class, network))
         if all(settings.get(key) == value for key, value in values.items()):
@@ -79,8 +81,8 @@ def published_loops(images_per_class: int) -> tuple[int, int]:
 def _fast(images_per_class: int, network: str) -> Schedule:
     """Chosen with ConvNet: many steps on few real images, as each network draws another noise anyway.
 
-    LeNet loses by steps as large as that, and takes more and smaller ones. The MLP's image gradients are now and then a
-    hundred times as long as usual (where a unit hardly answers to an image, Eq. 9 divides by next to nothing), and one such
+    LeNet loses by steps as large as that, and takes more and smaller ones. The MLP's image gradients are now and then
+    many times as long as usual (where a unit hardly answers to an image, Eq. 9 divides by next to nothing), and one such
     step would leave an image as noise: they are shortened. Above one image per class networks take fewer steps than
     published, and larger ones.
     """
