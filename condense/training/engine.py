@@ -46,6 +46,18 @@ AfterEpoch = Callable[[int, "Members"], bool | None]
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What one training step saw before its update: mean losses (E,), logits (E, B, classes) and labels (E, B)."""
+
+    losses: Tensor
+    logits: Tensor
+    labels: Tensor
+
+
+AfterStep = Callable[[Seen], None]
+
+
+@dataclass(frozen=True)
 class MemberDraws:
     """The generators of one member: batch order, augmentation, dropout."""
 
@@ -83,11 +95,13 @@ def train(
     compiled: bool = False,
     in_proportion: bool = False,
     after_epoch: AfterEpoch = lambda epoch, members: None,
+    after_step: AfterStep = lambda seen: None,
 ) -> Members:
     """Trains every member by the recipe on `source` and returns the trained members; the given ones stay as they are.
 
     source: one for all, or one a member, all with equally many images. Members are one stack here; the caller chooses how
-    many it gives at a time. `after_epoch` is told each finished epoch, and ends the training by returning True.
+    many it gives at a time. `after_epoch` is told each finished epoch, and ends the training by returning True; `after_step`
+    is told what each step saw.
     Dropout needs members one at a time. With `compiled` the gradient goes through torch.compile; that pays for thousands of
     steps and takes no dropout. With `in_proportion` the gradient of a batch of fewer images than `recipe.batch_size` counts
     in proportion to them, as it does where the loss is a sum.
@@ -105,7 +119,8 @@ def train(
             for indices in _batches(size, recipe.batch_size, draws, vector.device):
                 x, y = fetch(indices)
                 x = augment(x, recipe.augmentation, [draw.augmentation for draw in draws])
-                gradient, statistics = step.gradient(vector, statistics, x, y, draws)
+                gradient, statistics, seen = step.gradient(vector, statistics, x, y, draws)
+                after_step(seen)
                 if in_proportion and x.shape[1] < recipe.batch_size:
                     gradient = gradient * (x.shape[1] / recipe.batch_size)
                 sgd_step(vector, velocity, gradient, rate, recipe)
@@ -162,6 +177,10 @@ def _fetching(
     return fetch
 
 
+_Found = tuple[Tensor, tuple[Tensor, tuple[Tensors, Tensor]]]
+"""What torch.func gives for a loss: (gradient, (loss, (running statistics after, logits)))."""
+
+
 class _Loss:
     """The training loss of one member as a function of its parameter vector."""
 
@@ -170,21 +189,21 @@ class _Loss:
 
     def __call__(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensors]:
-        """(mean cross-entropy, running statistics after) for images x (B, C, H, W) with labels y (B,)."""
+    ) -> tuple[Tensor, tuple[Tensors, Tensor]]:
+        """(mean cross-entropy, (running statistics after, logits)) for images x (B, C, H, W) with labels y (B,)."""
         return self.of_parameters(self.layout.views(vector), statistics, x, y, dropout)
 
     def of_parameters(
         self, parameters: Tensors, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
-    ) -> tuple[Tensor, Tensors]:
+    ) -> tuple[Tensor, tuple[Tensors, Tensor]]:
         """The same of parameters by name."""
         logits, after = self.network.train_logits(parameters, x, statistics, dropout, self.arithmetic)
-        return F.cross_entropy(logits, y), after
+        return F.cross_entropy(logits, y), (after, logits.detach())
 
 
 @cache
 def _compiled_gradient(network: Network, device: Device, *, stacked: bool) -> Callable[..., Any]:
-    """The compiled (gradient, (loss, statistics after)) of one member or of a stack; kept, as each is compiled but once."""
+    """The compiled gradient of one member or of a stack, and what comes with it; kept, as each is compiled but once."""
     function = grad_and_value(_Loss(network, Arithmetic(explicit_norm=True)), has_aux=True)
     return compiled_function(vmap(function) if stacked else function, device)
 
@@ -203,31 +222,36 @@ class _Step:
 
     def gradient(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, draws: Sequence[MemberDraws]
-    ) -> tuple[Tensor, Tensors]:
-        """Gradient (E, P), which the next call may overwrite, and running statistics after; x is (E, B, C, H, W)."""
+    ) -> tuple[Tensor, Tensors, Seen]:
+        """Gradient (E, P), which the next call may overwrite, statistics after, and what was seen of x (E, B, ...)."""
         if len(vector) > 1:
             whole = self.compiled and x.shape[1] == self.batch
             function = _compiled_gradient(self.network, self.device, stacked=True) if whole else self.stacked
-            gradients, (_, after) = function(vector, statistics, x, y)
-            return gradients, after
+            gradients, (losses, (after, logits)) = function(vector, statistics, x, y)
+            return gradients, after, Seen(losses, logits, y)
         x = x[0].contiguous(memory_format=self.loss.layout.memory_format)
-        gradient, after = self._single(vector[0], {n: v[0] for n, v in statistics.items()}, x, y[0], draws[0].dropout)
-        return gradient[None], {name: value[None] for name, value in after.items()}
+        alone = {name: value[0] for name, value in statistics.items()}
+        gradient, (loss, (after, logits)) = self._single(vector[0], alone, x, y[0], draws[0].dropout)
+        return gradient[None], {name: value[None] for name, value in after.items()}, Seen(loss[None], logits[None], y)
 
-    def _single(
-        self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None
-    ) -> tuple[Tensor, Tensors]:
+    def _single(self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None) -> _Found:
         """One member's gradient (P,): the sum over parts that fit the caches, each weighted by its share of the batch."""
         (part, labels), *others = zip(x.split(self.part), y.split(self.part), strict=True)
         if self.written is None and not self.compiled:
             self.written = torch.empty_like(vector)
-        total, after = self._of_part(vector, statistics, part, labels, dropout, self.written)
-        if others:
-            total.mul_(len(part) / len(x))
+        found = self._of_part(vector, statistics, part, labels, dropout, self.written)
+        if not others:
+            return found
+        gradient, (loss, (after, logits)) = found
+        share = len(part) / len(x)
+        total, mean, seen = gradient.mul_(share), loss * share, [logits]
         for part, labels in others:
-            gradient, after = self._of_part(vector, statistics, part, labels, dropout)
-            total.add_(gradient, alpha=len(part) / len(x))
-        return total, after
+            gradient, (loss, (after, logits)) = self._of_part(vector, statistics, part, labels, dropout)
+            share = len(part) / len(x)
+            total.add_(gradient, alpha=share)
+            mean += loss * share
+            seen.append(logits)
+        return total, (mean, (after, torch.cat(seen)))
 
     def _of_part(
         self,
@@ -237,11 +261,10 @@ class _Step:
         y: Tensor,
         dropout: torch.Generator | None,
         out: Tensor | None = None,
-    ) -> tuple[Tensor, Tensors]:
+    ) -> _Found:
         # A part of another size would be compiled anew; the eager gradient is the same.
         if self.compiled and len(x) == self.part:
-            gradient, (_, after) = _compiled_gradient(self.network, self.device, stacked=False)(vector, statistics, x, y)
-            return gradient, after
+            return _compiled_gradient(self.network, self.device, stacked=False)(vector, statistics, x, y)
         return self._eager(vector, statistics, x, y, dropout, out)
 
     def _eager(
@@ -252,10 +275,10 @@ class _Step:
         y: Tensor,
         dropout: torch.Generator | None,
         out: Tensor | None,
-    ) -> tuple[Tensor, Tensors]:
+    ) -> _Found:
         # torch.autograd costs less a call than torch.func, and parameters of their own less than parts of one vector.
         layout = self.loss.layout
         parameters = {name: value.requires_grad_() for name, value in layout.views(vector.detach()).items()}
-        loss, after = self.loss.of_parameters(parameters, statistics, x, y, dropout)
+        loss, seen = self.loss.of_parameters(parameters, statistics, x, y, dropout)
         gradients = torch.autograd.grad(loss, list(parameters.values()))
-        return layout.flatten(dict(zip(parameters, gradients, strict=True)), out), after
+        return layout.flatten(dict(zip(parameters, gradients, strict=True)), out), (loss.detach(), seen)

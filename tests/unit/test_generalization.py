@@ -36,6 +36,7 @@ from condense.networks.registry import build
 from condense.records import Record
 from condense.training import engine
 from condense.training.engine import fresh_members
+from condense.training.layout import Layout
 from condense.training.recipe import Recipe, Stage
 
 
@@ -127,8 +128,8 @@ def test_a_run_that_stays_at_chance_is_given_up(data: DataSet) -> None:
 
 
 def test_a_run_that_has_left_chance_is_not_given_up(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = iter([([0.5], [1.5])])  # after the first epoch; then chance, as after a jump of the loss
-    monkeypatch.setattr(fitting, "accuracies_and_losses", lambda *a: next(told, ([0.1], [2.5])))
+    told = iter([[(1.5, 0.5)]])  # in the first epoch; then chance, as after a jump of the loss
+    monkeypatch.setattr(fitting._Epoch, "take", lambda epoch: next(told, [(2.5, 0.1)]))
     (record,) = fit([Run(network="mlp-1x512", epochs=120)], data)
     assert record.notes == ["censored"] and len(record.series["train_loss"]) == 120
 
@@ -162,6 +163,41 @@ def test_together_or_alone_gives_the_same_but_for_rounding(data: DataSet) -> Non
         assert one.config == other.config and one.notes == other.notes
         np.testing.assert_allclose(one.series["train_loss"], other.series["train_loss"], rtol=1e-4)
     assert len({record.config_hash for record in together}) == 4
+
+
+@pytest.mark.parametrize("network", ["mlp-1x512", "small-inception-nobn"])
+def test_losses_and_accuracies_are_those_of_the_training_steps(data: DataSet, network: str) -> None:
+    """Against a plain loop: every image counts as it was just before the step it led to."""
+    run = Run(network=network, epochs=2, learning_rate=0.01)
+    small = replace(data, train=data.train.subset(50, 0))
+    (record,) = fit([replace(run, epochs=2)], small)
+    source, _ = run.sources(small.train, small.test)
+    built, layout = build(network, (3, 28, 28), 10), Layout.of(build(network, (3, 28, 28), 10))
+    vector = fresh_members(built, [0], "generalization network").vector[0]
+    order = engine.MemberDraws.of(0, "generalization").order
+    velocity = torch.zeros_like(vector)
+    decay = 0.95 ** (50 / 50_000)
+    for epoch in range(2):
+        indices = torch.randperm(50, generator=order)
+        inputs = vector.clone().requires_grad_()
+        logits = built.logits(layout.views(inputs), source.inputs(indices))
+        loss = torch.nn.functional.cross_entropy(logits, source.labels[indices])
+        accuracy = (logits.argmax(1) == source.labels[indices]).double().mean()
+        assert record.series["train_loss"][epoch] == pytest.approx(loss.item(), rel=1e-4)
+        assert record.series["train_accuracy"][epoch] == pytest.approx(accuracy.item(), abs=1e-9)
+        velocity = 0.9 * velocity + torch.autograd.grad(loss, inputs)[0]
+        vector = vector - 0.01 * decay**epoch * velocity
+
+
+def test_what_steps_saw_is_averaged_over_images_not_steps() -> None:
+    epoch = fitting._Epoch()
+    logits = torch.eye(10)[None]
+    labels = torch.arange(10)[None]
+    epoch.add(engine.Seen(torch.tensor([1.0]), logits, labels))
+    epoch.add(engine.Seen(torch.tensor([4.0]), logits[:, :5], labels[:, 5:]))
+    assert epoch.take() == [(pytest.approx(2.0), pytest.approx(10 / 15))]
+    epoch.add(engine.Seen(torch.tensor([3.0]), logits, labels))
+    assert epoch.take() == [(3.0, 1.0)]
 
 
 def test_tests_along_the_way(data: DataSet) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from condense.data.images import DataSet
 from condense.experiments.generalization.images import SIDE, Standardised
@@ -15,8 +16,8 @@ from condense.machine import Surroundings, peak_memory_bytes, prepare
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
-from condense.training.accuracy import accuracies_and_losses
-from condense.training.engine import MemberDraws, Members, fresh_members, train
+from condense.training.accuracy import accuracies
+from condense.training.engine import MemberDraws, Members, Seen, fresh_members, train
 from condense.training.recipe import Recipe, Stage
 from condense.training.stacking import members_at_once
 from condense.versions import CODE_VERSION, library_versions
@@ -25,6 +26,28 @@ TOGETHER = 8
 """Runs in one stack, at most: a run that has ended is carried along until all of its stack have."""
 
 Progress = Callable[[int, int, float], None]
+
+
+@dataclass
+class _Epoch:
+    """What the steps of one epoch saw: sums of losses and of images that were right, each (E,) for the runs of a stack."""
+
+    losses: Tensor | float = 0.0
+    right: Tensor | float = 0.0
+    images: int = 0
+
+    def add(self, seen: Seen) -> None:
+        """Adds a step. The images of a step count as they were before its update."""
+        count = seen.labels.shape[1]
+        self.losses = self.losses + seen.losses.double() * count
+        self.right = self.right + (seen.logits.argmax(dim=2) == seen.labels).sum(dim=1).double()
+        self.images += count
+
+    def take(self) -> list[tuple[float, float]]:
+        """(Mean loss, accuracy) of each run; the next epoch starts from nothing."""
+        losses, shares = (torch.as_tensor(total / self.images).tolist() for total in (self.losses, self.right))
+        self.losses, self.right, self.images = 0.0, 0.0, 0
+        return list(zip(losses, shares, strict=True))
 
 
 @dataclass
@@ -55,9 +78,10 @@ def fit(
 ) -> list[Record]:
     """Trains runs that agree in `Run.together`, as many at once as pays; returns a record each, in order.
 
+    Loss and accuracy of an epoch are those of its training steps, each image as it was just before the step it led to.
     `ended` is told each record as soon as its run ends. A record's note is the outcome: 'fitted' (every training image
-    right and the mean loss below 0.1, after some epoch), 'censored' (not fitted at the last epoch) or 'diverged' (a loss or
-    weight that is not finite, or accuracy and loss those of chance after every epoch up to `stuck_epoch`). Its accuracy is
+    right and the mean loss below 0.1, in some epoch), 'censored' (not fitted in the last epoch) or 'diverged' (a loss or
+    weight that is not finite, or accuracy and loss those of chance in every epoch up to `stuck_epoch`). Its accuracy is
     that on the test images when the run ended, its series are by epoch.
     """
     shape = (data.train.shape[0], SIDE, SIDE)
@@ -85,12 +109,17 @@ def _fit_together(
     members = fresh_members(network, [run.seed for run in runs], "generalization network", device)
     draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in runs]
     records: dict[int, Record] = {}
+    passed = _Epoch()
 
     def look(epoch: int, members: Members) -> bool:
         nonlocal last
         active = [index for index, course in enumerate(courses) if not course.ended]
+        measured = passed.take()
         for index in active:
-            _look_at(courses[index], run, network, members[index : index + 1], sources[index], epoch)
+            alone, (seen, tested) = members[index : index + 1], sources[index]
+            _add_epoch(courses[index], run, epoch, *measured[index], alone, seen)
+            if courses[index].ended or (run.test_every and epoch % run.test_every == 0):
+                _add_test(courses[index], run, epoch, accuracies(network, alone, tested)[0])
         now = time.perf_counter()
         for index in active:
             courses[index].seconds += (now - last) / len(active)
@@ -101,7 +130,8 @@ def _fit_together(
         progress(epoch, run.epochs, (courses[0].series["train_loss"] or [math.nan])[-1])
         return len(records) == len(runs)
 
-    train(network, members, [source for source, _ in sources], _recipe(run, data), draws, after_epoch=look)
+    seen = [source for source, _ in sources]
+    train(network, members, seen, _recipe(run, data), draws, after_epoch=look, after_step=passed.add)
     return [records[index] for index in range(len(runs))]
 
 
@@ -128,17 +158,10 @@ def _record(run: Run, course: _Course, data: DataSet, surroundings: Surroundings
     )
 
 
-def _look_at(
-    course: _Course,
-    run: Run,
-    network: Network,
-    alone: Members,
-    sources: tuple[Standardised, Standardised],
-    epoch: int,
+def _add_epoch(
+    course: _Course, run: Run, epoch: int, loss: float, accuracy: float, alone: Members, seen: Standardised
 ) -> None:
     """Adds an epoch to a run's course, and ends it where there is reason to."""
-    seen, tested = sources
-    (accuracy,), (loss,) = accuracies_and_losses(network, alone, seen)
     finite = math.isfinite(loss) and bool(torch.isfinite(alone.vector).all())
     if finite:
         course.series["train_loss"].append(loss)
@@ -151,11 +174,13 @@ def _look_at(
     elif fitted:
         course.outcome = "fitted"
     course.ended = course.outcome == "diverged" or (fitted and run.stops) or epoch == run.epochs
-    if course.ended or (run.test_every and epoch % run.test_every == 0):
-        course.final_test = accuracies_and_losses(network, alone, tested)[0][0]
-        if run.test_every:
-            course.series.setdefault("test_accuracy", []).append(course.final_test)
-            course.series.setdefault("tested_at", []).append(float(epoch))
+
+
+def _add_test(course: _Course, run: Run, epoch: int, accuracy: float) -> None:
+    course.final_test = accuracy
+    if run.test_every:
+        course.series.setdefault("test_accuracy", []).append(accuracy)
+        course.series.setdefault("tested_at", []).append(float(epoch))
 
 
 def _at_chance(loss: float, accuracy: float, seen: Standardised) -> bool:

@@ -106,8 +106,8 @@ def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[Figure
 
 
 def _course(name: str, results: Sequence[Result], series: str, label: str, sizes: str) -> Figure:
-    measured = ", measured as in testing (with BatchNorm's running statistics)" if series == "train_loss" else ""
-    caption = f"{label.capitalize()} by epoch{measured}, every seed, their mean and range; {sizes}."
+    of = ", the mean of its steps," if series == "train_loss" else ""
+    caption = f"{label.capitalize()} of each epoch{of}: every seed, their mean and range; {sizes}."
     return _figure(name, caption, partial(course_figure, results, series, label, sizes))
 
 

@@ -12,7 +12,7 @@ BATCH = 60
 DECAY, DECAY_IMAGES = 0.95, 50_000
 """The learning rate falls by this factor with every so many images seen: an epoch of the paper's."""
 FITTED_LOSS = 0.1
-"""Mean cross-entropy on the training images below which, with all of them right, a run has fitted them."""
+"""Mean cross-entropy of an epoch's training steps below which, with all images right in them, a run has fitted."""
 RATES = {"small-inception": 0.1, "small-inception-nobn": 0.001}
 OTHER_RATE = 0.01
 HE_NETWORKS = ("small-inception-nobn", "small-inception-partbn")
@@ -43,7 +43,7 @@ class Run:
         """The configuration of its record: all that its outcome depends on."""
         sizes = {"train_images": len(train), "test_images": len(test)}
         data = {"dataset": train.name, "dataset_fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
-        recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS}
+        recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS, "fitted": "in training"}
         return {**asdict(self), **data, **sizes, **recipe, **self._exceptions}
 
     @property
