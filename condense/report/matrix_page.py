@@ -13,6 +13,7 @@ from condense.report.images import first_images, strip
 from condense.report.matrix import Matrix, matrix_tables
 from condense.report.matrix_figures import heat_map, strips
 from condense.report.rendering import Table
+from condense.stage_c.schedules import schedule_name
 from condense.synthetic_set import SyntheticSet
 
 
@@ -80,7 +81,9 @@ def _costs(records: Sequence[Record]) -> Table:
     found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
     for record in records:
         if record.kind == "learn":
-            work, count = f"learning a set, schedule {record.config['schedule']}", 1
+            # Not record.config["schedule"]: records made before schedules had names do not say it.
+            schedule = schedule_name(record.config, record.config["ipc"], record.config["network"])
+            work, count = f"learning a set, schedule {schedule}", 1
         else:
             work, count = f"training and testing one, protocol {record.config['protocol']}", len(record.seeds)
         found[record.config["network"], work].append((record.wall_seconds, count))

@@ -1,13 +1,15 @@
 """Tables and figures of a cross-architecture matrix, from made-up records."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from report_samples import evaluated
 
-from condense.records import Record
+from condense.records import Record, read_records
 from condense.report.matrix import Matrix, accuracies, differences, matrix_tables, merged_cells, transfer
 from condense.report.matrix_figures import heat_map, strips
-from condense.report.matrix_page import headline
+from condense.report.matrix_page import _costs, headline
 from condense.report.rendering import render
 from condense.stage_t.statistics import spread, summarise_sets
 
@@ -126,3 +128,10 @@ def test_headline(records: list[Record]) -> None:
     sentence = headline([matrix(records)])
     assert "reach 82.0\N{NO-BREAK SPACE}% on images learned with their own architecture" in sentence
     assert "9 of 9 cells" in sentence
+
+
+def test_costs_name_the_schedule_of_records_that_do_not() -> None:
+    folder = Path(__file__).parents[2] / "artifacts"
+    older = read_records(folder / "mnist-convnet-ipc1" / "records.jsonl")[0]
+    assert "schedule" not in older.config
+    assert [row[:2] for row in _costs([older]).rows] == [("ConvNet", "learning a set, schedule published")]
