@@ -19,7 +19,7 @@ _FONT = FontProperties(family="DejaVu Sans", size=8)
 _GAP = 4
 _LABEL_HEIGHT = 20
 _WIDEST = 1800
-_LONGEST_LABEL = 24
+_LONGEST_ABOVE, _LONGEST_BESIDE = 24, 36
 
 
 def images_by_class(synthetic_set: SyntheticSet) -> list[tuple[str, np.ndarray]]:
@@ -62,8 +62,8 @@ def first_images(synthetic_set: SyntheticSet) -> np.ndarray:
 
 def grid(groups: Sequence[tuple[str, np.ndarray]]) -> bytes:
     """PNG of groups of uint8 images (n, H, W, 3) with their names, laid out as `image_grid` says."""
-    names = [_short(name) for name, _ in groups]
     most = max(len(images) for _, images in groups)
+    names = [_short(name, _LONGEST_ABOVE if most == 1 else _LONGEST_BESIDE) for name, _ in groups]
     height, width = groups[0][1].shape[1:3]
     layout = (_compact if most == 1 else _rows)(names, most, height, width)
     canvas = np.full((layout.height, layout.width, 3), 255, dtype=np.uint8)
@@ -152,9 +152,9 @@ def _text_width(names: list[str]) -> int:
     return int(max(text.get_window_extent(renderer).width for text in texts)) + 1
 
 
-def _short(name: str) -> str:
+def _short(name: str, longest: int) -> str:
     line = " ".join(name.split())
-    return line if len(line) <= _LONGEST_LABEL else line[: _LONGEST_LABEL - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -53,6 +53,8 @@ def strips(matrix: Matrix, format: Format = "png") -> bytes:
             _panel(axes, matrix, row)
         for axes in panels[rows:]:
             axes.set_visible(False)
+        for axes in panels[rows - across : rows]:  # the lowest of each column, wherever that is
+            axes.tick_params(labelbottom=True)
         panels[0].set_yticks(range(columns), matrix.columns)
         panels[0].set_ylim(columns - 0.5, -0.5)
         panels[0].set_xlim(0, 100)
