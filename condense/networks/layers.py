@@ -251,10 +251,17 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Layer):
-    """x / (1 + 0.001 * mean of x^2 over 9 neighbouring channels)^0.75, as in Krizhevsky's networks for CIFAR-10."""
+    """x / (1 + 0.001 * mean of x^2 over 9 neighbouring channels)^0.75, as in Krizhevsky's networks for CIFAR-10.
+
+    The means are a 1x1 convolution with a band matrix: PyTorch's own, a three-dimensional pooling, takes several times as
+    long and is a third of a training step of Small AlexNet.
+    """
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
-        return F.local_response_norm(x, size=9, alpha=0.001, beta=0.75, k=1.0)
+        channels = torch.arange(x.shape[1], device=x.device)
+        near = (channels[:, None] - channels).abs() <= 4
+        means = F.conv2d(x.square(), (near.to(x.dtype) / 9)[:, :, None, None])
+        return x * (1 + 0.001 * means).pow(-0.75)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     save_sealed(path, FORMAT, content)
 
 
+def stored_identity(path: Path) -> dict[str, Any]:
+    """The identity of the run that a checkpoint is of. Raises `CondenseError` when it is damaged."""
+    return json.loads(load_sealed(path, FORMAT)["identity"])
+
+
 def load_checkpoint(path: Path, identity: dict[str, Any], device: Device) -> Checkpoint:
     """Reads a checkpoint of the run with this identity.
 

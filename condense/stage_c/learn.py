@@ -16,7 +16,7 @@ from condense.machine import Surroundings, can_compile, compiles, forget_compile
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
-from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stored_identity
 from condense.stage_c.gradient_matching import GradientMatching, State
 from condense.stage_c.precision import choose_precision
 from condense.stage_c.selection import random_selection
@@ -69,6 +69,9 @@ def learn(
         images = random_selection(data, config.ipc, config.seed)
         return learned_result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
     began = time.perf_counter()
+    if resume and checkpoint and checkpoint.exists() and config.precision == "auto":
+        # It was chosen by a measurement, which might come out otherwise now.
+        config = replace(config, precision=stored_identity(checkpoint)["precision"])
     matching, path = _prepared(config, data, network)
     config, warm_up = matching.config, time.perf_counter() - began
     run = _Run(config, data, matching, checkpoint, {"path": path, **surroundings.arithmetic})

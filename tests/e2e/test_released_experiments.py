@@ -11,8 +11,7 @@ import pytest
 from condense.experiments.framework_parity.causes import CAUSES
 from condense.experiments.framework_parity.published import RATES, SETTINGS
 from condense.experiments.framework_parity.records import ParityRecord, read
-from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line
-from condense.experiments.generalization.run import GeneralizeConfig
+from condense.experiments.generalization.plan import EXPERIMENTS, Line, Scale, lines
 from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.experiments.hyperparameters.grid import load_grid
 from condense.experiments.hyperparameters.proxy_study import studied
@@ -47,14 +46,16 @@ def test_every_cause_was_measured_on_real_images_with_paired_seeds(framework: st
     assert all(record.title in page for record in causes)
 
 
+RELEASED = Scale(200, 1000, 1000, 500, (0.0, 0.3, 0.6, 1.0), epochs=300, course_epochs=60, test_every=5)
+"""The small scale when its results were released."""
+
+
 @cache
 def generalization_runs(experiment: str) -> list[tuple[Line, list[Record]]]:
     """Each line of an experiment with the released records of its runs."""
-    records = read_records(ARTIFACTS / "generalization" / "small" / "records.jsonl")
-    config, found = GeneralizeConfig(experiment=experiment, dataset="cifar10"), []
-    sizes = {"dataset": "cifar10", "train_images": SCALES["small"].train_images(experiment)}
-    for line in config.lines(experiment):
-        wanted = [asdict(run) | sizes for run in line.runs]
+    records, found = read_records(ARTIFACTS / "generalization" / "small" / "records.jsonl"), []
+    for line in lines(experiment, RELEASED, seeds=3):
+        wanted = [asdict(run) | {"dataset": "cifar10", "train_images": line.train_size} for run in line.runs]
         found.append((line, [record for record in records if any(one.items() <= record.config.items() for one in wanted)]))
     return found
 
@@ -80,7 +81,7 @@ def test_random_labels_test_at_chance_and_test_errors_rise_with_their_share() ->
         for line, records in generalization_runs("fig1c")
     }
     for network in ("small-inception", "small-alexnet", "mlp-1x512"):
-        of_network = [error[network, share] for share in SCALES["small"].shares]
+        of_network = [error[network, share] for share in RELEASED.shares]
         assert of_network == sorted(of_network) and of_network[-1] == pytest.approx(0.9, abs=0.03)
     assert error["small-inception", 0.0] < error["small-alexnet", 0.0] < error["mlp-1x512", 0.0]
 

@@ -20,9 +20,9 @@ from condense.experiments.generalization.findings import rates_without_norm
 from condense.experiments.generalization.fit import fit, stuck_epoch
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
-from condense.experiments.generalization.report import write_report
+from condense.experiments.generalization.report import _sizes, write_report
 from condense.experiments.generalization.results import Recorded, Result, gathered
-from condense.experiments.generalization.run import GeneralizeConfig, sized
+from condense.experiments.generalization.run import GeneralizeConfig, Sized, sized
 from condense.experiments.generalization.runs import Run, rate_of
 from condense.experiments.generalization.tables import (
     capped_table,
@@ -137,8 +137,9 @@ def test_a_run_that_has_left_chance_is_not_given_up(data: DataSet, monkeypatch: 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 def test_runs_at_chance_are_given_up_within_the_epochs_of_each_scale(scale: Scale) -> None:
     for experiment in EXPERIMENTS:
-        steps = -(-(scale.train_images(experiment) or 50_000) // 60)
-        assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
+        for line in lines(experiment, scale, 1):
+            steps = -(-(line.train_size or 50_000) // 60)
+            assert all(stuck_epoch(epochs, steps) < epochs for epochs in (scale.epochs, scale.course_epochs))
 
 
 def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,9 +171,10 @@ def test_losses_and_accuracies_are_those_of_the_training_steps(data: DataSet, ne
     """Against a plain loop: every image counts as it was just before the step it led to."""
     run = Run(network=network, epochs=2, learning_rate=0.01)
     small = replace(data, train=data.train.subset(50, 0))
-    (record,) = fit([replace(run, epochs=2)], small)
+    (record,) = fit([run], small)
     source, _ = run.sources(small.train, small.test)
-    built, layout = build(network, (3, 28, 28), 10), Layout.of(build(network, (3, 28, 28), 10))
+    built = build(network, (3, 28, 28), 10)
+    layout = Layout.of(built)
     vector = fresh_members(built, [0], "generalization network").vector[0]
     order = engine.MemberDraws.of(0, "generalization").order
     velocity = torch.zeros_like(vector)
@@ -209,7 +211,7 @@ def test_tests_along_the_way(data: DataSet) -> None:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.parametrize("scale", SCALES)
 def test_lines_have_a_run_a_seed(experiment: str, scale: str) -> None:
-    found = lines(experiment, SCALES[scale], 3, None, ())
+    found = lines(experiment, SCALES[scale], 3)
     assert all([run.seed for run in line.runs] == [0, 1, 2] for line in found)
     assert len({(line.group, line.label) for line in found}) == len(found)
     rates = {run.network: run.learning_rate for line in found for run in line.runs if "nobn" not in run.network}
@@ -217,7 +219,7 @@ def test_lines_have_a_run_a_seed(experiment: str, scale: str) -> None:
 
 
 def test_inception_without_batchnorm_is_tried_at_three_rates() -> None:
-    found = lines("fig2b", SCALES["small"], 1, None, ())
+    found = lines("fig2b", SCALES["small"], 1)
     rates = [run.learning_rate for line in found for run in line.runs if run.network == "small-inception-nobn"]
     assert rates == [0.1, 0.01, 0.001] and rate_of("small-inception-nobn") == 0.001
 
@@ -236,18 +238,18 @@ def test_a_run_that_has_fitted_is_not_done_again_under_another_limit_of_epochs(d
 
 
 def test_fig1b_and_fig1c_share_their_runs() -> None:
-    first, second = (lines(name, SCALES["small"], 2, None, ()) for name in ("fig1b", "fig1c"))
+    first, second = (lines(name, SCALES["small"], 2) for name in ("fig1b", "fig1c"))
     assert [line.runs for line in first] == [line.runs for line in second]
 
 
 def test_tables_and_figures(data: DataSet) -> None:
     scale = replace(SCALES["small"], shares=(0.0, 1.0), epochs=120)
-    found = lines("fig1b", scale, 2, None, ("mlp-1x512", "mlp-3x512"))
+    found = lines("fig1b", scale, 2, networks=("mlp-1x512", "mlp-3x512"))
     runs = [run for line in found for run in line.runs]
     records = [
         record for network in ("mlp-1x512", "mlp-3x512") for record in fit([r for r in runs if r.network == network], data)
     ]
-    results = gathered(found, records, data)
+    results = gathered(found, records, {line.train_size: data for line in found})
     assert [len(result.records) for result in results] == [2, 2, 2, 2]
     table = summary_table("fig1b", results)
     assert table.rows[0][:4] == ("mlp-1x512", "p = 0", "2", "2 fitted")
@@ -272,7 +274,7 @@ def result(x: float, *ends: tuple[str, int], at: float = 0.5, group: str = "MLP"
             "tested_at": [float(epoch) for epoch in tested],
         }
         records[seed] = Record("fit", {}, [seed], [at], 1, 1, "cpu", 1, "", {}, "", notes=[outcome], series=series)
-    return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), x), records)
+    return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), None, x), records)
 
 
 def drawn(draw: Callable[[Axes], None]) -> Axes:
@@ -386,7 +388,7 @@ def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path
         for run in line.runs
     ]
     other = replace(records[0], config={"of": "another experiment"}, wall_seconds=1e6)
-    everywhere = dict.fromkeys(EXPERIMENTS, data)
+    everywhere: Sized = dict.fromkeys((200, 1000, 10_000), data)
     write_report(config, everywhere, [*records, other], tmp_path)
     page = (tmp_path / "page.html").read_text()
     assert "3 runs on 60 training images of" in page and "table1: " not in page
@@ -412,14 +414,26 @@ def test_experiments_over_the_share_of_corrupted_labels_see_more_images() -> Non
     labels = torch.arange(1000) % 10
     source = LabelledImages.from_arrays(torch.zeros(1000, 3, 28, 28, dtype=torch.uint8), labels)
     whole = DataSet("ten", source, source)
-    sizes = {name: len(of.train) for name, of in sized(GeneralizeConfig(), whole).items()}
-    assert sizes == {"fig1a": 200, "fig1b": 1000, "fig1c": 1000, "fig2a": 200, "fig2b": 200, "table1": 200}
+    config = GeneralizeConfig()
+    sizes = {(name, line.train_size) for name in EXPERIMENTS for line in config.lines(name)}
+    shares = {(name, size) for name in ("fig1b", "fig1c") for size in (1000, 10_000)}
+    assert sizes == shares | {(name, 200) for name in ("fig1a", "fig2a", "fig2b", "table1")}
+    networks = {(line.group, line.train_size) for line in config.lines("fig1b")}
+    assert networks == {("small-inception", 1000), ("small-alexnet", 1000), ("mlp-1x512", 10_000)}
     assert {len(of.train) for of in sized(GeneralizeConfig(train_size=70), whole).values()} == {70}
     assert {len(of.train) for of in sized(GeneralizeConfig(scale="full"), whole).values()} == {1000}
     few = replace(whole, train=source.subset(500, seed=0))
-    assert "fig1b" not in sized(GeneralizeConfig(experiment="fig1a"), few)
+    assert sized(GeneralizeConfig(experiment="fig1a"), few).keys() == {200}
     with pytest.raises(CondenseError, match="at most 500 are possible"):
         sized(GeneralizeConfig(experiment="fig1b"), few)
+
+
+def test_titles_say_how_many_images_each_network_sees(data: DataSet) -> None:
+    more = replace(data, train=data.train.subset(30, seed=0))
+    results = [result(0, group="a"), result(0, group="b"), result(1, group="b")]
+    assert _sizes(results, {None: data}) == "60 training and 30 test images of noise"
+    results = [replace(one, line=replace(one.line, train_size=30 if one.line.group == "b" else None)) for one in results]
+    assert _sizes(results, {None: data, 30: more}) == "60 (b: 30) training and 30 test images of noise"
 
 
 def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
@@ -434,8 +448,8 @@ def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
 
 
 def test_lines_not_run_yet_are_named(data: DataSet) -> None:
-    found = lines("fig2b", SCALES["small"], 2, 3, ())
-    results = gathered(found, [], data)
+    found = lines("fig2b", SCALES["small"], 2, 3)
+    results = gathered(found, [], {line.train_size: data for line in found})
     assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 5
     assert comparison_table("fig2b", results) is None
 

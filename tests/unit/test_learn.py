@@ -1,6 +1,8 @@
 """Stage C as a whole: same bytes for the same seed, resumed or not; baselines; failures that keep what was done."""
 
 import io
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,23 @@ def test_interrupted_at_any_step_and_resumed_gives_the_same_bytes(small_images, 
     assert len(seen) == 6 - stop_after
     assert resumed.set.sha256 == whole.set.sha256
     assert resumed.record.losses == whole.record.losses
+
+
+def test_a_run_in_automatic_precision_is_resumed_in_the_one_it_began_with(
+    small_images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choosing(found: str) -> Callable[..., str]:
+        return lambda asked, *_, **__: found if asked == "auto" else asked
+
+    config = replace(QUICK, network="ConvNetW16")
+    monkeypatch.setattr(module, "choose_precision", choosing("mixed"))
+    checkpoint = tmp_path / "run.checkpoint"
+    with pytest.raises(Interrupted):
+        learn(config, small_images(), checkpoint=checkpoint, progress=raise_interrupt)
+    monkeypatch.setattr(module, "choose_precision", choosing("fp32"))
+    resumed = learn(config, small_images(), checkpoint=checkpoint, resume=True)
+    whole = learn(replace(config, precision="mixed"), small_images())
+    assert resumed.record.config["precision"] == "mixed" and bool((resumed.set.images == whole.set.images).all())
 
 
 def test_a_checkpoint_of_another_run_is_refused(small_images, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 
+from condense import machine
 from condense.errors import CondenseError
 from condense.machine import Surroundings, choose_device, is_out_of_memory, now, peak_memory_bytes, set_threads
 
@@ -65,3 +66,17 @@ def test_what_is_recorded_about_the_machine() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", now())
     found = Surroundings.of(CPU)
     assert (found.device, found.threads) == ("cpu", torch.get_num_threads())
+
+
+@pytest.mark.parametrize("quicker", [False, True])
+def test_bfloat16_counts_where_its_convolutions_are_quicker(quicker: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {torch.float32: 1.0, torch.bfloat16: 0.5 if quicker else 1.5}
+    monkeypatch.setattr(machine, "_convolution_seconds", seconds.__getitem__)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert machine.has_bfloat16.__wrapped__(CPU) is quicker
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert not machine.has_bfloat16.__wrapped__(CPU)
+
+
+def test_a_convolution_is_timed_in_both_precisions() -> None:
+    assert all(0 < machine._convolution_seconds(dtype) < 10 for dtype in (torch.float32, torch.bfloat16))

@@ -57,26 +57,30 @@ TABLE_SETTINGS = {
 class Scale:
     """Sizes: class-balanced subsets of so many images (None: all), the shares of corrupted labels, the most epochs.
 
-    share_size: training images where the share of corrupted labels varies. Few images are learned by heart as quickly
-    with any labels, so that the time to fit says something of more of them only.
+    share_size, mlp_share_size: training images of convolutional networks and of MLPs where the share of corrupted labels
+    varies. Few images are learned by heart as quickly with any labels, so that the time to fit says something of more of
+    them only, and MLPs can have many.
     """
 
     train_size: int | None
     share_size: int | None
+    mlp_share_size: int | None
     test_size: int | None
     shares: tuple[float, ...]
     epochs: int
     course_epochs: int
     test_every: int
 
-    def train_images(self, experiment: str) -> int | None:
-        """Training images of an experiment."""
-        return self.share_size if experiment in OVER_SHARES else self.train_size
+    def train_images(self, experiment: str, network: str) -> int | None:
+        """Training images of a network in an experiment."""
+        if experiment not in OVER_SHARES:
+            return self.train_size
+        return self.mlp_share_size if network.lower().startswith("mlp") else self.share_size
 
 
 SCALES = {
-    "small": Scale(200, 1000, 500, (0.0, 0.3, 0.6, 1.0), epochs=300, course_epochs=60, test_every=5),
-    "full": Scale(None, None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
+    "small": Scale(200, 1000, 10_000, 500, (0.0, 0.5, 1.0), epochs=300, course_epochs=40, test_every=5),
+    "full": Scale(None, None, None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
 }
 
 
@@ -84,12 +88,14 @@ SCALES = {
 class Line:
     """Runs that differ in their seed alone, and what they are called in a figure or a table.
 
-    group: a network or nothing; label: a version, a setting; x: the share of corrupted labels, where it matters.
+    group: a network or nothing; label: a version, a setting; train_size: the class-balanced subset of the training images
+    (None: all); x: the share of corrupted labels, where it matters.
     """
 
     group: str
     label: str
     runs: tuple[Run, ...]
+    train_size: int | None
     x: float = 0.0
 
     def name(self, among: Sequence["Line"]) -> str:
@@ -97,15 +103,23 @@ class Line:
         return self.label if len({line.group for line in among}) == 1 else f"{self.group}, {self.label}"
 
 
-def lines(experiment: str, scale: Scale, seeds: int, epochs: int | None, networks: Sequence[str]) -> list[Line]:
-    """The lines of an experiment, in the order of its figure."""
+def lines(
+    experiment: str,
+    scale: Scale,
+    seeds: int,
+    epochs: int | None = None,
+    networks: Sequence[str] = (),
+    train_size: int | None = None,
+) -> list[Line]:
+    """The lines of an experiment, in the order of its figure; what is given takes the place of the scale's."""
     most, course = epochs or scale.epochs, epochs or scale.course_epochs
 
     def line(group: str, label: str, x: float = 0.0, **settings: object) -> Line:
         network = str(settings.pop("network", group))
         rate = settings.pop("learning_rate", rate_of(network))
         values = {"network": network, "learning_rate": rate, "epochs": most, **settings}
-        return Line(group, label, tuple(Run(seed=seed, **values) for seed in range(seeds)), x)  # type: ignore[arg-type]
+        runs = tuple(Run(seed=seed, **values) for seed in range(seeds))  # type: ignore[arg-type]
+        return Line(group, label, runs, train_size or scale.train_images(experiment, network), x)
 
     if experiment == "fig1a":
         kinds = VERSIONS.items()

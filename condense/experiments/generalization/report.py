@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from condense.data.images import DataSet
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.experiments.generalization.findings import FINDINGS, PAPER, REPORT, rates_without_norm
 from condense.experiments.generalization.plan import EXPERIMENTS
@@ -32,10 +31,12 @@ def write_report(config: GeneralizeConfig, data: Sized, records: Sequence[Record
 
     Returns the tables of those in `config`.
     """
-    found = {name: gathered(config.lines(name), records, of) for name, of in data.items()}
+    planned = {name: config.lines(name) for name in EXPERIMENTS}
+    possible = {name: of for name, of in planned.items() if {line.train_size for line in of} <= data.keys()}
+    found = {name: gathered(of, records, data) for name, of in possible.items()}
     shown = {name: of for name, of in found.items() if name in config.names or not _missing(of)}
     counted = {record.config_hash: record for of in shown.values() for one in of for record in one.records.values()}
-    sections = {name: _section(name, of, data[name], config) for name, of in shown.items()}
+    sections = {name: _section(name, of, data, config) for name, of in shown.items()}
     report = Report(
         title="Generalization experiments (Zhang et al., 2017)",
         headline=_headline(list(counted.values())),
@@ -46,11 +47,13 @@ def write_report(config: GeneralizeConfig, data: Sized, records: Sequence[Record
     return [piece for name in config.names for piece in sections[name].pieces if isinstance(piece, Table)]
 
 
-def _section(name: str, results: Sequence[Result], data: DataSet, config: GeneralizeConfig) -> Section:
-    said = [*FINDINGS[name], *rates_without_norm(results, data.train.classes)]
+def _section(name: str, results: Sequence[Result], data: Sized, config: GeneralizeConfig) -> Section:
+    classes, sizes = next(iter(data.values())).train.classes, _sizes(results, data)
+    said = [*FINDINGS[name], *rates_without_norm(results, classes)]
     if config.networks and name in OWN_NETWORKS:
         said.append("--networks leaves this experiment as it is: it compares variants of Inception.")
-    return Section(f"{name}: {EXPERIMENTS[name]}", (*said, *_figures(name, results, data), *_tables(name, results, data)))
+    shown = (*_figures(name, results, sizes, classes), *_tables(name, results, sizes))
+    return Section(f"{name}: {EXPERIMENTS[name]}", (*said, *shown))
 
 
 def _missing(results: Sequence[Result]) -> int:
@@ -66,24 +69,30 @@ def _headline(records: Sequence[Record]) -> str:
     return f"{len(records)} runs{on}: {ended}."
 
 
-def _sizes(data: DataSet) -> str:
-    return f"{len(data.train):,} training and {len(data.test):,} test images of {data.name}"
+def _sizes(results: Sequence[Result], data: Sized) -> str:
+    """How many images there are; where networks have different numbers, those of the first one, the others in brackets."""
+    training: dict[int, list[str]] = {}
+    for result in results:
+        training.setdefault(len(data[result.line.train_size].train), []).append(result.line.group)
+    (first, _), *others = training.items()
+    rest = "; ".join(f"{', '.join(dict.fromkeys(networks))}: {size:,}" for size, networks in others)
+    of = data[results[0].line.train_size]
+    return f"{first:,}{f' ({rest})' if rest else ''} training and {len(of.test):,} test images of {of.name}"
 
 
-def _tables(name: str, results: Sequence[Result], data: DataSet) -> list[Table]:
-    tables = [summary_table(f"{name}, {_sizes(data)}", results)]
+def _tables(name: str, results: Sequence[Result], sizes: str) -> list[Table]:
+    tables = [summary_table(f"{name}, {sizes}", results)]
     if name == "fig1b":
-        slower = slowdown_table(f"fig1b: time to fit, {_sizes(data)}", results)
+        slower = slowdown_table(f"fig1b: time to fit, {sizes}", results)
         tables += [slower] if slower else []
-        tables.append(capped_table(f"fig1b, the same runs stopped at {CAP} epochs, {_sizes(data)}", results, CAP))
+        tables.append(capped_table(f"fig1b, the same runs stopped at {CAP} epochs, {sizes}", results, CAP))
     compared = comparison_table(name, results) if name in ("fig2a", "fig2b") else None
     return [*tables, *([compared] if compared else [])]
 
 
-def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[Figure]:
+def _figures(name: str, results: Sequence[Result], sizes: str, classes: int) -> list[Figure]:
     if not any(result.records for result in results):
         return []
-    sizes = _sizes(data)
     if name == "fig1a":
         return [_course(name, results, "train_loss", "training loss", sizes)]
     if name in ("fig2a", "fig2b"):
@@ -93,7 +102,7 @@ def _figures(name: str, results: Sequence[Result], data: DataSet) -> list[Figure
             _figure(
                 name,
                 f"Test error after fitting; {sizes}.",
-                partial(error_figure, results, sizes, classes=data.train.classes),
+                partial(error_figure, results, sizes, classes=classes),
             )
         ]
     if name == "fig1b":

@@ -107,10 +107,10 @@ def _without_limit(config: Mapping[str, Any]) -> str:
     return config_hash({name: value for name, value in config.items() if name != "epochs"})
 
 
-def gathered(found: Sequence[Line], records: Sequence[Record], data: DataSet) -> list[Result]:
-    """The lines with the records of their runs."""
+def gathered(found: Sequence[Line], records: Sequence[Record], data: Mapping[int | None, DataSet]) -> list[Result]:
+    """The lines with the records of their runs; `data`: the images by `Line.train_size`."""
     known = Recorded(records)
-    by_seed = [{run.seed: known.of(run, data) for run in line.runs} for line in found]
+    by_seed = [{run.seed: known.of(run, data[line.train_size]) for run in line.runs} for line in found]
     return [
         Result(line, {seed: record for seed, record in of_line.items() if record is not None})
         for line, of_line in zip(found, by_seed, strict=True)

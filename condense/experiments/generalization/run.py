@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict
 
 from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
-from condense.data.images import DataSet, LabelledImages
+from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
 from condense.experiments.generalization.fit import Progress, fit
 from condense.experiments.generalization.images import SIDE
@@ -36,7 +36,8 @@ class GeneralizeConfig:
     dataset: DatasetName = "cifar10"
     """Name or path of the images."""
     scale: Literal["small", "full"] = "small"
-    """small: 200 training images (fig1b, fig1c: 1,000), for two cores; full: all images, as in the paper, for a GPU."""
+    """small: 200 training images (fig1b, fig1c: 1,000, MLPs 10,000), for two cores; full: all images, as in the paper, for a
+    GPU."""
     train_size: AtLeastOne | None = None
     """Class-balanced subset of so many training images instead of the scale's."""
     networks: tuple[NetworkName, ...] = ()
@@ -55,7 +56,8 @@ class GeneralizeConfig:
 
     def lines(self, experiment: str) -> list[Line]:
         """What an experiment consists of."""
-        return lines(experiment, SCALES[self.scale], self.seeds, self.epochs, tuple(dict.fromkeys(self.networks)))
+        networks = tuple(dict.fromkeys(self.networks))
+        return lines(experiment, SCALES[self.scale], self.seeds, self.epochs, networks, self.train_size)
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,14 @@ def check_folder(folder: Path) -> None:
             raise CondenseError(f"{path} holds records of another kind ({record.kind}). Choose another --out.")
 
 
-Sized = Mapping[str, DataSet]
-"""The images of each experiment that these images are enough for; those asked for are among them."""
+Sized = Mapping[int | None, DataSet]
+"""The images by the size of the training set (`Line.train_size`), in all sizes that these images are enough for."""
 
 
 def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
-    """The images in the sizes asked for. Raises `CondenseError` where no balanced subset has one or no network takes it."""
+    """The images in the sizes of all experiments. Raises `CondenseError` where those asked for need a size of which no
+    balanced subset is possible, or no network takes the images.
+    """
     scale = SCALES[config.scale]
     if config.networks and config.experiment in OWN_NETWORKS:
         raise CondenseError(
@@ -102,19 +106,23 @@ def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
     for name in config.networks:
         build(name, (data.train.shape[0], SIDE, SIDE), data.train.classes)
     test = data.test.subset(_test_size(data, scale.test_size), seed=0) if scale.test_size else data.test
-    parts: dict[int | None, LabelledImages] = {None: data.train}
-    found = {}
-    for name in EXPERIMENTS:
-        size = config.train_size or scale.train_images(name)
+    found: dict[int | None, DataSet] = {}
+    for size, asked in _sizes_of_lines(config).items():
         try:
-            if size and size not in parts:
-                parts[size] = data.train.subset(size, seed=0)
+            found[size] = replace(data, train=data.train.subset(size, seed=0) if size else data.train, test=test)
         except CondenseError:
-            if name in config.names:
+            if asked:
                 raise
-            continue  # no run of it can be in any folder
-        found[name] = replace(data, train=parts[size], test=test)
     return found
+
+
+def _sizes_of_lines(config: GeneralizeConfig) -> dict[int | None, bool]:
+    """The sizes of the training set in all experiments, and whether one of those asked for has it."""
+    sizes: dict[int | None, bool] = {}
+    for name in EXPERIMENTS:
+        for line in config.lines(name):
+            sizes[line.train_size] = sizes.get(line.train_size, False) or name in config.names
+    return sizes
 
 
 def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: Listener) -> None:
@@ -124,8 +132,8 @@ def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: L
     wanted = {
         run.key(of.train, of.test): (run, of)
         for name in config.names
-        for of in (data[name],)
         for line in config.lines(name)
+        for of in (data[line.train_size],)
         for run in line.runs
     }
     groups: dict[tuple, list[tuple[Run, DataSet]]] = defaultdict(list)
