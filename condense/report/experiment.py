@@ -93,7 +93,7 @@ def _macro(piece: Piece) -> tuple[str, dict[str, Any]]:
         case Picture():
             return "picture", {"name": piece.name, "source": png_source(piece.png), "description": piece.description}
         case Table():
-            return "table", {"title": piece.title, "html": Markup(render(piece, "html"))}
+            return "table", {"html": Markup(render(piece, "html"))}
         case Configuration():
             return "configuration", {"name": piece.name, "values": piece.values}
         case str():

@@ -1,5 +1,6 @@
 """Figures of a cross-architecture matrix: a heat map, and every network's accuracy as a point. Equal input, equal bytes."""
 
+import math
 from typing import Any
 
 import matplotlib
@@ -16,14 +17,15 @@ from condense.report.matrix import Matrix
 def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
     """Mean accuracies as colours and numbers; cells that were not run are empty, the network's own is framed."""
     means = matrix.means
+    low, high = _limits(matrix)
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         size = 1.9 + 0.85 * len(matrix.columns), 1.2 + 0.5 * len(matrix.rows)
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
-        axes.imshow(np.ma.masked_invalid(means), cmap="cividis", aspect="auto", vmin=0, vmax=100)
+        axes.imshow(np.ma.masked_invalid(means), cmap="cividis", aspect="auto", vmin=low, vmax=high)
         for row, column in np.ndindex(*means.shape):
             if not np.isnan(means[row, column]):
-                colour = "white" if means[row, column] < 60 else "black"
+                colour = "white" if means[row, column] < (low + high) / 2 else "black"
                 axes.text(column, row, f"{means[row, column]:.1f}", ha="center", va="center", color=colour)
         for row, name in enumerate(matrix.rows):
             own = matrix.own_column(name)
@@ -57,11 +59,18 @@ def strips(matrix: Matrix, format: Format = "png") -> bytes:
             axes.tick_params(labelbottom=True)
         panels[0].set_yticks(range(columns), matrix.columns)
         panels[0].set_ylim(columns - 0.5, -0.5)
-        panels[0].set_xlim(0, 100)
+        panels[0].set_xlim(*_limits(matrix))
         figure.supxlabel("test accuracy (%)", fontsize=9)
         handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3, handletextpad=0.3)
         return encoded(figure, format)
+
+
+def _limits(matrix: Matrix) -> tuple[float, float]:
+    """The tens of percent between which all accuracies and published means lie."""
+    own = [100 * accuracy for cell in matrix.cells.values() for accuracy in cell.networks]
+    values = own + [cell.published.mean for cell in matrix.cells.values() if cell.published and cell.difference is not None]
+    return min(90, 10 * math.floor(min(values) / 10)), min(100, 10 * math.floor(max(values) / 10 + 1))
 
 
 def _panel(axes: Axes, matrix: Matrix, row: str) -> None:

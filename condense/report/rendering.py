@@ -108,14 +108,23 @@ def _html(table: Table) -> str:
 
     notes = "".join(f"<li>{html.escape(note)}</li>\n" for note in table.notes)
     listed = f'\n<ul class="notes">\n{notes}</ul>' if notes else ""
+    title = html.escape(table.title)
     return "\n".join(
         [
-            f"<table>\n<caption>{html.escape(table.title)}</caption>",
+            # A table too wide for its page is moved to and fro by itself, without its notes.
+            f'<div class="scroll" role="region" tabindex="0" aria-label="{title}" style="overflow-x: auto">',
+            f"<table>\n<caption>{title}</caption>",
             f"<thead>{line('th', map(html.escape, table.header))}</thead>\n<tbody>",
-            *(line("td", row) for row in _marked(table, html.escape, "<b>{}</b>")),
-            f"</tbody>\n</table>{listed}\n",
+            *(line("td", row) for row in _marked(table, _escape_html_cell, "<b>{}</b>")),
+            f"</tbody>\n</table>\n</div>{listed}\n",
         ]
     )
+
+
+def _escape_html_cell(text: str) -> str:
+    """Where a column is narrow, what is in brackets goes to the next line; nothing else that holds a number is broken."""
+    escaped = html.escape(text)
+    return re.sub(r" (?![(\[])", "\u00a0", escaped) if re.search(r"\d", text) else escaped
 
 
 def _marked(table: Table, escape: Callable[[str], str], bold: str) -> Iterator[list[str]]:

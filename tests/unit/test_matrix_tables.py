@@ -47,7 +47,7 @@ def test_accuracies_with_published_numbers_and_another_n(records: list[Record]) 
     assert "n = 4 networks in every cell that does not say otherwise." in table.notes
     assert "**90.0 ± 1.0 (91.7 ± 0.5)**" in render(table, "markdown")
     assert r"\textbf{90.0 $\pm$ 1.0 (91.7 $\pm$ 0.5)}" in render(table, "latex")
-    assert "<b>90.0 ± 1.0 (91.7 ± 0.5)</b>" in render(table, "html")
+    assert "<b>90.0\u00a0±\u00a01.0 (91.7\u00a0±\u00a00.5)</b>" in render(table, "html")
     assert "(" not in accuracies(matrix(records)).rows[0][1]
 
 
