@@ -78,7 +78,7 @@ def _panel(axes: Axes, matrix: Matrix, row: str) -> None:
     for place, column in enumerate(matrix.columns):
         cell = matrix.cells.get((row, column))
         if cell is None:
-            axes.annotate("not run", (1, place), color=MUTED, va="center", fontsize=8)
+            axes.annotate("not run", (0.01, place), xycoords=("axes fraction", "data"), color=MUTED, va="center", fontsize=8)
         else:
             _strip(axes, place, cell)
     axes.tick_params(axis="y", length=0)
