@@ -38,8 +38,7 @@ NORMS = {
     "BatchNorm everywhere": ("small-inception", 0.1),
     "in the downsample modules": ("small-inception-partbn", 0.1),
     "nowhere, rate 0.1": ("small-inception-nobn", 0.1),
-    "nowhere, rate 0.01": ("small-inception-nobn", 0.01),
-    "nowhere, rate 0.001": ("small-inception-nobn", 0.001),
+    "nowhere, rate 0.003": ("small-inception-nobn", 0.003),
 }
 TABLE_NETWORKS = ("small-inception", "small-inception-nobn", "small-alexnet", "mlp-3x512", "mlp-1x512")
 UNCROPPED = ("small-inception-nobn", "mlp")
