@@ -388,7 +388,7 @@ def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path
         for run in line.runs
     ]
     other = replace(records[0], config={"of": "another experiment"}, wall_seconds=1e6)
-    everywhere: Sized = dict.fromkeys((200, 1000, 10_000), data)
+    everywhere: Sized = dict.fromkeys((240, 960, 9600), data)
     write_report(config, everywhere, [*records, other], tmp_path)
     page = (tmp_path / "page.html").read_text()
     assert "3 runs on 60 training images of" in page and "table1: " not in page
@@ -416,14 +416,14 @@ def test_experiments_over_the_share_of_corrupted_labels_see_more_images() -> Non
     whole = DataSet("ten", source, source)
     config = GeneralizeConfig()
     sizes = {(name, line.train_size) for name in EXPERIMENTS for line in config.lines(name)}
-    shares = {(name, size) for name in ("fig1b", "fig1c") for size in (1000, 10_000)}
-    assert sizes == shares | {(name, 200) for name in ("fig1a", "fig2a", "fig2b", "table1")}
+    shares = {(name, size) for name in ("fig1b", "fig1c") for size in (960, 9600)}
+    assert sizes == shares | {(name, 240) for name in ("fig1a", "fig2a", "fig2b", "table1")}
     networks = {(line.group, line.train_size) for line in config.lines("fig1b")}
-    assert networks == {("small-inception", 1000), ("small-alexnet", 1000), ("mlp-1x512", 10_000)}
+    assert networks == {("small-inception", 960), ("small-alexnet", 960), ("mlp-1x512", 9600)}
     assert {len(of.train) for of in sized(GeneralizeConfig(train_size=70), whole).values()} == {70}
     assert {len(of.train) for of in sized(GeneralizeConfig(scale="full"), whole).values()} == {1000}
     few = replace(whole, train=source.subset(500, seed=0))
-    assert sized(GeneralizeConfig(experiment="fig1a"), few).keys() == {200}
+    assert sized(GeneralizeConfig(experiment="fig1a"), few).keys() == {240}
     with pytest.raises(CondenseError, match="at most 500 are possible"):
         sized(GeneralizeConfig(experiment="fig1b"), few)
 

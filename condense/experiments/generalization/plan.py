@@ -58,7 +58,8 @@ class Scale:
 
     share_size, mlp_share_size: training images of convolutional networks and of MLPs where the share of corrupted labels
     varies. Few images are learned by heart as quickly with any labels, so that the time to fit says something of more of
-    them only, and MLPs can have many.
+    them only, and MLPs can have many. All are whole batches of 60: BatchNorm over the few images of a last batch throws a
+    fit back.
     """
 
     train_size: int | None
@@ -78,7 +79,7 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale(200, 1000, 10_000, 500, (0.0, 0.5, 1.0), epochs=300, course_epochs=40, test_every=5),
+    "small": Scale(240, 960, 9_600, 500, (0.0, 0.5, 1.0), epochs=300, course_epochs=40, test_every=5),
     "full": Scale(None, None, None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
 }
 

@@ -36,7 +36,7 @@ class GeneralizeConfig:
     dataset: DatasetName = "cifar10"
     """Name or path of the images."""
     scale: Literal["small", "full"] = "small"
-    """small: 200 training images (fig1b, fig1c: 1,000, MLPs 10,000), for two cores; full: all images, as in the paper, for a
+    """small: 240 training images (fig1b, fig1c: 960, MLPs 9,600), for two cores; full: all images, as in the paper, for a
     GPU."""
     train_size: AtLeastOne | None = None
     """Class-balanced subset of so many training images instead of the scale's."""
