@@ -3,13 +3,14 @@
 
     python scripts/benchmark_changes.py [--threads 2] [--out changes.jsonl]
 
-The work: the gradient on 256 real images of one class (stage C), and one training step on 10 and on 100 images (stage T),
-ConvNet, random images of CIFAR-10's shape, CPU.
+The work: the gradient on 256 real images of one class (stage C), and five training steps on 10 and on 100 images (stage T),
+ConvNet, random images of CIFAR-10's shape; and five training steps of Small AlexNet on 60 images of 28x28; CPU.
 """
 
 import statistics
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ from benchmarking import SHAPES, options, seconds, write_rows
 from torch import Tensor
 
 from condense.machine import forget_compiled
-from condense.networks.layers import Arithmetic
+from condense.networks.layers import Arithmetic, LocalResponseNorm
 from condense.networks.registry import build
 from condense.reference.networks import load, module
 from condense.stage_c.matching import GradientMatcher
@@ -58,20 +59,26 @@ def real_gradient() -> Work:
     }
 
 
+def plain_steps(net: torch.nn.Module, source: TensorSource, weight_decay: float = 0.0) -> Callable[[], object]:
+    """Five training steps by PyTorch's modules and optimiser."""
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=weight_decay)
+
+    def steps() -> None:
+        for _ in range(5):
+            optimiser.zero_grad()
+            F.cross_entropy(net(source.images), source.labels).backward()
+            optimiser.step()
+
+    return steps
+
+
 def training_step(batch: int) -> Work:
     """Five training steps of one network, by what has been changed so far."""
     network, recipe = build("ConvNet", SHAPE, 10), Recipe((Stage(5, 0.01),), momentum=0.9, weight_decay=5e-4)
     layout = Layout.of(network)
     vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
     source = TensorSource(torch.randn(batch, *SHAPE), torch.arange(batch) % 10)
-    net = load(module("ConvNet", SHAPE, 10), layout.views(vector))
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-
-    def twin() -> None:
-        for _ in range(5):
-            optimiser.zero_grad()
-            F.cross_entropy(net(source.images), source.labels).backward()
-            optimiser.step()
+    twin = plain_steps(load(module("ConvNet", SHAPE, 10), layout.views(vector)), source, weight_decay=5e-4)
 
     def fast(*, compiled: bool) -> Callable[[], object]:
         members = Members(vector[None], {})
@@ -79,6 +86,28 @@ def training_step(batch: int) -> Work:
 
     parts = "channels_last, one vector" + (", chunks of 25" if batch == 100 else "")
     return {"plain twin": twin, f"+ {parts}": fast(compiled=False), "+ torch.compile": fast(compiled=True)}
+
+
+def small_alexnet_steps() -> Work:
+    """Five training steps of Small AlexNet, with the library's local response norm and with the one used."""
+    network, recipe = build("small-alexnet", (3, 28, 28), 10), Recipe((Stage(5, 0.01),), momentum=0.9)
+    layout = Layout.of(network)
+    vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
+    source = TensorSource(torch.randn(60, 3, 28, 28), torch.arange(60) % 10)
+    twin = plain_steps(load(module("small-alexnet", (3, 28, 28), 10), layout.views(vector)), source)
+
+    def fast() -> None:
+        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")])
+
+    def with_the_librarys() -> None:
+        def norm(layer: LocalResponseNorm, x: Tensor, *_: object) -> Tensor:
+            return F.local_response_norm(x, size=9, alpha=0.001, beta=0.75, k=1.0)
+
+        with patch.object(LocalResponseNorm, "__call__", norm):
+            fast()
+
+    changed = "+ local response norm as a convolution"
+    return {"plain twin": twin, "+ channels_last, one vector": with_the_librarys, changed: fast}
 
 
 def compare_all(work: Work, what: str) -> list[dict[str, Any]]:
@@ -102,7 +131,7 @@ def compare_all(work: Work, what: str) -> list[dict[str, Any]]:
             }
         )
         row = rows[-1]
-        print(f"{what:<22} {name:<38} {row['seconds']:8.4f} s {row['ratio_to_twin']:6.2f}x {row['ratio_to_previous']:6.2f}x")
+        print(f"{what:<26} {name:<38} {row['seconds']:8.4f} s {row['ratio_to_twin']:6.2f}x {row['ratio_to_previous']:6.2f}x")
     return rows
 
 
@@ -112,6 +141,7 @@ def main() -> None:
     rows = compare_all(real_gradient(), "real gradient, 256")
     for batch in (10, 100):
         rows += compare_all(training_step(batch), f"5 training steps, {batch}")
+    rows += compare_all(small_alexnet_steps(), "5 steps, Small AlexNet, 60")
     write_rows(rows, chosen.out)
 
 
