@@ -87,18 +87,34 @@ def refuse_other_files(folder: Path, wanted: str) -> None:
 
 
 @contextlib.contextmanager
-def taken(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder, until it ends; raises `CondenseError` where one is at work in it."""
-    lock = FileLock(folder / ".lock")
-    check_writable(folder / ".lock")
+def locked(path: Path) -> Iterator[bool]:
+    """Takes the lock file `path` within a `with` statement: True, or False where another process has it.
+
+    Raises `CondenseError` when the file cannot be made.
+    """
+    lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise CondenseError(f"Another process is at work in {folder}.") from None
+        yield False
+        return
+    except OSError as error:
+        raise cannot_write(path, error) from error
     try:
-        yield
+        yield True
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder, until it ends; raises `CondenseError` where one is at work in it."""
+    check_writable(folder / ".lock")
+    with locked(folder / ".lock") as free:
+        if not free:
+            raise CondenseError(f"Another process is at work in {folder}.")
+        yield
 
 
 def _temporary(path: Path) -> Path:

@@ -1,10 +1,8 @@
 """`condense generalize`."""
 
-from collections.abc import Sequence
-
 from condense.cli import options
 from condense.cli.common import load, part, required
-from condense.cli.progress import Bar
+from condense.cli.progress import Bars
 from condense.experiments.generalization.report import write_report
 from condense.experiments.generalization.run import (
     GeneralizeConfig,
@@ -15,8 +13,6 @@ from condense.experiments.generalization.run import (
     run_missing,
     sized,
 )
-from condense.experiments.generalization.runs import Run
-from condense.files import taken
 from condense.report.rendering import render
 
 
@@ -26,21 +22,20 @@ def generalize(chosen: options.Generalize) -> None:
     config = part(GeneralizeConfig, chosen)
     check_folder(out)
     data = sized(config, load(config.dataset, chosen))
-    bars: list[Bar] = []
-
-    def begins(runs: Sequence[Run], done: int, total: int) -> None:
-        label = f"{done} of {total} runs done; {len(runs)} of {runs[0].network}"
-        bars.append(Bar(label, "epoch", quiet=chosen.quiet))
-
-    listener = Listener(begins, lambda epoch, epochs, loss: bars[-1].update(epoch, epochs, loss=loss))
-    with taken(out):
-        try:
-            run_missing(config, data, out, listener)
-        finally:
-            for bar in bars:
-                bar.close()
-            records = recorded(out)
-            tables = write_report(config, data, records, out) if records else []
+    bars = Bars(quiet=chosen.quiet)
+    listener = Listener(
+        begins=lambda runs, done, total: bars.begin(
+            f"{done} of {total} runs done; {len(runs)} of {runs[0].network}", "epoch"
+        ),
+        epoch=lambda epoch, epochs, loss: bars.update(epoch, epochs, loss=loss),
+        waits=lambda runs: bars.wait(f"{runs} runs"),
+    )
+    try:
+        run_missing(config, data, out, listener)
+    finally:
+        bars.close()
+        records = recorded(out)
+        tables = write_report(config, data, records, out) if records else []
     if not chosen.quiet:
         print("\n".join(render(found, "text") for found in tables))
     print(f"Records: {records_path(out)}\nPage:    {(out / 'page.html').resolve().as_uri()}")

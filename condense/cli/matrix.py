@@ -1,13 +1,12 @@
 """`condense matrix`, and the tables of its folders."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from condense.cli import options
 from condense.cli.common import load, part, required, resumable
-from condense.cli.progress import Bar
+from condense.cli.progress import Bars
 from condense.config import MatrixConfig
 from condense.matrix.costs import Costs
 from condense.matrix.folder import MatrixFolder
@@ -58,24 +57,18 @@ def matrix_text(folder: MatrixFolder, chosen: options.Table) -> str:
 @contextmanager
 def _matrix_listener(quiet: bool) -> Iterator[Listener]:
     """A line and a bar for each task."""
-    bars: list[Bar] = []
+    bars = Bars(quiet=quiet)
 
     def begins(task: Task) -> None:
-        unit = "step" if isinstance(task, SetTask) else "epoch"
-        bars.append(Bar(f"{'learning with ' if isinstance(task, SetTask) else ''}{task.label}", unit, quiet=quiet))
-
-    def waits(tasks: int) -> None:
-        if not quiet and (not bars or bars[-1].label != "waiting"):
-            print(f"Waiting for other processes: {tasks} tasks are left.", file=sys.stderr)
-            bars.append(Bar("waiting", "task", quiet=True))
+        learning = isinstance(task, SetTask)
+        bars.begin(f"{'learning with ' if learning else ''}{task.label}", "step" if learning else "epoch")
 
     try:
         yield Listener(
             begins=begins,
-            learning=lambda done, total, loss: bars[-1].update(done, total, loss=loss),
-            training=lambda name, done, total: bars[-1].update(done, total),
-            waits=waits,
+            learning=lambda done, total, loss: bars.update(done, total, loss=loss),
+            training=lambda name, done, total: bars.update(done, total),
+            waits=lambda tasks: bars.wait(f"{tasks} tasks"),
         )
     finally:
-        for bar in bars:
-            bar.close()
+        bars.close()

@@ -5,18 +5,17 @@ locking a file; the lock ends with the process that holds it, however that ends.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from condense.config import MatrixConfig, StageC, as_dict, checked
 from condense.data.images import DataSet
 from condense.errors import CondenseError
-from condense.files import check_writable, refuse_other_files, write_atomically
+from condense.files import check_writable, locked, refuse_other_files, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
 from condense.records import Record, read_records
 from condense.stage_c.checkpoint import checkpoint_path
@@ -160,19 +159,9 @@ class MatrixFolder:
         with self.taken(task) as free:
             return MISSING if free else RUNNING
 
-    @contextmanager
-    def taken(self, task: Task) -> Iterator[bool]:
+    def taken(self, task: Task) -> AbstractContextManager[bool]:
         """Takes a task within a `with` statement: True, or False where another process has it."""
-        lock = self._lock(self._lock_path(task))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        return locked(self._lock_path(task))
 
     def _lock_path(self, task: Task) -> Path:
         name = task.name if isinstance(task, SetTask) else f"{task.of.name}--{task.name}"

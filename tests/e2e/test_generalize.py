@@ -51,21 +51,37 @@ def test_what_is_written_and_not_done_again(images: Path, whole: Path, capsys: p
     assert "The report" in page and "http" not in page.replace("http://www.w3.org", "")
 
 
+ALONE = (
+    # Runs one by one, so that there is a middle to be killed in, and work to be shared.
+    "import condense.experiments.generalization.fit as f; f.members_at_once = lambda *a: 1\n"
+    "from condense.cli.main import main; main()"
+)
+
+
+def started(images: Path, out: Path) -> subprocess.Popen[str]:
+    """fig1b in a process of its own, one run after the other."""
+    words = ["generalize", "fig1b", "--dataset", str(images), *SIZES, "--quiet", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", ALONE, *words], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_several_processes_share_the_runs(images: Path, whole: Path, tmp_path: Path) -> None:
+    processes = [started(images, tmp_path) for _ in range(2)]
+    errors = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert outcomes(tmp_path).keys() == outcomes(whole).keys()  # each run once
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {path.name for path in whole.glob("[!.]*")}
+
+
 def test_killed_and_continued(images: Path, whole: Path, tmp_path: Path) -> None:
-    words = ["generalize", "fig1b", "--dataset", str(images), *SIZES, "--quiet", "--out", str(tmp_path)]
-    # Runs one by one, so that there is a middle to be killed in.
-    program = (
-        "import condense.experiments.generalization.fit as f; f.members_at_once = lambda *a: 1\n"
-        "from condense.cli.main import main; main()"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program, *words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = started(images, tmp_path)
     records = tmp_path / "records.jsonl"
     while not (records.exists() and records.stat().st_size) and process.poll() is None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert 1 <= len(records.read_bytes().splitlines()) < len(outcomes(whole))
-    assert condense(*words) == 0
+    assert condense("generalize", "fig1b", "--dataset", images, *SIZES, "--quiet", "--out", tmp_path) == 0
     found, expected = outcomes(tmp_path), outcomes(whole)
     assert found.keys() == expected.keys()
     for key, (accuracies, notes, losses) in found.items():

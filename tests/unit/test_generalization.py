@@ -15,6 +15,7 @@ from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.experiments.generalization import figures
 from condense.experiments.generalization import fit as fitting
+from condense.experiments.generalization import run as run_module
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.experiments.generalization.findings import rates_without_norm
 from condense.experiments.generalization.fit import fit, stuck_epoch
@@ -33,7 +34,7 @@ from condense.experiments.generalization.tables import (
 )
 from condense.experiments.statistics import holm, paired
 from condense.networks.registry import build
-from condense.records import Record
+from condense.records import Record, append_record
 from condense.training import engine
 from condense.training.engine import fresh_members
 from condense.training.layout import Layout
@@ -394,6 +395,17 @@ def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path
     assert "3 runs on 60 training images of" in page and "table1: " not in page
     write_report(replace(config, experiment="all", networks=("MLP",)), everywhere, records, tmp_path)
     assert "--networks leaves this experiment as it is" in (tmp_path / "page.html").read_text()
+
+
+def test_runs_that_another_process_has_taken_are_left_to_it(data: DataSet, tmp_path: Path) -> None:
+    tasks = [run_module._Task(Run(network="mlp-1x5", seed=seed, epochs=2), data) for seed in range(3)]
+    with run_module._taken(tasks[1:2], tmp_path) as first, run_module._taken(tasks, tmp_path) as others:
+        assert (first, others) == (tasks[1:2], [tasks[0], tasks[2]])
+        with run_module._taken(tasks, tmp_path) as none_left:
+            assert none_left == []
+    append_record(tmp_path / "records.jsonl", fit([tasks[0].run], data)[0])
+    with run_module._taken(tasks, tmp_path) as group:
+        assert group == tasks[1:]
 
 
 def test_named_networks_are_those_of_fig1a_each_once() -> None:

@@ -84,14 +84,21 @@ def fit(
     weight that is not finite, or accuracy and loss those of chance in every epoch up to `stuck_epoch`). Its accuracy is
     that on the test images when the run ended, its series are by epoch.
     """
-    shape = (data.train.shape[0], SIDE, SIDE)
-    network = build(runs[0].network, shape, data.train.classes)
-    group = min(TOGETHER, members_at_once(network, len(runs), BATCH, data.train.device))
+    network, group = _network(runs[0], data), at_once(runs, data)
     records = []
     for first in range(0, len(runs), group):
         tell = partial(_tell, progress, first // group, -(-len(runs) // group))
         records += _fit_together(runs[first : first + group], network, data, tell, ended)
     return records
+
+
+def at_once(runs: Sequence[Run], data: DataSet) -> int:
+    """How many of these runs, which agree in `Run.together`, are trained as one stack."""
+    return min(TOGETHER, members_at_once(_network(runs[0], data), len(runs), BATCH, data.train.device))
+
+
+def _network(run: Run, data: DataSet) -> Network:
+    return build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes)
 
 
 def _tell(progress: Progress, before: int, groups: int, epoch: int, epochs: int, loss: float) -> None:

@@ -1,28 +1,30 @@
 """Running experiments: the runs that are missing, those that can be trained together as one; then their report."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict
 
 from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
 from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
-from condense.experiments.generalization.fit import Progress, fit
+from condense.experiments.generalization.fit import Progress, at_once, fit
 from condense.experiments.generalization.images import SIDE
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, lines
 from condense.experiments.generalization.results import Recorded
 from condense.experiments.generalization.runs import Run
-from condense.files import refuse_other_files
+from condense.files import locked, refuse_other_files
 from condense.networks.registry import build
 from condense.records import Record, append_record, check_appendable, read_records
 
 ALL = "all"
 ExperimentName = Annotated[str, one_of("experiment", {**EXPERIMENTS, ALL: ""})]
+WAIT_SECONDS = 1.0
 OWN_NETWORKS = ("fig2a", "fig2b")
 """Experiments that compare variants of Inception, whatever networks are named."""
 
@@ -62,10 +64,13 @@ class GeneralizeConfig:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told how it gets on: of each group of runs as it begins, with how many are done of all, and of its epochs."""
+    """Who is told how it gets on: of each group of runs as it begins, with how many are done of all, of its epochs, and of
+    waiting for runs of other processes.
+    """
 
     begins: Callable[[Sequence[Run], int, int], None] = lambda runs, done, total: None
     epoch: Progress = lambda epoch, epochs, loss: None
+    waits: Callable[[int], None] = lambda runs: None
 
 
 def records_path(folder: Path) -> Path:
@@ -125,34 +130,70 @@ def _sizes_of_lines(config: GeneralizeConfig) -> dict[int | None, bool]:
     return sizes
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A run on its images."""
+
+    run: Run
+    data: DataSet
+
+    @cached_property
+    def key(self) -> str:
+        return self.run.key(self.data.train, self.data.test)
+
+    @property
+    def together(self) -> tuple[Any, ...]:
+        """Tasks with the same can be trained as one stack."""
+        return (len(self.data.train), *self.run.together)
+
+
 def run_missing(config: GeneralizeConfig, data: Sized, folder: Path, listener: Listener) -> None:
-    """Does the runs that have no record yet, cheap networks first; a record is written when a run ends."""
+    """Does the runs that have no record yet, cheap networks first; a record is written when a run ends.
+
+    Any number of processes may do so in one folder: each takes what no other has taken, and waits for what others are doing.
+    """
     path = records_path(folder)
-    known = Recorded(recorded(folder))
-    wanted = {
-        run.key(of.train, of.test): (run, of)
-        for name in config.names
-        for line in config.lines(name)
-        for of in (data[line.train_size],)
-        for run in line.runs
-    }
-    groups: dict[tuple, list[tuple[Run, DataSet]]] = defaultdict(list)
-    for run, of in wanted.values():
-        if known.of(run, of) is None:
-            groups[(len(of.train), *run.together)].append((run, of))
-    finished, total = len(wanted) - sum(map(len, groups.values())), len(wanted)
+    planned = (line for name in config.names for line in config.lines(name))
+    tasks = [_Task(run, data[line.train_size]) for line in planned for run in line.runs]
+    wanted = sorted({task.key: task for task in tasks}.values(), key=_cost)
     try:
-        for group in sorted(groups.values(), key=lambda group: _cost(*group[0])):
-            runs, of = [run for run, _ in group], group[0][1]
-            listener.begins(runs, finished, total)
-            fit(runs, of, listener.epoch, ended=partial(append_record, path))
-            finished += len(runs)
+        while missing := _without_record(wanted, folder):
+            with _taken(missing, folder) as group:
+                if group:
+                    runs = [task.run for task in group]
+                    listener.begins(runs, len(wanted) - len(missing), len(wanted))
+                    fit(runs, group[0].data, listener.epoch, ended=partial(append_record, path))
+                else:
+                    listener.waits(len(missing))
+                    time.sleep(WAIT_SECONDS)
     except KeyboardInterrupt as error:
         raise Interrupted(f"Stopped; {path} keeps the runs that are finished, and the same command goes on.") from error
 
 
-def _cost(run: Run, data: DataSet) -> int:
-    return len(data.train) * build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes).multiply_adds
+def _without_record(tasks: Sequence[_Task], folder: Path) -> list[_Task]:
+    known = Recorded(recorded(folder))
+    return [task for task in tasks if known.of(task.run, task.data) is None]
+
+
+@contextmanager
+def _taken(missing: Sequence[_Task], folder: Path) -> Iterator[list[_Task]]:
+    """Takes the first task that no other process has, and those that are trained together with it; none where all are."""
+    with ExitStack() as locks:
+        group: list[_Task] = []
+        for task in missing:
+            if group and task.together != group[0].together:
+                continue
+            if locks.enter_context(locked(folder / ".locks" / f"{task.key}.lock")):
+                group.append(task)
+                if len(group) == at_once([one.run for one in missing if one.together == task.together], task.data):
+                    break
+        # Another process may have done some of them after `missing` was looked up.
+        yield _without_record(group, folder) if group else []
+
+
+def _cost(task: _Task) -> int:
+    train = task.data.train
+    return len(train) * build(task.run.network, (train.shape[0], SIDE, SIDE), train.classes).multiply_adds
 
 
 def _test_size(data: DataSet, most: int) -> int:
