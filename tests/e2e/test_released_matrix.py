@@ -47,6 +47,14 @@ def test_twenty_networks_on_each_shared_cell_and_none_of_the_reports_broken_colu
     assert means(matrix, networks, networks).min() > 40
 
 
+def test_the_fast_matrix_has_all_36_cells_of_the_paper() -> None:
+    matrix = released("fast")
+    assert matrix.rows == (*SHARED, "VGG11BN", "ResNet18BN_AP") and matrix.columns == (*SHARED, "VGG11", "ResNet18")
+    networks = [sum(map(len, cell.accuracies)) for cell in matrix.cells.values()]
+    assert len(networks) == 36 and min(networks) >= 3
+    assert matrix.means.min() > 50
+
+
 def test_the_reports_broken_column_is_that_of_its_classic_lenet() -> None:
     """On the same sets, under the report's protocol: the classic LeNet stays at chance, the published networks do not."""
     matrix = released("fast", "report", "mnist-report-tables")
