@@ -79,7 +79,7 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale(240, 960, 9_600, 500, (0.0, 0.5, 1.0), epochs=300, course_epochs=40, test_every=5),
+    "small": Scale(240, 960, 9_600, 500, (0.0, 0.5, 1.0), epochs=300, course_epochs=30, test_every=5),
     "full": Scale(None, None, None, None, tuple(n / 10 for n in range(11)), epochs=150, course_epochs=100, test_every=1),
 }
 
