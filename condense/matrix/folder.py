@@ -62,7 +62,9 @@ class MatrixFolder:
     def ask_for(self, config: MatrixConfig, data: DataSet) -> None:
         """Adds what `config` asks for to what was asked for before. Raises `CondenseError` as the checks do."""
         check_writable(self.description)
-        with self._lock(self.path / ".locks" / "matrix.lock"):
+        lock = self.path / ".locks" / "matrix.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
             self.check_images(data)
             before = self.check(config)
             if config not in before:
@@ -166,10 +168,6 @@ class MatrixFolder:
     def _lock_path(self, task: Task) -> Path:
         name = task.name if isinstance(task, SetTask) else f"{task.of.name}--{task.name}"
         return self.path / ".locks" / f"{name}.lock"
-
-    def _lock(self, path: Path) -> FileLock:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
 
 
 def _fingerprints(data: DataSet) -> dict[str, str]:

@@ -253,8 +253,8 @@ class Pool(Layer):
 class LocalResponseNorm(Layer):
     """x / (1 + 0.001 * mean of x^2 over 9 neighbouring channels)^0.75, as in Krizhevsky's networks for CIFAR-10.
 
-    The means are a 1x1 convolution with a band matrix: PyTorch's own, a three-dimensional pooling, takes several times as
-    long and is a third of a training step of Small AlexNet.
+    The means are a 1x1 convolution with a band matrix, as PyTorch's three-dimensional pooling takes longer: a training step
+    of Small AlexNet is 1.55 times as fast so (scripts/benchmark_changes.py).
     """
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:

@@ -84,7 +84,7 @@ def fit(
     weight that is not finite, or accuracy and loss those of chance in every epoch up to `stuck_epoch`). Its accuracy is
     that on the test images when the run ended, its series are by epoch.
     """
-    network, group = _network(runs[0], data), at_once(runs, data)
+    network, group = network_of(runs[0], data), at_once(runs, data)
     records = []
     for first in range(0, len(runs), group):
         tell = partial(_tell, progress, first // group, -(-len(runs) // group))
@@ -94,10 +94,11 @@ def fit(
 
 def at_once(runs: Sequence[Run], data: DataSet) -> int:
     """How many of these runs, which agree in `Run.together`, are trained as one stack."""
-    return min(TOGETHER, members_at_once(_network(runs[0], data), len(runs), BATCH, data.train.device))
+    return min(TOGETHER, members_at_once(network_of(runs[0], data), len(runs), BATCH, data.train.device))
 
 
-def _network(run: Run, data: DataSet) -> Network:
+def network_of(run: Run, data: DataSet) -> Network:
+    """The network of a run, for the images as they are cropped."""
     return build(run.network, (data.train.shape[0], SIDE, SIDE), data.train.classes)
 
 

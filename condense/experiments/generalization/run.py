@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
 from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
-from condense.experiments.generalization.fit import Progress, at_once, fit
+from condense.experiments.generalization.fit import Progress, at_once, fit, network_of
 from condense.experiments.generalization.images import SIDE
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, lines
 from condense.experiments.generalization.results import Recorded
@@ -180,20 +180,22 @@ def _taken(missing: Sequence[_Task], folder: Path) -> Iterator[list[_Task]]:
     """Takes the first task that no other process has, and those that are trained together with it; none where all are."""
     with ExitStack() as locks:
         group: list[_Task] = []
+        most = 1
         for task in missing:
             if group and task.together != group[0].together:
                 continue
             if locks.enter_context(locked(folder / ".locks" / f"{task.key}.lock")):
+                if not group:
+                    most = at_once([one.run for one in missing if one.together == task.together], task.data)
                 group.append(task)
-                if len(group) == at_once([one.run for one in missing if one.together == task.together], task.data):
-                    break
+            if len(group) == most:
+                break
         # Another process may have done some of them after `missing` was looked up.
         yield _without_record(group, folder) if group else []
 
 
 def _cost(task: _Task) -> int:
-    train = task.data.train
-    return len(train) * build(task.run.network, (train.shape[0], SIDE, SIDE), train.classes).multiply_adds
+    return len(task.data.train) * network_of(task.run, task.data).multiply_adds
 
 
 def _test_size(data: DataSet, most: int) -> int:
