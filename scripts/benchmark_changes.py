@@ -4,7 +4,8 @@
     python scripts/benchmark_changes.py [--threads 2] [--out changes.jsonl]
 
 The work: the gradient on 256 real images of one class (stage C), and five training steps on 10 and on 100 images (stage T),
-ConvNet, random images of CIFAR-10's shape; and five training steps of Small AlexNet on 60 images of 28x28; CPU.
+ConvNet, random images of CIFAR-10's shape; five training steps of Small AlexNet on 60 images of 28x28; and both kinds of
+work, the steps on 10 images, for AlexNet on images of MNIST's shape; CPU.
 """
 
 import statistics
@@ -18,7 +19,8 @@ from benchmarking import SHAPES, options, seconds, write_rows
 from torch import Tensor
 
 from condense.machine import forget_compiled
-from condense.networks.layers import Arithmetic, LocalResponseNorm
+from condense.networks import layers
+from condense.networks.layers import Arithmetic, LocalResponseNorm, Tensors
 from condense.networks.registry import build
 from condense.reference.networks import load, module
 from condense.stage_c.matching import GradientMatcher
@@ -85,7 +87,8 @@ def training_step(batch: int) -> Work:
         return lambda: train(network, members, source, recipe, [MemberDraws.of(0, "benchmark")], compiled=compiled)
 
     parts = "channels_last, one vector" + (", chunks of 25" if batch == 100 else "")
-    return {"plain twin": twin, f"+ {parts}": fast(compiled=False), "+ torch.compile": fast(compiled=True)}
+    changed = without_winograd(fast(compiled=False))
+    return {"plain twin": twin, f"+ {parts}": changed, "+ torch.compile": fast(compiled=True)}
 
 
 def small_alexnet_steps() -> Work:
@@ -110,6 +113,49 @@ def small_alexnet_steps() -> Work:
     return {"plain twin": twin, "+ channels_last, one vector": with_the_librarys, changed: fast}
 
 
+def without_winograd(function: Callable[[], object]) -> Callable[[], object]:
+    """The same work with direct convolutions."""
+
+    def direct() -> None:
+        with patch.object(layers, "gains_by_winograd", lambda *_: False):
+            function()
+
+    return direct
+
+
+def alexnet_gradient() -> Work:
+    """AlexNet's gradient on one class's real images, without and with Winograd convolution."""
+    shape = SHAPES["MNIST"]
+    network, x = build("AlexNet", shape, 10), torch.randn(256, *shape)
+    layout = Layout.of(network)
+    parameters = layout.views(layout.flatten(network.initial(torch.Generator().manual_seed(0))))
+    net = load(module("AlexNet", shape, 10), parameters)
+    matcher = GradientMatcher(network, "ours", CPU, 256)
+
+    def twin() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(F.cross_entropy(net(x), torch.full((256,), 3)), list(net.parameters()))
+
+    def fast() -> Tensors:
+        return matcher.real_gradient(parameters, {}, x, 3)
+
+    return {"plain twin": twin, "+ channels_last, chunks of 32": without_winograd(fast), "+ Winograd convolution": fast}
+
+
+def alexnet_steps() -> Work:
+    """Five training steps of AlexNet on 10 images, without and with Winograd convolution."""
+    shape, recipe = SHAPES["MNIST"], Recipe((Stage(5, 0.01),), momentum=0.9, weight_decay=5e-4)
+    network = build("AlexNet", shape, 10)
+    layout = Layout.of(network)
+    vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
+    source = TensorSource(torch.randn(10, *shape), torch.arange(10))
+    twin = plain_steps(load(module("AlexNet", shape, 10), layout.views(vector)), source, weight_decay=5e-4)
+
+    def fast() -> None:
+        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")])
+
+    return {"plain twin": twin, "+ channels_last, one vector": without_winograd(fast), "+ Winograd convolution": fast}
+
+
 def compare_all(work: Work, what: str) -> list[dict[str, Any]]:
     """Median seconds of each, in turns, and how many times as fast as the first and as the one before."""
     forget_compiled()
@@ -131,7 +177,7 @@ def compare_all(work: Work, what: str) -> list[dict[str, Any]]:
             }
         )
         row = rows[-1]
-        print(f"{what:<26} {name:<38} {row['seconds']:8.4f} s {row['ratio_to_twin']:6.2f}x {row['ratio_to_previous']:6.2f}x")
+        print(f"{what:<27} {name:<38} {row['seconds']:8.4f} s {row['ratio_to_twin']:6.2f}x {row['ratio_to_previous']:6.2f}x")
     return rows
 
 
@@ -142,6 +188,8 @@ def main() -> None:
     for batch in (10, 100):
         rows += compare_all(training_step(batch), f"5 training steps, {batch}")
     rows += compare_all(small_alexnet_steps(), "5 steps, Small AlexNet, 60")
+    rows += compare_all(alexnet_gradient(), "real gradient, AlexNet, 256")
+    rows += compare_all(alexnet_steps(), "5 steps, AlexNet, 10")
     write_rows(rows, chosen.out)
 
 

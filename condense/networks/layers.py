@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from condense.networks.winograd import gains_by_winograd, winograd_conv2d
+
 Shape = tuple[int, int, int]
 Tensors = dict[str, Tensor]
 
@@ -41,11 +43,13 @@ class Arithmetic:
     """How a forward pass computes what it computes.
 
     explicit_norm: instance normalisation as a formula, which torch.compile fuses with what follows it, instead of a kernel
-    of its own; reduced: convolutions but those of the images themselves in bfloat16, everything else as it is.
+    of its own; reduced: convolutions but those of the images themselves in bfloat16, everything else as it is; winograd:
+    Winograd convolution where it is quicker, differentiable once.
     """
 
     explicit_norm: bool = False
     reduced: bool = False
+    winograd: bool = False
 
 
 PLAIN = Arithmetic()
@@ -124,12 +128,18 @@ class Conv(Layer):
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"] if self.bias else None
+        how = run.arithmetic
         # With so few input channels bfloat16 gains nothing, and pixels would lose more precision than activations.
-        if not run.arithmetic.reduced or weight.shape[1] <= IMAGE_CHANNELS:
-            return F.conv2d(x, weight, bias, self.stride, self.padding)
-        low = torch.bfloat16
-        bias = None if bias is None else bias.to(low)
-        return F.conv2d(x.to(low), weight.to(low), bias, self.stride, self.padding).to(x.dtype)
+        if how.reduced and weight.shape[1] > IMAGE_CHANNELS:
+            low = torch.bfloat16
+            bias = None if bias is None else bias.to(low)
+            return F.conv2d(x.to(low), weight.to(low), bias, self.stride, self.padding).to(x.dtype)
+        images, channels, height, width = x.shape
+        outputs = self.output((channels, height, width))
+        if how.winograd and self.stride == 1 and gains_by_winograd(self.kernel, images, channels, outputs):
+            y = winograd_conv2d(x, weight, self.padding)
+            return y if bias is None else y + bias[:, None, None]
+        return F.conv2d(x, weight, bias, self.stride, self.padding)
 
 
 @dataclass(frozen=True)

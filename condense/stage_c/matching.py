@@ -17,7 +17,7 @@ from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.stage_c.distance import gradient_distance, matched_names
 from condense.training.layout import Layout
-from condense.training.stacking import even_parts
+from condense.training.stacking import even_parts, takes_winograd
 
 Dropout = torch.Generator | None
 
@@ -39,7 +39,8 @@ class GradientMatcher:
         self.names = matched_names(network, distance)
         self.chunk = even_parts(network, real_batch, device)
         self.memory_format = Layout.of(network).memory_format
-        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=precision == "mixed")
+        winograd = takes_winograd(network, device) and not compiled
+        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=precision == "mixed", winograd=winograd)
         self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
         prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
         self._eager_real = grad(self._real_loss)

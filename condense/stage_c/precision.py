@@ -10,7 +10,6 @@ from condense.networks.network import Network
 from condense.randomness import generator
 from condense.stage_c.matching import GradientMatcher
 from condense.training.layout import Layout
-from condense.training.stacking import convolution_bound
 
 PRECISIONS = {
     "auto": "mixed, else tf32, where it is quicker and the image gradient passes a test; else fp32",
@@ -29,14 +28,13 @@ def choose_precision(
 ) -> str:
     """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`).
 
-    `auto` is float32 for short runs, and for uncompiled ones on a CPU unless nearly all of the cost is convolution: the
-    conversions would cost more than bfloat16 gains.
+    `auto` is float32 for short runs, and for uncompiled ones on a CPU: the conversions would cost more than bfloat16 gains,
+    or Winograd convolution gains as much.
     """
     if asked != "auto":
         return asked
     on_gpu = data.device.type == "cuda"
-    worthwhile = long and (compiled or on_gpu or convolution_bound(network))
-    if not worthwhile or network.has_dropout or not has_bfloat16(data.device):
+    if not (long and (compiled or on_gpu)) or network.has_dropout or not has_bfloat16(data.device):
         return "fp32"
     for precision in ("mixed", "tf32") if on_gpu else ("mixed",):
         if image_gradient_cosine(precision, network, distance, data) >= LEAST_COSINE:

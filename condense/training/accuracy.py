@@ -6,23 +6,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from condense.networks.layers import Arithmetic
 from condense.networks.network import Network
 from condense.training.engine import Members
 from condense.training.layout import Layout
 from condense.training.sources import Source
-from condense.training.stacking import images_at_once
+from condense.training.stacking import images_at_once, takes_winograd
 
 
 @torch.no_grad()
 def each_logits(network: Network, members: Members, source: Source) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(Member, indices (B,), logits (B, classes)) of all images in chunks. BatchNorm uses running statistics."""
     layout, count = Layout.of(network), len(source.labels)
-    chunk = images_at_once(network, members.vector.device)
-    for indices in torch.arange(count, device=members.vector.device).split(chunk):
+    device = members.vector.device
+    chunk, arithmetic = images_at_once(network, device), Arithmetic(winograd=takes_winograd(network, device))
+    for indices in torch.arange(count, device=device).split(chunk):
         x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=layout.memory_format)
         for member in range(len(members)):
             statistics = {name: value[member] for name, value in members.statistics.items()}
-            yield member, indices, network.logits(layout.views(members.vector[member]), x, statistics)
+            parameters = layout.views(members.vector[member])
+            yield member, indices, network.logits(parameters, x, statistics, arithmetic=arithmetic)
 
 
 def predictions(network: Network, members: Members, source: Source) -> Tensor:

@@ -24,7 +24,7 @@ from condense.training.augmentation import augment
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe
 from condense.training.sources import AugmentingSource, Source
-from condense.training.stacking import even_parts
+from condense.training.stacking import even_parts, takes_winograd
 
 
 @dataclass
@@ -242,8 +242,8 @@ class _Step:
 
     def __init__(self, network: Network, batch: int, device: torch.device, compiled: bool) -> None:
         self.network, self.device, self.compiled = network, device, compiled
-        self.loss = _Loss(network, PLAIN)
-        self.stacked = vmap(grad_and_value(self.loss, has_aux=True), randomness="error")
+        self.loss = _Loss(network, Arithmetic(winograd=takes_winograd(network, device)))
+        self.stacked = vmap(grad_and_value(_Loss(network, PLAIN), has_aux=True), randomness="error")
         # One member's gradient is written to the same place each step: fresh memory costs more than what is written there.
         self.written: Tensor | None = None
         # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.

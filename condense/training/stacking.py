@@ -67,6 +67,11 @@ def prefers_channels_last(network: Network) -> bool:
     return not (network.has_group_norm and convolution_bound(network))
 
 
+def takes_winograd(network: Network, device: torch.device) -> bool:
+    """Whether convolutions may be Winograd's where that is quicker: on a CPU, not compiled, channels last."""
+    return device.type == "cpu" and prefers_channels_last(network)
+
+
 def pays_to_compile(network: Network, steps: int, images: int, device: torch.device) -> bool:
     """Whether so many training steps on so many images each take long enough to repay compiling the step."""
     seconds = steps * (STEP_SECONDS + images * network.multiply_adds / TRAINING_RATE)

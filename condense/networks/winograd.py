@@ -1,0 +1,153 @@
+"""Winograd convolution: wide convolutions of stride 1 with a fraction of the multiplications (Lavin and Gray, 2016).
+
+The image is cut into tiles that overlap by kernel - 1 pixels, each of which gives PIXELS x PIXELS pixels of the output.
+Linear maps take tiles and kernels to points where convolution is multiplication, summed over channels: one matrix product
+a point. With 5x5 kernels that is 64 multiplications for 16 pixels instead of 400, with 3x3 kernels 36 instead of 144. The
+result is exact but for rounding, in float32 some ten times that of a direct convolution.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+PIXELS = 4
+"""Pixels of the output along a tile's side."""
+
+POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+"""Where polynomials are evaluated; infinity is the last point."""
+
+TILE_COST, KERNEL_COST = 100, 60
+"""Multiply-adds that take a CPU as long as mapping one value of a tile, or of a kernel, to its point and back."""
+
+LEAST_GAIN = 1.15
+"""How many times as fast it has to be, by these costs, to be taken."""
+
+
+def gains_by_winograd(kernel: int, images: int, channels: int, output: tuple[int, int, int]) -> bool:
+    """Whether a convolution of stride 1 of so many images and channels, to (O, H, W) each, is quicker so on a CPU."""
+    if kernel not in (3, 5):
+        return False
+    outputs, height, width = output
+    points, tiles = (PIXELS + kernel - 1) ** 2, images * -(-height // PIXELS) * -(-width // PIXELS)
+    products = channels * outputs
+    cost = points * (tiles * products + TILE_COST * tiles * (channels + outputs) + KERNEL_COST * products)
+    return images * height * width * kernel**2 * products > LEAST_GAIN * cost
+
+
+def winograd_conv2d(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    """F.conv2d of x (N, C, H, W) and weight (O, C, k, k), k 3 or 5, in float32 or float64; the output lies channels last."""
+    (outputs, channels, kernel, _), (height, width) = weight.shape, x.shape[2:]
+    border = 2 * padding - kernel + 1
+    tiling = _Tiling(kernel, padding, height + border, width + border)
+    of_tiles, of_kernels, of_pixels = _maps(kernel, x.dtype)
+    tiles = _Cut.apply(x.permute(0, 2, 3, 1), tiling)
+    tiles = (of_tiles @ tiles).view(len(of_tiles), -1, channels)
+    kernels = of_kernels @ weight.permute(2, 3, 1, 0).reshape(kernel**2, -1)
+    kernels = kernels.view(-1, channels, outputs)
+    pixels = of_pixels @ torch.bmm(tiles, kernels).view(len(of_tiles), -1)
+    return tiling.join(pixels, outputs).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=8)
+def _maps(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """The maps of tiles (P, P) and of kernels (P, k^2) to P points, and of points to pixels (PIXELS^2, P).
+
+    They are those of polynomial multiplication by evaluation and interpolation, transposed, along rows and columns.
+    """
+    side = PIXELS + kernel - 1
+
+    def evaluation(coefficients: int) -> np.ndarray:
+        at_infinity = np.eye(coefficients)[-1]
+        return np.vstack([np.vander(POINTS[: side - 1], coefficients, increasing=True), at_infinity])
+
+    tiles, kernels, pixels = np.linalg.inv(evaluation(side)).T, evaluation(kernel), evaluation(PIXELS).T
+    # Tiles and kernels that come out of like size lose the least to rounding.
+    balance = np.sqrt(np.abs(tiles).max(1) / np.abs(kernels).max(1))[:, None]
+    lines = tiles / balance, kernels * balance, pixels
+    tiles, kernels, pixels = (torch.tensor(np.kron(line, line), dtype=dtype) for line in lines)
+    return tiles, kernels, pixels
+
+
+@dataclass(frozen=True)
+class _Tiling:
+    """How images (N, H, W, C) are cut: `down` x `across` tiles give an output of height x width pixels."""
+
+    kernel: int
+    padding: int
+    height: int
+    width: int
+
+    @property
+    def side(self) -> int:
+        return PIXELS + self.kernel - 1
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        return -(-self.height // PIXELS), -(-self.width // PIXELS)
+
+    def cut(self, images: Tensor) -> Tensor:
+        """Overlapping tiles (side^2, N * down * across * C) of the input images."""
+        (count, *size, channels), (down, across) = images.shape, self.tiles
+        below, right = (n * PIXELS + self.kernel - 1 - self.padding - s for n, s in zip(self.tiles, size, strict=True))
+        whole = F.pad(images, (0, 0, self.padding, right, self.padding, below)).contiguous()
+        image, row, pixel, _ = whole.stride()
+        shape = self.side, self.side, count, down, across, channels
+        return whole.as_strided(shape, (row, pixel, image, row * PIXELS, pixel * PIXELS, 1)).reshape(self.side**2, -1)
+
+    def add_up(self, tiles: Tensor, shape: torch.Size) -> Tensor:
+        """The transpose of `cut`: images of this shape (N, H, W, C), where tiles overlap in their sum."""
+        (down, across), (count, height, width, channels) = self.tiles, shape
+        tiles = tiles.view(self.side, self.side, count, down, across, channels)
+        border = self.kernel - 1
+        whole = tiles.new_zeros(count, down * PIXELS + border, across * PIXELS + border, channels)
+        for row in range(self.side):
+            for column in range(self.side):
+                ends = row + (down - 1) * PIXELS + 1, column + (across - 1) * PIXELS + 1
+                whole[:, row : ends[0] : PIXELS, column : ends[1] : PIXELS] += tiles[row, column]
+        # Contiguous, or what follows would leave channels last.
+        return whole[:, self.padding : self.padding + height, self.padding : self.padding + width].contiguous()
+
+    def join(self, pixels: Tensor, channels: int) -> Tensor:
+        """Output images (N, height, width, channels) of pixels (PIXELS^2, N * down * across * channels)."""
+        down, across = self.tiles
+        parts = pixels.view(PIXELS, PIXELS, -1, down, across, channels).permute(2, 3, 0, 4, 1, 5)
+        whole = parts.reshape(-1, down * PIXELS, across * PIXELS, channels)
+        return whole[:, : self.height, : self.width].contiguous()
+
+
+class _Cut(torch.autograd.Function):
+    """`_Tiling.cut`, which is linear: its gradient is `_AddUp`, and that one's is this again."""
+
+    @staticmethod
+    def forward(images: Tensor, tiling: _Tiling) -> Tensor:
+        return tiling.cut(images)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, _Tiling], output: Tensor) -> None:
+        images, ctx.tiling = inputs
+        ctx.shape = images.shape
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _AddUp.apply(gradient, ctx.tiling, ctx.shape), None  # pyright: ignore[reportReturnType]
+
+
+class _AddUp(torch.autograd.Function):
+    """`_Tiling.add_up`."""
+
+    @staticmethod
+    def forward(tiles: Tensor, tiling: _Tiling, shape: torch.Size) -> Tensor:
+        return tiling.add_up(tiles, shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, _Tiling, torch.Size], output: Tensor) -> None:
+        ctx.tiling = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _Cut.apply(gradient, ctx.tiling), None, None  # pyright: ignore[reportReturnType]
