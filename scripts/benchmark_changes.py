@@ -45,10 +45,10 @@ def real_gradient() -> Work:
     def twin() -> tuple[Tensor, ...]:
         return torch.autograd.grad(F.cross_entropy(net(x), torch.full((256,), 3)), list(net.parameters()))
 
-    def fast(chunk: int, *, compiled: bool = False, explicit_norm: bool = False, precision: str = "fp32"):
+    def fast(chunk: int, *, compiled: bool = False, precision: str = "fp32", **how: bool):
         matcher = GradientMatcher(network, "ours", CPU, 256, compiled=compiled, precision=precision)
         matcher.chunk = chunk
-        matcher._real_arithmetic = Arithmetic(explicit_norm, precision == "mixed")
+        matcher._real_arithmetic = Arithmetic(**how)
         return lambda: matcher.real_gradient(parameters, {}, x, 3)
 
     return {
@@ -57,7 +57,8 @@ def real_gradient() -> Work:
         "+ chunks of 32": fast(32),
         "+ torch.compile": fast(32, compiled=True),
         "+ norm as a formula": fast(32, compiled=True, explicit_norm=True),
-        "+ bfloat16 convolutions": fast(32, compiled=True, explicit_norm=True, precision="mixed"),
+        "+ Winograd convolution": fast(32, compiled=True, explicit_norm=True, winograd=True),
+        "bfloat16 instead of it": fast(32, compiled=True, explicit_norm=True, reduced=True, precision="mixed"),
     }
 
 

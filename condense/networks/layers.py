@@ -90,6 +90,10 @@ class Layer:
         """Multiplications of weights in the forward pass of one image."""
         return 0
 
+    def leaves(self, shape: Shape) -> Iterator[tuple["Layer", Shape]]:
+        """The layers it is made of, itself if of none, each with its input's shape, given its own."""
+        yield self, shape
+
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         """The output (N, ...) for an input (N, ...)."""
         raise NotImplementedError
@@ -126,6 +130,10 @@ class Conv(Layer):
         channels, height, width = self.output(shape)
         return channels * height * width * shape[0] * self.kernel**2
 
+    def gains_by_winograd(self, shape: Shape, images: int) -> bool:
+        """Whether so many images are convolved more quickly by Winograd's algorithm (on a CPU, channels last)."""
+        return self.stride == 1 and gains_by_winograd(self.kernel, images, shape[0], self.output(shape))
+
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"] if self.bias else None
         how = run.arithmetic
@@ -135,8 +143,7 @@ class Conv(Layer):
             bias = None if bias is None else bias.to(low)
             return F.conv2d(x.to(low), weight.to(low), bias, self.stride, self.padding).to(x.dtype)
         images, channels, height, width = x.shape
-        outputs = self.output((channels, height, width))
-        if how.winograd and self.stride == 1 and gains_by_winograd(self.kernel, images, channels, outputs):
+        if how.winograd and self.gains_by_winograd((channels, height, width), images):
             y = winograd_conv2d(x, weight, self.padding)
             return y if bias is None else y + bias[:, None, None]
         return F.conv2d(x, weight, bias, self.stride, self.padding)
@@ -312,16 +319,9 @@ class Residual(Layer):
             shape = layer.output(shape)
         return shape
 
-    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
-        yield from parameters_of(self.main, shape)
-        yield from parameters_of(self.shortcut, shape)
-
-    def running_statistics(self) -> Iterator[ParameterSpec]:
-        for layer in self.main + self.shortcut:
-            yield from layer.running_statistics()
-
-    def multiply_adds(self, shape: Shape) -> int:
-        return multiply_adds_of(self.main, shape) + multiply_adds_of(self.shortcut, shape)
+    def leaves(self, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+        yield from leaves_of(self.main, shape)
+        yield from leaves_of(self.shortcut, shape)
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         return F.relu(apply_layers(self.main, x, parameters, run) + apply_layers(self.shortcut, x, parameters, run))
@@ -337,45 +337,19 @@ class Parallel(Layer):
         outputs = [reduce(lambda before, layer: layer.output(before), branch, shape) for branch in self.branches]
         return sum(output[0] for output in outputs), *outputs[0][1:]
 
-    def parameters(self, shape: Shape) -> Iterator[ParameterSpec]:
+    def leaves(self, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         for branch in self.branches:
-            yield from parameters_of(branch, shape)
-
-    def running_statistics(self) -> Iterator[ParameterSpec]:
-        for branch in self.branches:
-            for layer in branch:
-                yield from layer.running_statistics()
-
-    def multiply_adds(self, shape: Shape) -> int:
-        return sum(multiply_adds_of(branch, shape) for branch in self.branches)
+            yield from leaves_of(branch, shape)
 
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         return torch.cat([apply_layers(branch, x, parameters, run) for branch in self.branches], dim=1)
 
 
-def nested(layers: tuple[Layer, ...]) -> Iterator[Layer]:
-    """All layers, those inside residual blocks and branches too."""
+def leaves_of(layers: tuple[Layer, ...], shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+    """The leaves of layers in sequence, each with its input's shape."""
     for layer in layers:
-        yield layer
-        inner = (layer.main, layer.shortcut) if isinstance(layer, Residual) else ()
-        for part in layer.branches if isinstance(layer, Parallel) else inner:
-            yield from nested(part)
-
-
-def parameters_of(layers: tuple[Layer, ...], shape: Shape) -> Iterator[ParameterSpec]:
-    """The parameters of layers in sequence."""
-    for layer in layers:
-        yield from layer.parameters(shape)
+        yield from layer.leaves(shape)
         shape = layer.output(shape)
-
-
-def multiply_adds_of(layers: tuple[Layer, ...], shape: Shape) -> int:
-    """The multiply-adds of layers in sequence, for one image."""
-    total = 0
-    for layer in layers:
-        total += layer.multiply_adds(shape)
-        shape = layer.output(shape)
-    return total
 
 
 def apply_layers(layers: tuple[Layer, ...], x: Tensor, parameters: Tensors, run: Pass) -> Tensor:

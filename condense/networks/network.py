@@ -19,9 +19,7 @@ from condense.networks.layers import (
     Shape,
     Tensors,
     apply_layers,
-    multiply_adds_of,
-    nested,
-    parameters_of,
+    leaves_of,
 )
 
 
@@ -45,14 +43,19 @@ class Network:
                 )
 
     @cached_property
+    def leaves(self) -> tuple[tuple[Layer, Shape], ...]:
+        """All layers, those inside residual blocks and branches too, each with its input's shape (C, H, W)."""
+        return tuple(leaves_of(self.layers, self.input_shape))
+
+    @cached_property
     def specs(self) -> tuple[ParameterSpec, ...]:
         """Name, shape and initialisation of every parameter, in order."""
-        return tuple(parameters_of(self.layers, self.input_shape))
+        return tuple(spec for layer, shape in self.leaves for spec in layer.parameters(shape))
 
     @cached_property
     def statistics_specs(self) -> tuple[ParameterSpec, ...]:
         """The same for BatchNorm's running statistics; empty without BatchNorm."""
-        return tuple(spec for layer in self.layers for spec in layer.running_statistics())
+        return tuple(spec for layer, _ in self.leaves for spec in layer.running_statistics())
 
     @cached_property
     def parameter_count(self) -> int:
@@ -62,7 +65,7 @@ class Network:
     @cached_property
     def multiply_adds(self) -> int:
         """Multiply-adds of one image's forward pass; training costs about three times as many."""
-        return multiply_adds_of(self.layers, self.input_shape)
+        return sum(layer.multiply_adds(shape) for layer, shape in self.leaves)
 
     @property
     def has_batch_norm(self) -> bool:
@@ -72,7 +75,7 @@ class Network:
     @property
     def has_group_norm(self) -> bool:
         """Whether there are group or instance norms."""
-        return any(isinstance(layer, GroupNorm) for layer in nested(self.layers))
+        return any(isinstance(layer, GroupNorm) for layer, _ in self.leaves)
 
     @property
     def has_dropout(self) -> bool:

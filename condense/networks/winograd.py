@@ -6,14 +6,16 @@ a point. With 5x5 kernels that is 64 multiplications for 16 pixels instead of 40
 result is exact but for rounding, in float32 some ten times that of a direct convolution.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.library import custom_op
 
 PIXELS = 4
 """Pixels of the output along a tile's side."""
@@ -30,31 +32,19 @@ LEAST_GAIN = 1.15
 
 def gains_by_winograd(kernel: int, images: int, channels: int, output: tuple[int, int, int]) -> bool:
     """Whether a convolution of stride 1 of so many images and channels, to (O, H, W) each, is quicker so on a CPU."""
-    if kernel not in (3, 5):
-        return False
+    return kernel in (3, 5) and winograd_gain(kernel, images, channels, output) > LEAST_GAIN
+
+
+def winograd_gain(kernel: int, images: int, channels: int, output: tuple[int, int, int]) -> float:
+    """How many times as fast it is by the costs above (`scripts/benchmark_winograd.py` measures it)."""
     outputs, height, width = output
     points, tiles = (PIXELS + kernel - 1) ** 2, images * -(-height // PIXELS) * -(-width // PIXELS)
     products = channels * outputs
     cost = points * (tiles * products + TILE_COST * tiles * (channels + outputs) + KERNEL_COST * products)
-    return images * height * width * kernel**2 * products > LEAST_GAIN * cost
+    return images * height * width * kernel**2 * products / cost
 
 
-def winograd_conv2d(x: Tensor, weight: Tensor, padding: int) -> Tensor:
-    """F.conv2d of x (N, C, H, W) and weight (O, C, k, k), k 3 or 5, in float32 or float64; the output lies channels last."""
-    (outputs, channels, kernel, _), (height, width) = weight.shape, x.shape[2:]
-    border = 2 * padding - kernel + 1
-    tiling = _Tiling(kernel, padding, height + border, width + border)
-    of_tiles, of_kernels, of_pixels = _maps(kernel, x.dtype)
-    tiles = _Cut.apply(x.permute(0, 2, 3, 1), tiling)
-    tiles = (of_tiles @ tiles).view(len(of_tiles), -1, channels)
-    kernels = of_kernels @ weight.permute(2, 3, 1, 0).reshape(kernel**2, -1)
-    kernels = kernels.view(-1, channels, outputs)
-    pixels = of_pixels @ torch.bmm(tiles, kernels).view(len(of_tiles), -1)
-    return tiling.join(pixels, outputs).permute(0, 3, 1, 2)
-
-
-@lru_cache(maxsize=8)
-def _maps(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def _maps(kernel: int) -> tuple[Tensor, Tensor, Tensor]:
     """The maps of tiles (P, P) and of kernels (P, k^2) to P points, and of points to pixels (PIXELS^2, P).
 
     They are those of polynomial multiplication by evaluation and interpolation, transposed, along rows and columns.
@@ -69,8 +59,28 @@ def _maps(kernel: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     # Tiles and kernels that come out of like size lose the least to rounding.
     balance = np.sqrt(np.abs(tiles).max(1) / np.abs(kernels).max(1))[:, None]
     lines = tiles / balance, kernels * balance, pixels
-    tiles, kernels, pixels = (torch.tensor(np.kron(line, line), dtype=dtype) for line in lines)
+    tiles, kernels, pixels = (torch.tensor(np.kron(line, line)) for line in lines)
     return tiles, kernels, pixels
+
+
+_MAPS = {
+    (kernel, dtype): tuple(each.to(dtype) for each in _maps(kernel))
+    for kernel in (3, 5)
+    for dtype in (torch.float32, torch.float64)
+}
+
+
+def winograd_conv2d(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    """F.conv2d of x (N, C, H, W) and weight (O, C, k, k), k 3 or 5, in float32 or float64; the output lies channels last."""
+    (outputs, channels, kernel, _), (height, width) = weight.shape, x.shape[2:]
+    border = 2 * padding - kernel + 1
+    tiling = kernel, padding, height + border, width + border
+    of_tiles, of_kernels, of_pixels = _MAPS[kernel, x.dtype]
+    tiles = (of_tiles @ _cut(x.permute(0, 2, 3, 1), *tiling)).view(len(of_tiles), -1, channels)
+    kernels = of_kernels @ weight.permute(2, 3, 1, 0).reshape(kernel**2, -1)
+    kernels = kernels.view(-1, channels, outputs)
+    pixels = of_pixels @ torch.bmm(tiles, kernels).view(len(of_tiles), -1)
+    return _join(pixels, *tiling, outputs).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class _Tiling:
         shape = self.side, self.side, count, down, across, channels
         return whole.as_strided(shape, (row, pixel, image, row * PIXELS, pixel * PIXELS, 1)).reshape(self.side**2, -1)
 
-    def add_up(self, tiles: Tensor, shape: torch.Size) -> Tensor:
+    def add_up(self, tiles: Tensor, shape: Sequence[int]) -> Tensor:
         """The transpose of `cut`: images of this shape (N, H, W, C), where tiles overlap in their sum."""
         (down, across), (count, height, width, channels) = self.tiles, shape
         tiles = tiles.view(self.side, self.side, count, down, across, channels)
@@ -116,38 +126,71 @@ class _Tiling:
         """Output images (N, height, width, channels) of pixels (PIXELS^2, N * down * across * channels)."""
         down, across = self.tiles
         parts = pixels.view(PIXELS, PIXELS, -1, down, across, channels).permute(2, 3, 0, 4, 1, 5)
-        whole = parts.reshape(-1, down * PIXELS, across * PIXELS, channels)
+        # Always a copy: an operator's result may not share memory with what it is given, as a view of one tile would.
+        whole = torch.clone(parts, memory_format=torch.contiguous_format).view(-1, down * PIXELS, across * PIXELS, channels)
         return whole[:, : self.height, : self.width].contiguous()
 
-
-class _Cut(torch.autograd.Function):
-    """`_Tiling.cut`, which is linear: its gradient is `_AddUp`, and that one's is this again."""
-
-    @staticmethod
-    def forward(images: Tensor, tiling: _Tiling) -> Tensor:
-        return tiling.cut(images)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, _Tiling], output: Tensor) -> None:
-        images, ctx.tiling = inputs
-        ctx.shape = images.shape
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _AddUp.apply(gradient, ctx.tiling, ctx.shape), None  # pyright: ignore[reportReturnType]
+    def split(self, images: Tensor) -> Tensor:
+        """The transpose of `join`."""
+        (count, height, width, channels), (down, across) = images.shape, self.tiles
+        whole = F.pad(images, (0, 0, 0, across * PIXELS - width, 0, down * PIXELS - height))
+        parts = whole.reshape(count, down, PIXELS, across, PIXELS, channels).permute(2, 4, 0, 1, 3, 5)
+        return parts.reshape(PIXELS**2, -1)
 
 
-class _AddUp(torch.autograd.Function):
-    """`_Tiling.add_up`."""
+# As operators of their own, which torch.compile takes as they are: what it makes of their copies is slower. All are linear,
+# so that the gradient of each is its transpose.
 
-    @staticmethod
-    def forward(tiles: Tensor, tiling: _Tiling, shape: torch.Size) -> Tensor:
-        return tiling.add_up(tiles, shape)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, _Tiling, torch.Size], output: Tensor) -> None:
-        ctx.tiling = inputs[1]
+@custom_op("condense::winograd_cut", mutates_args=())
+def _cut(images: Tensor, kernel: int, padding: int, height: int, width: int) -> Tensor:
+    return _Tiling(kernel, padding, height, width).cut(images)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _Cut.apply(gradient, ctx.tiling), None, None  # pyright: ignore[reportReturnType]
+
+@custom_op("condense::winograd_add_up", mutates_args=())
+def _add_up(tiles: Tensor, kernel: int, padding: int, height: int, width: int, shape: list[int]) -> Tensor:
+    return _Tiling(kernel, padding, height, width).add_up(tiles, shape)
+
+
+@custom_op("condense::winograd_join", mutates_args=())
+def _join(pixels: Tensor, kernel: int, padding: int, height: int, width: int, channels: int) -> Tensor:
+    return _Tiling(kernel, padding, height, width).join(pixels, channels)
+
+
+@custom_op("condense::winograd_split", mutates_args=())
+def _split(images: Tensor, kernel: int, padding: int, height: int, width: int) -> Tensor:
+    return _Tiling(kernel, padding, height, width).split(images)
+
+
+@_cut.register_fake
+def _(images: Tensor, *tiling: int) -> Tensor:
+    geometry = _Tiling(*tiling)
+    return images.new_empty(geometry.side**2, len(images) * math.prod(geometry.tiles) * images.shape[3])
+
+
+@_add_up.register_fake
+def _(tiles: Tensor, kernel: int, padding: int, height: int, width: int, shape: list[int]) -> Tensor:
+    return tiles.new_empty(shape)
+
+
+@_join.register_fake
+def _(pixels: Tensor, kernel: int, padding: int, height: int, width: int, channels: int) -> Tensor:
+    tiles = math.prod(_Tiling(kernel, padding, height, width).tiles)
+    return pixels.new_empty(pixels.shape[1] // (tiles * channels), height, width, channels)
+
+
+@_split.register_fake
+def _(images: Tensor, *tiling: int) -> Tensor:
+    return images.new_empty(PIXELS**2, len(images) * math.prod(_Tiling(*tiling).tiles) * images.shape[3])
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    images, *ctx.arguments = inputs
+    ctx.shape = images.shape
+
+
+_NONE = (None,) * 4
+_cut.register_autograd(lambda ctx, g: (_add_up(g, *ctx.arguments, ctx.shape), *_NONE), setup_context=_keep)
+_add_up.register_autograd(lambda ctx, g: (_cut(g, *ctx.arguments[:4]), *_NONE, None), setup_context=_keep)
+_join.register_autograd(lambda ctx, g: (_split(g, *ctx.arguments[:4]), *_NONE, None), setup_context=_keep)
+_split.register_autograd(lambda ctx, g: (_join(g, *ctx.arguments, ctx.shape[3]), *_NONE), setup_context=_keep)

@@ -6,6 +6,7 @@ real images, and they alone, are convolved in bfloat16. The plain twin of all th
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,15 +40,18 @@ class GradientMatcher:
         self.names = matched_names(network, distance)
         self.chunk = even_parts(network, real_batch, device)
         self.memory_format = Layout.of(network).memory_format
-        winograd = takes_winograd(network, device) and not compiled
+        winograd = takes_winograd(network, self.chunk, device)
         self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=precision == "mixed", winograd=winograd)
         self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
         prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
-        self._eager_real = grad(self._real_loss)
-        self._real: Callable[..., Tensors] = prepared(self._eager_real)
+        self._eager_real = _differentiated(self._real_loss)
+        # Winograd convolution is differentiated by torch.autograd alone; else the compiler makes more of torch.func.
+        self._real: Callable[..., Tensors] = (
+            _differentiated(prepared(self._real_loss)) if winograd else prepared(grad(self._real_loss))
+        )
         self._match: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
         shared, each = None, 0
-        self._all_real = prepared(vmap(self._eager_real, (shared, shared, shared, each, each)))
+        self._all_real = prepared(vmap(grad(self._real_loss), (shared, shared, shared, each, each)))
         self._all_match = prepared(vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each)))
 
     def real_gradient(
@@ -121,6 +125,18 @@ class GradientMatcher:
         gradients = grad(self._loss)(matched, rest, statistics, images, y, dropout, self._synthetic_arithmetic)
         synthetic = {name: gradient / len(images) for name, gradient in gradients.items()}
         return gradient_distance(self.distance, synthetic, real)
+
+
+def _differentiated(loss: Callable[..., Tensor]) -> Callable[..., Tensors]:
+    """The gradient of a loss by its first argument, tensors by name, like torch.func.grad's but by torch.autograd."""
+
+    def gradient(parameters: Tensors, *others: Any) -> Tensors:
+        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        with torch.enable_grad():
+            value = loss(leaves, *others)
+        return dict(zip(leaves, torch.autograd.grad(value, list(leaves.values())), strict=True))
+
+    return gradient
 
 
 def _add(total: Tensors, gradients: Tensors) -> None:

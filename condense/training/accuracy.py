@@ -19,7 +19,8 @@ def each_logits(network: Network, members: Members, source: Source) -> Iterator[
     """(Member, indices (B,), logits (B, classes)) of all images in chunks. BatchNorm uses running statistics."""
     layout, count = Layout.of(network), len(source.labels)
     device = members.vector.device
-    chunk, arithmetic = images_at_once(network, device), Arithmetic(winograd=takes_winograd(network, device))
+    chunk = images_at_once(network, device)
+    arithmetic = Arithmetic(winograd=takes_winograd(network, chunk, device))
     for indices in torch.arange(count, device=device).split(chunk):
         x = source.inputs(indices, members.vector.dtype).contiguous(memory_format=layout.memory_format)
         for member in range(len(members)):

@@ -242,12 +242,12 @@ class _Step:
 
     def __init__(self, network: Network, batch: int, device: torch.device, compiled: bool) -> None:
         self.network, self.device, self.compiled = network, device, compiled
-        self.loss = _Loss(network, Arithmetic(winograd=takes_winograd(network, device)))
         self.stacked = vmap(grad_and_value(_Loss(network, PLAIN), has_aux=True), randomness="error")
         # One member's gradient is written to the same place each step: fresh memory costs more than what is written there.
         self.written: Tensor | None = None
         # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.
         self.batch, self.part = batch, batch if network.has_batch_norm else even_parts(network, batch, device)
+        self.loss = _Loss(network, Arithmetic(winograd=takes_winograd(network, self.part, device)))
 
     def gradient(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, draws: Sequence[MemberDraws]

@@ -2,6 +2,7 @@
 
 import torch
 
+from condense.networks.layers import Conv
 from condense.networks.network import Network
 
 ACTIVATION_BUDGET = 2**22
@@ -67,9 +68,10 @@ def prefers_channels_last(network: Network) -> bool:
     return not (network.has_group_norm and convolution_bound(network))
 
 
-def takes_winograd(network: Network, device: torch.device) -> bool:
-    """Whether convolutions may be Winograd's where that is quicker: on a CPU, not compiled, channels last."""
-    return device.type == "cpu" and prefers_channels_last(network)
+def takes_winograd(network: Network, images: int, device: torch.device) -> bool:
+    """Whether there are convolutions that are quicker by Winograd's algorithm, with so many images at once."""
+    quicker = (isinstance(layer, Conv) and layer.gains_by_winograd(shape, images) for layer, shape in network.leaves)
+    return device.type == "cpu" and prefers_channels_last(network) and any(quicker)
 
 
 def pays_to_compile(network: Network, steps: int, images: int, device: torch.device) -> bool:

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import grad
+from torch.library import opcheck
 
-from condense.networks import layers
+from condense.networks import layers, winograd
 from condense.networks.registry import build
 from condense.networks.winograd import gains_by_winograd, winograd_conv2d
 from condense.reference import training as plain
@@ -66,12 +66,6 @@ def test_results_lie_channels_last(fresh_seed: int) -> None:
         assert tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_functional_gradients_pass_through(fresh_seed: int) -> None:
-    x, weight = drawn(3, 8, 8, 4, fresh_seed)
-    found = grad(lambda w: winograd_conv2d(x, w, 1).square().sum())(weight)
-    torch.testing.assert_close(found, grad(lambda w: F.conv2d(x, w, padding=1).square().sum())(weight))
-
-
 def test_it_is_taken_for_wide_layers_and_enough_tiles() -> None:
     assert gains_by_winograd(5, 10, 128, (192, 16, 16)) and gains_by_winograd(3, 32, 192, (256, 8, 8))
     assert not gains_by_winograd(5, 32, 1, (128, 32, 32)), "few channels"
@@ -81,13 +75,28 @@ def test_it_is_taken_for_wide_layers_and_enough_tiles() -> None:
 
 
 def test_second_derivatives_are_right(fresh_seed: int) -> None:
-    x, weight = drawn(3, 6, 7, 3, fresh_seed)
+    def squared_gradient(convolve: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
+        leaves = [tensor.requires_grad_() for tensor in drawn(3, 6, 7, 3, fresh_seed)]
+        gradients = torch.autograd.grad(convolve(*leaves).pow(3).sum(), leaves, create_graph=True)
+        return list(torch.autograd.grad(torch.stack([g.square().sum() for g in gradients]).sum(), leaves))
 
-    def squared_gradient(convolve: Callable[[Tensor], Tensor]) -> Tensor:
-        return grad(lambda w: grad(lambda v: convolve(v).pow(3).sum())(w).square().sum())(weight)
+    found = squared_gradient(lambda x, w: winograd_conv2d(x, w, 1))
+    expected = squared_gradient(lambda x, w: F.conv2d(x, w, padding=1))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
-    found = squared_gradient(lambda w: winograd_conv2d(x, w, 1))
-    torch.testing.assert_close(found, squared_gradient(lambda w: F.conv2d(x, w, padding=1)), rtol=1e-9, atol=1e-9)
+
+def test_operators_are_as_the_compiler_is_told(fresh_seed: int) -> None:
+    """Shapes without values, gradients, and results that share no memory with what is given, also for a single tile."""
+    for size in ((8, 8), (4, 4), (7, 5)):
+        x, _ = drawn(3, *size, 2, fresh_seed)
+        tiling = 3, 1, *size
+        images = x[:1].permute(0, 2, 3, 1).contiguous().requires_grad_()
+        tiles = winograd._cut(images, *tiling).detach().requires_grad_()
+        pixels = winograd._split(images, *tiling).detach().requires_grad_()
+        opcheck(winograd._cut, (images, *tiling))
+        opcheck(winograd._add_up, (tiles, *tiling, list(images.shape)))
+        opcheck(winograd._join, (pixels, *tiling, 2))
+        opcheck(winograd._split, (images, *tiling))
 
 
 @pytest.fixture
@@ -108,11 +117,25 @@ def test_real_images_are_convolved_so_where_channels_lie_last(name: str, kernels
     network = build(name, (1, 28, 28), 3)
     random = torch.Generator().manual_seed(0)
     parameters, images = network.initial(random), torch.randn(32, 1, 28, 28, generator=random)
-    for compiled in (False, True):
-        matcher = GradientMatcher(network, "ours", CPU, real_batch=32, compiled=compiled)
-        matcher.real_gradient(parameters, {}, images[: 31 if compiled else 32], 1)
-        assert taken == ([] if compiled else kernels)
-        taken.clear()
+    matcher = GradientMatcher(network, "ours", CPU, real_batch=32)
+    real = matcher.real_gradient(parameters, {}, images, 1)
+    assert taken == kernels
+    matcher.match(parameters, {}, images[:1], 1, real)
+    assert taken == kernels, "the synthetic images' pass does without"
+
+
+def test_compiled_gradients_equal_the_direct_ones(taken: list[int], fresh_seed: int) -> None:
+    network, random = build("ConvNet", (1, 28, 28), 3), torch.Generator().manual_seed(fresh_seed)
+    parameters = network.initial(random, torch.float64)
+    images = torch.randn(32, 1, 28, 28, generator=random, dtype=torch.float64)
+    torch.compiler.reset()
+    compiled = GradientMatcher(network, "ours", CPU, real_batch=32, compiled=True).real_gradient(parameters, {}, images, 1)
+    assert taken == [3, 3]
+    twin = load(module("ConvNet", (1, 28, 28), 3), parameters)
+    loss = F.cross_entropy(twin(images), torch.full((32,), 1))
+    expected = dict(zip(parameters, torch.autograd.grad(loss, list(twin.parameters())), strict=True))
+    for name, found in compiled.items():
+        torch.testing.assert_close(found, expected[name], rtol=1e-9, atol=1e-11)
 
 
 def test_training_and_testing_convolve_so_too_and_learn_the_same(taken: list[int], fresh_seed: int) -> None:
