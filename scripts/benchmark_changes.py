@@ -10,6 +10,8 @@ work, the steps on 10 images, for AlexNet on images of MNIST's shape; CPU.
 
 import statistics
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -20,7 +22,8 @@ from torch import Tensor
 
 from condense.machine import forget_compiled
 from condense.networks import layers
-from condense.networks.layers import Arithmetic, LocalResponseNorm, Tensors
+from condense.networks.layers import Arithmetic, LocalResponseNorm, Shape, Tensors
+from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.reference.networks import load, module
 from condense.stage_c.matching import GradientMatcher
@@ -34,74 +37,106 @@ SHAPE = SHAPES["CIFAR-10"]
 REPEATS = 5
 Work = dict[str, Callable[[], object]]
 
+direct_convolutions = partial(patch.object, layers, "gains_by_winograd", lambda *_: False)
+"""A context in which no layer takes Winograd convolution."""
+
+
+def without_winograd(function: Callable[[], object]) -> Callable[[], object]:
+    """The same work with direct convolutions."""
+
+    def direct() -> None:
+        with direct_convolutions():
+            function()
+
+    return direct
+
+
+def initial(network: Network) -> Tensors:
+    """A network's first parameters by name, in the order in memory that the engine gives them."""
+    layout = Layout.of(network)
+    return layout.views(layout.flatten(network.initial(torch.Generator().manual_seed(0))))
+
+
+def plain_gradient(net: torch.nn.Module, x: Tensor) -> Callable[[], object]:
+    """The gradient on images x of one class, all at once."""
+    labels = torch.full((len(x),), 3)
+    return lambda: torch.autograd.grad(F.cross_entropy(net(x), labels), list(net.parameters()))
+
 
 def real_gradient() -> Work:
     """The gradient on one class's real images, by what has been changed so far."""
     network, x = build("ConvNet", SHAPE, 10), torch.randn(256, *SHAPE)
-    layout = Layout.of(network)
-    parameters = layout.views(layout.flatten(network.initial(torch.Generator().manual_seed(0))))
-    net = load(module("ConvNet", SHAPE, 10), parameters)
+    parameters = initial(network)
 
-    def twin() -> tuple[Tensor, ...]:
-        return torch.autograd.grad(F.cross_entropy(net(x), torch.full((256,), 3)), list(net.parameters()))
-
-    def fast(chunk: int, *, compiled: bool = False, precision: str = "fp32", **how: bool):
-        matcher = GradientMatcher(network, "ours", CPU, 256, compiled=compiled, precision=precision)
+    def fast(
+        chunk: int, *, compiled: bool = False, explicit_norm: bool = False, winograd: bool = False, reduced: bool = False
+    ):
+        precision = "mixed" if reduced else "fp32"
+        with nullcontext() if winograd else direct_convolutions():
+            matcher = GradientMatcher(network, "ours", CPU, 256, compiled=compiled, precision=precision)
         matcher.chunk = chunk
-        matcher._real_arithmetic = Arithmetic(**how)
+        matcher._real_arithmetic = Arithmetic(explicit_norm, reduced, winograd)
         return lambda: matcher.real_gradient(parameters, {}, x, 3)
 
     return {
-        "plain twin": twin,
+        "plain twin": plain_gradient(load(module("ConvNet", SHAPE, 10), parameters), x),
         "+ channels_last, no bias gradients": fast(256),
         "+ chunks of 32": fast(32),
         "+ torch.compile": fast(32, compiled=True),
         "+ norm as a formula": fast(32, compiled=True, explicit_norm=True),
         "+ Winograd convolution": fast(32, compiled=True, explicit_norm=True, winograd=True),
-        "bfloat16 instead of it": fast(32, compiled=True, explicit_norm=True, reduced=True, precision="mixed"),
+        "bfloat16 instead of it": fast(32, compiled=True, explicit_norm=True, reduced=True),
     }
 
 
-def plain_steps(net: torch.nn.Module, source: TensorSource, weight_decay: float = 0.0) -> Callable[[], object]:
-    """Five training steps by PyTorch's modules and optimiser."""
+def alexnet_gradient() -> Work:
+    """AlexNet's gradient on one class's real images, without and with Winograd convolution."""
+    shape = SHAPES["MNIST"]
+    network, x = build("AlexNet", shape, 10), torch.randn(256, *shape)
+    parameters = initial(network)
+    matcher = GradientMatcher(network, "ours", CPU, 256)
+
+    def fast() -> Tensors:
+        return matcher.real_gradient(parameters, {}, x, 3)
+
+    twin = plain_gradient(load(module("AlexNet", shape, 10), parameters), x)
+    return {"plain twin": twin, "+ channels_last, chunks of 32": without_winograd(fast), "+ Winograd convolution": fast}
+
+
+def five_steps(
+    name: str, shape: Shape, batch: int, weight_decay: float
+) -> tuple[Callable[[], object], Callable[..., object]]:
+    """Five training steps of one network on `batch` images, by PyTorch's modules and optimiser, and by the engine."""
+    network, recipe = build(name, shape, 10), Recipe((Stage(5, 0.01),), momentum=0.9, weight_decay=weight_decay)
+    parameters = initial(network)
+    vector = Layout.of(network).flatten(parameters)
+    source = TensorSource(torch.randn(batch, *shape), torch.arange(batch) % 10)
+    net = load(module(name, shape, 10), parameters)
     optimiser = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=weight_decay)
 
-    def steps() -> None:
+    def twin() -> None:
         for _ in range(5):
             optimiser.zero_grad()
             F.cross_entropy(net(source.images), source.labels).backward()
             optimiser.step()
 
-    return steps
+    def fast(*, compiled: bool = False) -> None:
+        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")], compiled=compiled)
+
+    return twin, fast
 
 
 def training_step(batch: int) -> Work:
-    """Five training steps of one network, by what has been changed so far."""
-    network, recipe = build("ConvNet", SHAPE, 10), Recipe((Stage(5, 0.01),), momentum=0.9, weight_decay=5e-4)
-    layout = Layout.of(network)
-    vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
-    source = TensorSource(torch.randn(batch, *SHAPE), torch.arange(batch) % 10)
-    twin = plain_steps(load(module("ConvNet", SHAPE, 10), layout.views(vector)), source, weight_decay=5e-4)
-
-    def fast(*, compiled: bool) -> Callable[[], object]:
-        members = Members(vector[None], {})
-        return lambda: train(network, members, source, recipe, [MemberDraws.of(0, "benchmark")], compiled=compiled)
-
+    """Five training steps of ConvNet, by what has been changed so far."""
+    twin, fast = five_steps("ConvNet", SHAPE, batch, weight_decay=5e-4)
     parts = "channels_last, one vector" + (", chunks of 25" if batch == 100 else "")
-    changed = without_winograd(fast(compiled=False))
-    return {"plain twin": twin, f"+ {parts}": changed, "+ torch.compile": fast(compiled=True)}
+    compiled = partial(fast, compiled=True)
+    return {"plain twin": twin, f"+ {parts}": without_winograd(fast), "+ torch.compile": compiled}
 
 
 def small_alexnet_steps() -> Work:
     """Five training steps of Small AlexNet, with the library's local response norm and with the one used."""
-    network, recipe = build("small-alexnet", (3, 28, 28), 10), Recipe((Stage(5, 0.01),), momentum=0.9)
-    layout = Layout.of(network)
-    vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
-    source = TensorSource(torch.randn(60, 3, 28, 28), torch.arange(60) % 10)
-    twin = plain_steps(load(module("small-alexnet", (3, 28, 28), 10), layout.views(vector)), source)
-
-    def fast() -> None:
-        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")])
+    twin, fast = five_steps("small-alexnet", (3, 28, 28), 60, weight_decay=0.0)
 
     def with_the_librarys() -> None:
         def norm(layer: LocalResponseNorm, x: Tensor, *_: object) -> Tensor:
@@ -114,46 +149,9 @@ def small_alexnet_steps() -> Work:
     return {"plain twin": twin, "+ channels_last, one vector": with_the_librarys, changed: fast}
 
 
-def without_winograd(function: Callable[[], object]) -> Callable[[], object]:
-    """The same work with direct convolutions."""
-
-    def direct() -> None:
-        with patch.object(layers, "gains_by_winograd", lambda *_: False):
-            function()
-
-    return direct
-
-
-def alexnet_gradient() -> Work:
-    """AlexNet's gradient on one class's real images, without and with Winograd convolution."""
-    shape = SHAPES["MNIST"]
-    network, x = build("AlexNet", shape, 10), torch.randn(256, *shape)
-    layout = Layout.of(network)
-    parameters = layout.views(layout.flatten(network.initial(torch.Generator().manual_seed(0))))
-    net = load(module("AlexNet", shape, 10), parameters)
-    matcher = GradientMatcher(network, "ours", CPU, 256)
-
-    def twin() -> tuple[Tensor, ...]:
-        return torch.autograd.grad(F.cross_entropy(net(x), torch.full((256,), 3)), list(net.parameters()))
-
-    def fast() -> Tensors:
-        return matcher.real_gradient(parameters, {}, x, 3)
-
-    return {"plain twin": twin, "+ channels_last, chunks of 32": without_winograd(fast), "+ Winograd convolution": fast}
-
-
 def alexnet_steps() -> Work:
     """Five training steps of AlexNet on 10 images, without and with Winograd convolution."""
-    shape, recipe = SHAPES["MNIST"], Recipe((Stage(5, 0.01),), momentum=0.9, weight_decay=5e-4)
-    network = build("AlexNet", shape, 10)
-    layout = Layout.of(network)
-    vector = layout.flatten(network.initial(torch.Generator().manual_seed(0)))
-    source = TensorSource(torch.randn(10, *shape), torch.arange(10))
-    twin = plain_steps(load(module("AlexNet", shape, 10), layout.views(vector)), source, weight_decay=5e-4)
-
-    def fast() -> None:
-        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")])
-
+    twin, fast = five_steps("AlexNet", SHAPES["MNIST"], 10, weight_decay=5e-4)
     return {"plain twin": twin, "+ channels_last, one vector": without_winograd(fast), "+ Winograd convolution": fast}
 
 

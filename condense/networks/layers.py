@@ -44,7 +44,7 @@ class Arithmetic:
 
     explicit_norm: instance normalisation as a formula, which torch.compile fuses with what follows it, instead of a kernel
     of its own; reduced: convolutions but those of the images themselves in bfloat16, everything else as it is; winograd:
-    Winograd convolution where it is quicker, differentiable once.
+    Winograd convolution where it is quicker, for torch.autograd alone.
     """
 
     explicit_norm: bool = False

@@ -40,8 +40,9 @@ class GradientMatcher:
         self.names = matched_names(network, distance)
         self.chunk = even_parts(network, real_batch, device)
         self.memory_format = Layout.of(network).memory_format
-        winograd = takes_winograd(network, self.chunk, device)
-        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=precision == "mixed", winograd=winograd)
+        reduced = precision == "mixed"
+        winograd = not reduced and takes_winograd(network, self.chunk, device)
+        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=reduced, winograd=winograd)
         self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
         prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
         self._eager_real = _differentiated(self._real_loss)
