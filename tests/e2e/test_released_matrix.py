@@ -36,15 +36,13 @@ def test_every_cell_asked_for_is_there_with_as_many_networks(name: str) -> None:
     assert f"`{name}`" in (ARTIFACTS / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("schedule", "networks"), [("fast", SHARED), ("published", SHARED[:3])])
-def test_twenty_networks_on_each_shared_cell_and_none_of_the_reports_broken_columns(
-    schedule: str, networks: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("schedule", ["fast", "published"])
+def test_twenty_networks_on_each_shared_cell_and_none_of_the_reports_broken_columns(schedule: str) -> None:
     matrix = released(schedule)
-    for row in networks:
-        for column in networks:
+    for row in SHARED:
+        for column in SHARED:
             assert all(len(found) == 20 for found in matrix.cells[row, column].accuracies), (row, column)
-    assert means(matrix, networks, networks).min() > 40
+    assert means(matrix, SHARED, SHARED).min() > 40
 
 
 def test_the_fast_matrix_has_all_36_cells_of_the_paper() -> None:
