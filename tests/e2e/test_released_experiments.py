@@ -66,11 +66,13 @@ def of_run(settings: dict[str, Any], train_images: int | None) -> tuple[Any, ...
     return (*(settings[name] for name in names), train_images)
 
 
-def released(experiment: str, folder: Path = GENERALIZATION) -> list[tuple[Line, dict[int, Record]]]:
-    """The lines of an experiment at the small scale, with their records by seed."""
+def released(
+    experiment: str, folder: Path = GENERALIZATION, scale: str = "small", networks: tuple[str, ...] = ()
+) -> list[tuple[Line, dict[int, Record]]]:
+    """The lines of an experiment, with their records by seed; all of CIFAR-10 where the scale takes all images."""
     found = generalization_runs(folder)
-    planned = lines(experiment, SCALES["small"], seeds=3)
-    return [(line, found[of_run(asdict(line.runs[0]), line.train_size)]) for line in planned]
+    planned = lines(experiment, SCALES[scale], seeds=3, networks=networks)
+    return [(line, found[of_run(asdict(line.runs[0]), line.train_size or 50_000)]) for line in planned]
 
 
 def test_generalization_is_released_with_three_seeds_each() -> None:
@@ -88,6 +90,16 @@ def test_inception_with_and_without_regularisers_and_batchnorm_is_released_with_
     for experiment in ("fig2a", "fig2b"):
         for _, records in released(experiment, folder):
             assert sorted(records) == list(range(8))
+    assert "not run" not in (folder / "page.html").read_text()
+
+
+def test_one_mlp_of_the_table_is_released_at_the_papers_size() -> None:
+    folder = GENERALIZATION.parent / "full-mlp"
+    of_setting = {line.label: records[0] for line, records in released("table1", folder, "full", ("mlp-1x512",))}
+    assert of_setting.keys() == {"weight decay", "none", "random labels"}
+    for setting, record in of_setting.items():
+        assert record.config["test_images"] == 10_000 and max(record.series["train_accuracy"]) > 0.99
+        assert record.accuracies[0] == pytest.approx(0.1 if setting == "random labels" else 0.52, abs=0.03)
     assert "not run" not in (folder / "page.html").read_text()
 
 
