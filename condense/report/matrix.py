@@ -217,9 +217,9 @@ def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, str | int | float
 
 
 def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:
-    """(Row, column) in the table of the best mean of every column."""
+    """(Row, column) in the table of the best mean of every column that has several."""
     means = matrix.means
-    filled = [column for column in range(len(matrix.columns)) if not np.isnan(means[:, column]).all()]
+    filled = [column for column in range(len(matrix.columns)) if (~np.isnan(means[:, column])).sum() > 1]
     return frozenset((int(np.nanargmax(means[:, column])), column + 1) for column in filled)
 
 

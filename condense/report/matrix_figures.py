@@ -13,6 +13,9 @@ from condense.report.cells import Cell
 from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
 from condense.report.matrix import Matrix
 
+LEGEND_WIDTH = 4.2
+"""Inches that the legend of the strips takes."""
+
 
 def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
     """Mean accuracies as colours and numbers; cells that were not run are empty, the network's own is framed."""
@@ -49,7 +52,8 @@ def strips(matrix: Matrix, format: Format = "png") -> bytes:
         rows, columns = len(matrix.rows), len(matrix.columns)
         across = min(rows, 3)
         down = -(-rows // across)
-        figure = Figure(figsize=(0.9 + 2.5 * across, 0.7 + down * (0.6 + 0.3 * columns)), layout="constrained")
+        width = max(0.9 + 2.5 * across, LEGEND_WIDTH)
+        figure = Figure(figsize=(width, 0.7 + down * (0.6 + 0.3 * columns)), layout="constrained")
         panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flatten()
         for axes, row in zip(panels, matrix.rows, strict=False):
             _panel(axes, matrix, row)

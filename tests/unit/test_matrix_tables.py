@@ -1,8 +1,10 @@
 """Tables and figures of a cross-architecture matrix, from made-up records."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 from report_samples import evaluated
@@ -45,6 +47,7 @@ def test_accuracies_with_published_numbers_and_another_n(records: list[Record]) 
     assert table.rows[0][:2] == ("MLP", "70.0 ± 1.0 (70.5 ± 1.2)")
     assert table.rows[2][3] == "86.0 ± 0.0 (85.0 ± 1.7) [n = 1]"
     assert table.bold == {(2, 1), (1, 2), (2, 3)}
+    assert not accuracies(matrix(records, ("MLP",)), bold_best=True).bold
     assert "n = 4 networks in every cell that does not say otherwise." in table.notes
     assert "**90.0 ± 1.0 (91.7 ± 0.5)**" in render(table, "markdown")
     assert r"\textbf{90.0 $\pm$ 1.0 (91.7 $\pm$ 0.5)}" in render(table, "latex")
@@ -140,6 +143,11 @@ def test_figures_are_drawn_with_gaps(records: list[Record]) -> None:
         assert picture == draw(part, "svg") and b"LeNet" in picture
     assert b"90.0" in heat_map(part, "svg") and b"not run" in strips(part, "svg")
     assert b"published mean" in strips(matrix(records, ("VGG11BN", *NAMES)), "svg")  # the first row has nothing to explain
+
+
+def test_the_legend_of_one_row_is_drawn_whole(records: list[Record]) -> None:
+    picture = matplotlib.image.imread(io.BytesIO(strips(matrix(records, ("MLP",)))))
+    assert (picture[:, -3:, :3] == 1).all(), "something runs over the right edge"
 
 
 def test_headline(records: list[Record]) -> None:
