@@ -17,10 +17,8 @@ class Bar:
         if self.bar is None:
             # A file is not watched: one line every ten seconds is enough there.
             interval = 0.2 if sys.stderr.isatty() else 10.0
-            before = done - 1 if total > 1 and done > 1 else 0
-            self.bar = tqdm(
-                total=total, initial=before, desc=self.label, unit=self.unit, disable=self.quiet, mininterval=interval
-            )
+            shown = {"desc": self.label, "unit": self.unit, "disable": self.quiet, "mininterval": interval}
+            self.bar = tqdm(total=total, initial=max(done - 1, 0), **shown)
         if values:
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
         self.bar.update(done - self.bar.n)

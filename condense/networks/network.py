@@ -80,7 +80,7 @@ class Network:
     @property
     def has_dropout(self) -> bool:
         """Whether training draws random numbers."""
-        return any(isinstance(layer, Dropout) for layer in self.layers)
+        return any(isinstance(layer, Dropout) for layer, _ in self.leaves)
 
     def initial(self, random: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensors:
         """Fresh parameters on the generator's device, distributed as PyTorch's default unless a layer says otherwise."""
