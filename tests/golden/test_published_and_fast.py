@@ -1,0 +1,56 @@
+"""Stage C's first steps under its named schedules, on real images, in float64: the same draws and arithmetic as ever.
+
+A digest is of images rounded to three decimals: another processor rounds some ten places further down, so that no value is
+likely to fall on the other side.
+"""
+
+import hashlib
+
+import pytest
+import torch
+
+from condense.config import LearnConfig
+from condense.data.catalog import load
+from condense.networks.registry import build
+from condense.stage_c.gradient_matching import GradientMatching
+
+STEPS = 3
+
+# (schedule, network, images per class): (summed distance of the last iteration that was begun or finished, digest).
+GOLDEN: dict[tuple[str, str, int], tuple[float, str]] = {
+    ("published", "ConvNetW8", 1): (22.30412070971284, "4ac0c3c66b5e0b85"),
+    ("published", "ConvNetW8", 10): (639.4309265832405, "445223b937a4e8a9"),
+    ("published", "MLP", 1): (235.72284738828066, "0515d96255099a87"),
+    ("published", "MLP", 10): (6015.529680524879, "c1f364f5c8890edf"),
+    ("published", "LeNet", 1): (156.14552831809345, "1cbc0bdc2c8399a8"),
+    ("published", "LeNet", 10): (4008.7479676752355, "97fac54dcf753360"),
+    ("fast", "ConvNetW8", 1): (21.495669460981794, "9da5f28260339b47"),
+    ("fast", "ConvNetW8", 10): (63.96217994170906, "6dca49e9ae27c1ef"),
+    ("fast", "MLP", 1): (238.4273529363771, "fda0da68ce3a9250"),
+    ("fast", "MLP", 10): (2341.0493408037255, "26ffe531d97b0673"),
+    ("fast", "LeNet", 1): (157.36157189869323, "fb10c730f72e588f"),
+    ("fast", "LeNet", 10): (2357.750946805091, "0cea269d6c1ab92f"),
+}
+
+
+def digest(images: torch.Tensor) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of images in thousandths, int64."""
+    return hashlib.sha256((images * 1e3).round().long().numpy().tobytes()).hexdigest()[:16]
+
+
+def first_steps(schedule: str, network: str, ipc: int) -> tuple[float, str]:
+    data = load("digits").train
+    config = LearnConfig(network=network, ipc=ipc, schedule=schedule)
+    matching = GradientMatching(config, data, build(network, data.shape, data.classes), dtype=torch.float64)
+    state = matching.start()
+    for _ in range(STEPS):
+        state = matching.advance(state)
+    return (state.pending if state.outer else state.losses[-1]), digest(state.images)
+
+
+@pytest.mark.parametrize(("schedule", "network", "ipc"), GOLDEN, ids=lambda part: str(part))
+def test_first_steps(schedule: str, network: str, ipc: int) -> None:
+    loss, images = GOLDEN[schedule, network, ipc]
+    found = first_steps(schedule, network, ipc)
+    assert found[0] == pytest.approx(loss, rel=1e-9)
+    assert found[1] == images
