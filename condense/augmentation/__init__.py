@@ -1,0 +1,1 @@
+"""How images are changed at random: parameters drawn once by a law, applied to any batch."""
