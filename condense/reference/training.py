@@ -4,8 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from condense.reference.augmentation import crop, rotated, scale
-from condense.training.augmentation import NOISE_STD, Draw, draw
+from condense.augmentation.laws import Law
+from condense.augmentation.mixing import cutmix
+from condense.augmentation.published import NOISE_STD, Draw, draw
+from condense.reference.published_augmentation import crop, rotated, scale
+from condense.reference.siamese import one_after_another
 from condense.training.engine import MemberDraws
 from condense.training.recipe import Recipe
 
@@ -27,6 +30,19 @@ def augment(batch: Tensor, operations: tuple[str, ...], drawn: Draw) -> Tensor:
     return torch.stack(images)
 
 
+def changed(batch: Tensor, labels: Tensor, recipe: Recipe, random: torch.Generator, classes: int) -> tuple[Tensor, Tensor]:
+    """A batch and its labels after the recipe's augmentation, then its mixing."""
+    if recipe.augmentation and recipe.law == "each":
+        batch = augment(batch, recipe.augmentation, draw(batch.shape, recipe.augmentation, random))
+    elif recipe.augmentation:
+        law = Law(recipe.law, recipe.augmentation)
+        drawn = law.draw(len(batch), (batch.shape[2], batch.shape[3]), random, together=recipe.law == "single")
+        batch = one_after_another(batch, drawn)
+    if recipe.cutmix:
+        return cutmix(batch, F.one_hot(labels, classes).to(batch.dtype), recipe.cutmix, random)
+    return batch, labels
+
+
 def _order(size: int, random: torch.Generator) -> Tensor:
     return torch.randperm(size, generator=random, device=random.device)
 
@@ -34,17 +50,18 @@ def _order(size: int, random: torch.Generator) -> Tensor:
 def train(net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, draws: MemberDraws) -> nn.Module:
     """Trains one network in place on images (N, C, H, W) and returns it."""
     net.train()
+    optimiser = None
     for stage in recipe.stages:
-        optimiser = torch.optim.SGD(
-            net.parameters(), lr=stage.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
+        if optimiser is None or recipe.new_optimisers:
+            optimiser = torch.optim.SGD(
+                net.parameters(), lr=stage.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        optimiser.param_groups[0]["lr"] = stage.learning_rate
         for _ in range(stage.epochs):
             for indices in _order(len(labels), draws.order).split(recipe.batch_size):
-                batch = images[indices]
-                if recipe.augmentation:
-                    batch = augment(batch, recipe.augmentation, draw(batch.shape, recipe.augmentation, draws.augmentation))
+                batch, truth = changed(images[indices], labels[indices], recipe, draws.augmentation, int(labels.max()) + 1)
                 optimiser.zero_grad()
-                F.cross_entropy(net(batch), labels[indices]).backward()
+                F.cross_entropy(net(batch), truth).backward()
                 optimiser.step()
     return net
 

@@ -20,11 +20,11 @@ from condense.machine import compiled_function
 from condense.networks.layers import PLAIN, Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.randomness import Device, generator
-from condense.training.augmentation import augment
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe
 from condense.training.sources import AugmentingSource, Source
 from condense.training.stacking import even_parts, takes_winograd
+from condense.training.variation import varied
 
 
 @dataclass
@@ -141,12 +141,12 @@ def train(
     vector, statistics = members.vector.clone(), dict(members.statistics)
     epochs = [(stage, done) for stage in recipe.stages for done in range(stage.epochs)]
     for epoch, (stage, done) in enumerate(epochs[first:], first + 1):
-        if not done:
+        if not done and recipe.new_optimisers:
             velocity.zero_()
         rate = stage.learning_rate * recipe.decay**done
         for indices in _batches(size, recipe.batch_size, draws, vector.device):
             x, y = fetch(indices)
-            x = augment(x, recipe.augmentation, [draw.augmentation for draw in draws])
+            x, y = varied(x, y, recipe, [draw.augmentation for draw in draws], network.classes)
             gradient, statistics, seen = step.gradient(vector, statistics, x, y, draws)
             after_step(seen)
             if in_proportion and x.shape[1] < recipe.batch_size:
@@ -219,7 +219,9 @@ class _Loss:
     def __call__(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, dropout: torch.Generator | None = None
     ) -> tuple[Tensor, tuple[Tensors, Tensor]]:
-        """(mean cross-entropy, (running statistics after, logits)) for images x (B, C, H, W) with labels y (B,)."""
+        """(mean cross-entropy, (running statistics after, logits)) for images x (B, C, H, W) with labels y (B,), or
+        soft ones (B, classes).
+        """
         return self.of_parameters(self.layout.views(vector), statistics, x, y, dropout)
 
     def of_parameters(

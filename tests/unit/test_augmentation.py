@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy import stats
 
+from condense.augmentation.published import Draw, apply, augment, draw
 from condense.reference import training as plain
-from condense.training.augmentation import Draw, apply, augment, draw
 
 OPERATIONS = ("crop", "scale", "rotate")
 COUNT = 90

@@ -43,6 +43,17 @@ def test_published_recipes() -> None:
         ("crop", "noise"),
     )
     assert recipe("report", "mnist", "ConvNet") == Recipe((Stage(300, 0.01),), batch_size=256)
+    siamese = recipe("dsa", "cifar10", "ConvNet")
+    assert siamese.stages == (Stage(502, 0.01), Stage(499, 0.001))
+    assert (siamese.law, set(siamese.augmentation)) == ("single", {"color", "crop", "cutout", "flip", "scale", "rotate"})
+    assert (siamese.batch_size, siamese.momentum, siamese.weight_decay, siamese.cutmix) == (256, 0.9, 5e-4, 0)
+    assert "flip" not in recipe("dsa", "svhn", "ConvNet").augmentation
+    mixed = recipe("idc", "fashion-mnist", "ConvNet")
+    assert [stage.epochs for stage in mixed.stages] == [666, 167, 167]
+    assert [stage.learning_rate for stage in mixed.stages] == pytest.approx([0.01, 0.002, 0.0004])
+    assert (mixed.batch_size, mixed.law, mixed.cutmix, mixed.new_optimisers) == (64, "several", 0.5, False)
+    assert set(mixed.augmentation) == {"color", "crop", "flip", "scale", "rotate"}
+    assert set(recipe("idc", "mnist", "ConvNet").augmentation) == {"color", "crop", "scale", "rotate"}
     assert whole_recipe().epochs == 30
     with pytest.raises(CondenseError, match=r"Unknown protocol 'publishd'\. Did you mean 'published'"):
         recipe("publishd", "mnist", "MLP")

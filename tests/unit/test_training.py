@@ -39,6 +39,18 @@ def trained(
     return Members(torch.cat([part.vector for part in parts]), statistics)
 
 
+SIAMESE = Recipe((Stage(2, 0.05), Stage(1, 0.005)), 5, 0.9, augmentation=("color", "rotate", "cutout"), law="single")
+MIXED = Recipe(
+    (Stage(2, 0.05), Stage(1, 0.01)), 5, 0.9, augmentation=("color", "crop"), law="several", cutmix=0.5, new_optimisers=False
+)
+
+
+@pytest.mark.parametrize("recipe", [SIAMESE, MIXED], ids=["siamese", "mixed"])
+@pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
+def test_training_by_the_laws_equals_the_plain_loop(together: bool, recipe: Recipe, fresh_seed: int) -> None:
+    assert_equal_to_plain_loop("MLP", recipe, fresh_seed, together=together, compiled=False)
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, AUGMENTED], ids=["stages", "augmented"])
 @pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
 @pytest.mark.parametrize("name", ["MLP", "LeNet", "ConvNetW8", "ConvNetW8BN"])

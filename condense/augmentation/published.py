@@ -1,7 +1,7 @@
 """Stage T's augmentation of the published code, for many networks' batches at once, on the device.
 
 Each image gets one operation, drawn uniformly from a list of 'crop', 'scale', 'rotate' and 'noise'. The twin in
-`condense.reference.augmentation` works image by image with scipy, as published.
+`condense.reference.published_augmentation` works image by image with scipy, as published.
 """
 
 from collections.abc import Sequence
