@@ -106,6 +106,16 @@ class Network:
         run = Pass(statistics or {}, False, dropout is not None, dropout, arithmetic)
         return apply_layers(self.layers, x, parameters, run)
 
+    def features(
+        self, parameters: Tensors, x: Tensor, statistics: Tensors | None = None, *, arithmetic: Arithmetic = PLAIN
+    ) -> Tensor:
+        """What the classifier, the last layer, sees of images (N, C, H, W), flattened: (N, features).
+
+        BatchNorm uses its running statistics, and dropout is off.
+        """
+        run = Pass(statistics or {}, False, False, None, arithmetic)
+        return apply_layers(self.layers[:-1], x, parameters, run).flatten(1)
+
     def train_logits(
         self,
         parameters: Tensors,
