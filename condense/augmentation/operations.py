@@ -41,6 +41,10 @@ class Draw:
     def __getitem__(self, chosen: Tensor | slice) -> "Draw":
         return Draw(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
+    def to(self, device: torch.device | str) -> "Draw":
+        """The same on another device."""
+        return Draw(*(getattr(self, field.name).to(device) for field in fields(self)))
+
     def repeated(self, counts: Sequence[int]) -> "Draw":
         """Each image's parameters so many times: those of classes, for batches that hold so many images of each."""
         times = torch.tensor(counts, device=self.hole.device)

@@ -116,6 +116,13 @@ class Network:
         run = Pass(statistics or {}, False, False, None, arithmetic)
         return apply_layers(self.layers[:-1], x, parameters, run).flatten(1)
 
+    def train_features(
+        self, parameters: Tensors, x: Tensor, statistics: Tensors, *, arithmetic: Arithmetic = PLAIN
+    ) -> Tensor:
+        """The same with BatchNorm on the batch's statistics."""
+        run = Pass(statistics, True, False, None, arithmetic)
+        return apply_layers(self.layers[:-1], x, parameters, run).flatten(1)
+
     def train_logits(
         self,
         parameters: Tensors,

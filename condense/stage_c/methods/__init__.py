@@ -1,0 +1,1 @@
+"""Methods of stage C, one file each."""
