@@ -137,11 +137,9 @@ def _several(values: _Values, operations: tuple[str, ...], groups: int) -> Draw:
 
 
 def _where(chosen: Tensor, one: Draw, other: Draw) -> Draw:
-    def pick(name: str) -> Tensor:
-        a, b = getattr(one, name), getattr(other, name)
-        return torch.where(chosen.view(-1, *[1] * (a.dim() - 1)), a, b)
-
-    return Draw(*(pick(name) for name in Draw.__dataclass_fields__))
+    """The parameters of `one` for the images chosen (B,), else those of `other`."""
+    pairs = zip(one.parts, other.parts, strict=True)
+    return Draw(*(torch.where(chosen.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
 
 
 _LAWS: dict[str, Callable[[_Values, tuple[str, ...], int], Draw]] = {"single": _single, "several": _several}

@@ -38,17 +38,22 @@ class Draw:
         hole = torch.zeros(count, 4, dtype=torch.int64, device=device)
         return Draw(torch.zeros_like(ones), ones, ones.clone(), matrix, torch.zeros_like(matrix[:, 0]), hole)
 
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The tensors, in the order in which `Draw` takes them."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
     def __getitem__(self, chosen: Tensor | slice) -> "Draw":
-        return Draw(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Draw(*(part[chosen] for part in self.parts))
 
     def to(self, device: torch.device | str) -> "Draw":
         """The same on another device."""
-        return Draw(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return Draw(*(part.to(device) for part in self.parts))
 
     def repeated(self, counts: Sequence[int]) -> "Draw":
         """Each image's parameters so many times: those of classes, for batches that hold so many images of each."""
         times = torch.tensor(counts, device=self.hole.device)
-        return Draw(*(getattr(self, field.name).repeat_interleave(times, dim=0) for field in fields(self)))
+        return Draw(*(part.repeat_interleave(times, dim=0) for part in self.parts))
 
 
 def apply(x: Tensor, draw: Draw) -> Tensor:

@@ -10,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from condense.augmentation.laws import Law
+from condense.augmentation.operations import Draw
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.reference.networks import SeededDropout, load, module
+from condense.reference.siamese import one_after_another
 
 
 def layer_distance(synthetic: Tensor, real: Tensor) -> Tensor:
@@ -73,8 +76,10 @@ class PlainGradientMatching:
         network: Network,
         dtype: torch.dtype = torch.float64,
         device: torch.device | None = None,
+        augmentation: tuple[str, ...] = (),
     ) -> None:
         self.config, self.network, self.dtype = config, network, dtype
+        self.law = Law("single", augmentation) if augmentation else None
         self.device = device or data.device
         self.data = data.to(self.device)
         self.plan = config.plan()
@@ -131,18 +136,30 @@ class PlainGradientMatching:
             if isinstance(layer, SeededDropout):
                 layer.generator = dropout
         loss = images.new_zeros(())
+        siamese = self._drawn(self.data.classes, "siamese augmentation", iteration, outer)
         for label, indices in enumerate(drawn.indices.split(drawn.counts)):
-            synthetic = images[label * config.ipc : (label + 1) * config.ipc]
-            loss = loss + class_distance(net, config.distance, self.data.inputs(indices, self.dtype), synthetic, label)
+            real, synthetic = self.data.inputs(indices, self.dtype), images[label * config.ipc : (label + 1) * config.ipc]
+            if siamese:
+                real, synthetic = (one_after_another(x, siamese[label : label + 1]) for x in (real, synthetic))
+            loss = loss + class_distance(net, config.distance, real, synthetic, label)
         return loss
+
+    def _drawn(self, count: int, purpose: str, *step: int) -> Draw | None:
+        random = generator(self.config.seed, purpose, *step)
+        return self.law.draw(count, self.data.shape[1:], random) if self.law else None
 
     def _train(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> None:
         config = self.config
         net.train()
         optimiser = torch.optim.SGD(net.parameters(), lr=self.plan.network_learning_rate)
         order = generator(config.seed, "inner loop order", iteration, outer, device=self.device)
+        random = generator(config.seed, "inner loop augmentation", iteration, outer, device=self.device)
         for _ in range(self.plan.inner_loop):
             for indices in torch.randperm(len(images), generator=order, device=self.device).split(256):
+                batch = images[indices]
+                if self.law:
+                    own = self.law.draw(len(batch), self.data.shape[1:], random, together=True)
+                    batch = one_after_another(batch, own)
                 optimiser.zero_grad()
-                F.cross_entropy(net(images[indices]), self.labels[indices]).backward()
+                F.cross_entropy(net(batch), self.labels[indices]).backward()
                 optimiser.step()

@@ -11,8 +11,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from condense.augmentation.laws import Law
+from condense.augmentation.operations import Draw, apply
 from condense.config import LearnConfig
-from condense.data.images import LabelledImages
+from condense.data.images import ClassBatches, LabelledImages
 from condense.errors import RunFailed
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
@@ -50,7 +52,12 @@ class State:
 
 
 class GradientMatching:
-    """Stage C for one configuration, one set of real images and one network."""
+    """Stage C for one configuration, one set of real images and one network.
+
+    augmentation: operations of which one a class and step augments real and synthetic images alike, and one a batch the
+    images that the network is trained on (Zhao and Bilen, Dataset Condensation with Differentiable Siamese Augmentation,
+    ICML 2021).
+    """
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class GradientMatching:
         compiled: bool = False,
         precision: str = "fp32",
         all_classes: bool | None = None,
+        augmentation: tuple[str, ...] = (),
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.config, self.data, self.network, self.dtype = config, data, network, dtype
@@ -71,7 +79,11 @@ class GradientMatching:
         )
         self.all_classes = classes_together(network, data.device) if all_classes is None else all_classes
         self.labels = torch.arange(data.classes, device=data.device).repeat_interleave(config.ipc)
-        self.inner_recipe = Recipe((Stage(self.plan.inner_loop, self.plan.network_learning_rate),), batch_size=256)
+        self.siamese = Law("single", augmentation) if augmentation else None
+        stages = (Stage(self.plan.inner_loop, self.plan.network_learning_rate),)
+        self.inner_recipe = Recipe(
+            stages, batch_size=256, augmentation=augmentation, law="single" if augmentation else "each"
+        )
         self._random: Callable[..., torch.Generator] = partial(generator, config.seed, device=data.device)
 
     def start(self) -> State:
@@ -136,28 +148,41 @@ class GradientMatching:
         """Sum over classes of the distance between real and synthetic gradients, and its gradient (N, C, H, W)."""
         parameters = self.layout.views(vector)
         drawn = self.data.draw_class_batches(self.plan.real_batch, self._random("real batch", *step))
+        siamese = self._siamese(step)
         if self.all_classes and len(set(drawn.counts)) == 1:
-            return self._of_all_classes(parameters, statistics, images, drawn.indices)
+            return self._of_all_classes(parameters, statistics, images, drawn, siamese)
         dropout = self._random("dropout", *step) if self.network.has_dropout else None
         total, gradients = images.new_zeros(()), []
         parts = zip(drawn.indices.split(drawn.counts), images.split(self.config.ipc), strict=True)
         for label, (real, synthetic) in enumerate(parts):
-            real_gradient = self.matcher.real_gradient(
-                parameters, statistics, self.data.inputs(real, self.dtype), label, dropout
-            )
-            distance, gradient = self.matcher.match(parameters, statistics, synthetic, label, real_gradient, dropout)
+            own = siamese[label : label + 1] if siamese else None
+            x = self._real(real, own)
+            real_gradient = self.matcher.real_gradient(parameters, statistics, x, label, dropout)
+            distance, gradient = self.matcher.match(parameters, statistics, synthetic, label, real_gradient, dropout, own)
             total = total + distance
             gradients.append(gradient)
         return float(total), torch.cat(gradients)
 
+    def _siamese(self, step: tuple[int, int]) -> Draw | None:
+        """What augments each class's images at a step, real and synthetic alike; drawn on the CPU, for any device."""
+        if self.siamese is None:
+            return None
+        random = generator(self.config.seed, "siamese augmentation", *step)
+        return self.siamese.draw(self.data.classes, self.data.shape[1:], random).to(self.data.device)
+
+    def _real(self, indices: Tensor, siamese: Draw | None) -> Tensor:
+        x = self.data.inputs(indices, self.dtype)
+        return apply(x, siamese) if siamese else x
+
     def _of_all_classes(
-        self, parameters: Tensors, statistics: Tensors, images: Tensor, real: Tensor
+        self, parameters: Tensors, statistics: Tensors, images: Tensor, real: ClassBatches, siamese: Draw | None
     ) -> tuple[float, Tensor]:
-        """The same with all classes in one pass; real: indices, as many for every class."""
-        x = self.data.inputs(real.view(self.data.classes, -1), self.dtype)
+        """The same with all classes in one pass; real: as many for every class."""
+        x = self._real(real.indices, siamese.repeated(real.counts) if siamese else None)
+        x = x.unflatten(0, (self.data.classes, -1))
         grouped = images.view(self.data.classes, self.config.ipc, *images.shape[1:])
         chunk = real_images_together(self.network, self.data.classes, x.shape[1])
-        total, gradients = self.matcher.match_all(parameters, statistics, x, grouped, chunk)
+        total, gradients = self.matcher.match_all(parameters, statistics, x, grouped, chunk, siamese)
         return float(total), gradients.reshape(images.shape)
 
     def inner_training(

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
+from condense.augmentation.operations import Draw, apply
 from condense.machine import compiled_function, tf32
 from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
@@ -53,7 +54,9 @@ class GradientMatcher:
         self._match: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
         shared, each = None, 0
         self._all_real = prepared(vmap(grad(self._real_loss), (shared, shared, shared, each, each)))
-        self._all_match = prepared(vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each)))
+        self._all_match = prepared(
+            vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each, None, each))
+        )
 
     def real_gradient(
         self, parameters: Tensors, statistics: Tensors, x: Tensor, label: int, dropout: Dropout = None
@@ -70,20 +73,38 @@ class GradientMatcher:
         return {name: gradient / len(x) for name, gradient in total.items()}
 
     def match(
-        self, parameters: Tensors, statistics: Tensors, images: Tensor, label: int, real: Tensors, dropout: Dropout = None
+        self,
+        parameters: Tensors,
+        statistics: Tensors,
+        images: Tensor,
+        label: int,
+        real: Tensors,
+        dropout: Dropout = None,
+        siamese: Draw | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(distance, its gradient with respect to `images`) for synthetic images (ipc, C, H, W) of class `label`."""
+        """(distance, its gradient with respect to `images`) for synthetic images (ipc, C, H, W) of class `label`.
+
+        siamese: how they are augmented on the way, as the real ones were.
+        """
         matched, rest = self._split(parameters)
         images = images.contiguous(memory_format=self.memory_format)
-        gradient, distance = self._match(images, matched, rest, statistics, self._labels(images, label), real, dropout)
+        labels, parts = self._labels(images, label), siamese.parts if siamese else ()
+        gradient, distance = self._match(images, matched, rest, statistics, labels, real, dropout, parts)
         return distance, gradient
 
     def match_all(
-        self, parameters: Tensors, statistics: Tensors, x: Tensor, images: Tensor, chunk: int
+        self,
+        parameters: Tensors,
+        statistics: Tensors,
+        x: Tensor,
+        images: Tensor,
+        chunk: int,
+        siamese: Draw | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(summed distance, its gradient (K, ipc, C, H, W)) of all K classes in one pass, for networks without dropout.
 
-        x: real images (K, n, C, H, W), of which `chunk` of each class go through at a time.
+        x: real images (K, n, C, H, W), of which `chunk` of each class go through at a time; siamese: the augmentation of
+        each class, which `images` get on the way and x has had.
         """
         matched, rest = self._split(parameters)
         total: Tensors = {}
@@ -91,7 +112,8 @@ class GradientMatcher:
             for part in x.split(chunk, dim=1):
                 _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
         real = {name: gradient / x.shape[1] for name, gradient in total.items()}
-        gradients, distances = self._all_match(images, matched, rest, statistics, _labels_of_all(images), real)
+        labels, parts = _labels_of_all(images), tuple(part[:, None] for part in siamese.parts) if siamese else ()
+        gradients, distances = self._all_match(images, matched, rest, statistics, labels, real, None, parts)
         return distances.sum(), gradients
 
     def _split(self, parameters: Tensors) -> tuple[Tensors, Tensors]:
@@ -122,7 +144,9 @@ class GradientMatcher:
         y: Tensor,
         real: Tensors,
         dropout: Dropout = None,
+        siamese: tuple[Tensor, ...] = (),
     ) -> Tensor:
+        images = apply(images, Draw(*siamese)) if siamese else images
         gradients = grad(self._loss)(matched, rest, statistics, images, y, dropout, self._synthetic_arithmetic)
         synthetic = {name: gradient / len(images) for name, gradient in gradients.items()}
         return gradient_distance(self.distance, synthetic, real)

@@ -45,7 +45,27 @@ def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], 
     assert float(value) == pytest.approx(float(expected.detach()), rel=1e-10)
 
 
+SIAMESE = ("color", "cutout", "rotate")
 PATHS = {"in turn": {}, "all classes": {"all_classes": True}, "compiled": {"compiled": True}}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", ["ConvNetW8", "MLP"])
+def test_siamese_augmentation_equals_the_twin_step_by_step(name: str, path: str, small_images, fresh_seed: int) -> None:
+    data = small_images(shape=(1, 16, 16), counts=(9, 9, 9) if path == "all classes" else (9, 4, 6))
+    loops: dict[str, Any] = {"iterations": 2, "outer_loop": 2, "inner_loop": 2, "real_batch": 5}
+    settings = LearnConfig(network=name, ipc=2, init="real", seed=fresh_seed, **loops)
+    network = build(name, data.shape, data.classes)
+    torch.compiler.reset()
+    fast = GradientMatching(settings, data, network, dtype=torch.float64, augmentation=SIAMESE, **PATHS[path])
+    state, steps = fast.start(), 0
+    for _, images, net in plain.PlainGradientMatching(settings, data, network, augmentation=SIAMESE).steps():
+        state, steps = fast.advance(state), steps + 1
+        torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
+        if state.outer:
+            for own, theirs in zip(fast.layout.views(state.vector).values(), net.parameters(), strict=True):
+                torch.testing.assert_close(own, theirs.detach(), rtol=1e-9, atol=1e-12)
+    assert steps == 4
 
 
 @pytest.mark.parametrize("name", ["ConvNetW8", "ConvNetW8BN", "MLP", "LeNet"])

@@ -89,7 +89,7 @@ def test_it_is_differentiable_and_goes_through_vmap() -> None:
     x.requires_grad_()
     assert torch.autograd.gradcheck(lambda image: apply(image, draw[:1]), (x[:1, :, :5, :5],))
     stacked = x.detach().view(2, 3, 3, 12, 12)
-    halves = [getattr(draw, name).view(2, 3, *getattr(draw, name).shape[1:]) for name in Draw.__dataclass_fields__]
+    halves = [part.view(2, 3, *part.shape[1:]) for part in draw.parts]
     mapped = vmap(lambda image, *parts: apply(image, Draw(*parts)))(stacked, *halves)
     torch.testing.assert_close(mapped.flatten(0, 1), apply(x.detach(), draw), rtol=0, atol=1e-12)
 
