@@ -136,7 +136,7 @@ class MatrixConfig(StageC):
     schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
     """Schedules to learn under: published, fast or both."""
     protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
-    """Protocols to train under: published, report or both."""
+    """Protocols to train under: published, report, dsa, idc."""
     sets: AtLeastOne = 1
     """Sets a row, with seeds from --seed on."""
     seeds: Seeds = 20
@@ -152,7 +152,8 @@ class EvaluateConfig:
     network: tuple[NetworkName, ...] = ()
     """Networks to train; by default the one the set was learned with (--whole: ConvNet)."""
     protocol: Protocol = "published"
-    """Recipe of training on a set: published (the authors' code) or report (plain SGD, 300 epochs)."""
+    """How networks are trained on a set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
+    (1,000 epochs with those papers' augmentation)."""
     seeds: Seeds = 20
     """Number of networks, seeds 0, 1, ..."""
 

@@ -51,7 +51,8 @@ class Run(LearnConfig, Common):
     """Learn a synthetic set, train fresh networks on it, and make a page of the results."""
 
     protocol: Protocol = "published"
-    """How networks are trained on the set: published (the authors' code) or report (plain SGD, 300 epochs)."""
+    """How networks are trained on the set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
+    (1,000 epochs with those papers' augmentation)."""
     seeds: Seeds = 20
     """Networks to train on the set, with seeds 0, 1, ..."""
     out: Path | None = None

@@ -25,6 +25,7 @@ LONGEST = 400
 
 LAYERS = (
     ("data", "networks"),
+    ("augmentation",),
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),
