@@ -22,7 +22,7 @@ from condense.stage_c.precision import choose_precision
 from condense.stage_c.selection import random_selection
 from condense.synthetic_set import Provenance, SyntheticSet
 from condense.training.stacking import gains_by_compiling
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 CHECKPOINT_SECONDS = 60.0
 LONG_FROM = 4e12
@@ -214,7 +214,7 @@ def learned_result(
         seed=config.seed,
         iterations=len(losses),
         config=as_dict(config),
-        code_version=CODE_VERSION,
+        code_version=code_version(),
         library_versions=library_versions(),
         device=data.device.type,
         precision=config.precision,
@@ -227,7 +227,7 @@ def learned_result(
         accuracies=[],
         wall_seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(data.device),
-        code_version=CODE_VERSION,
+        code_version=code_version(),
         library_versions=library_versions(),
         losses=list(losses),
         notes=[note] if (note := small_classes(config, data)) else [],

@@ -25,7 +25,7 @@ from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_mem
 from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
 from condense.training.stacking import members_at_once, pays_to_compile
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 
 class Progress(Protocol):
@@ -156,7 +156,7 @@ class _Evaluation:
             wall_seconds=sum(tested.seconds[seed] for seed in seeds),
             warm_up_seconds=tested.warm_up_seconds,
             peak_memory_bytes=peak_memory_bytes(device),
-            code_version=CODE_VERSION,
+            code_version=code_version(),
             library_versions=library_versions(),
             notes=[
                 *(f"seed {seed}: training diverged" for seed in seeds if seed in tested.diverged),

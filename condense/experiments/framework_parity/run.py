@@ -23,7 +23,7 @@ from condense.experiments.framework_parity.simplenn_parts import OCTAVE, Simplen
 from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
 from condense.files import taken
 from condense.machine import now, prepare
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 Progress = Callable[[int, int], None]
 
@@ -138,5 +138,5 @@ def _judged(part: Part, found: dict[str, Trajectory], config: ParityConfig, fold
 
 def _record(kind, name: str, title: str, config: ParityConfig, results: dict, seconds: float, began: str) -> ParityRecord:
     settings = as_dict(replace(config, cause=()))
-    machine = (torch.get_num_threads(), CODE_VERSION, library_versions(), began)
+    machine = (torch.get_num_threads(), code_version(), library_versions(), began)
     return ParityRecord(kind, name, title, settings, results, round(seconds, 3), *machine)

@@ -23,7 +23,7 @@ from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, Seen, Standing, fresh_members, train
 from condense.training.recipe import Recipe, Stage
 from condense.training.stacking import members_at_once
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 TOGETHER = 8
 """Runs in one stack, at most: a run that has ended is carried along until all of its stack have."""
@@ -202,7 +202,7 @@ def _record(run: Run, course: Course, data: DataSet, surroundings: Surroundings)
         accuracies=[course.final_test],
         wall_seconds=course.seconds,
         peak_memory_bytes=peak_memory_bytes(data.train.device),
-        code_version=CODE_VERSION,
+        code_version=code_version(),
         library_versions=library_versions(),
         notes=[course.outcome],
         series=course.series,
