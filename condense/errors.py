@@ -60,3 +60,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> CondenseError:
     match = difflib.get_close_matches(name[:80].lower(), near, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[match[0]]}'?" if match else ""
     return CondenseError(f"Unknown {kind} {quoted(name)}.{hint} Known: {', '.join(names)}.")
+
+
+def in_any_case(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that a name is, whatever its case: the same, or the only one like it; None where there is none."""
+    names = list(known)
+    alike = [candidate for candidate in names if candidate.lower() == name.lower()]
+    return name if name in names else alike[0] if len(alike) == 1 else None

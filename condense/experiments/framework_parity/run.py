@@ -22,12 +22,13 @@ from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.simplenn_parts import OCTAVE, SimplennSides
 from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
 from condense.files import taken
-from condense.machine import now, prepare
+from condense.machine import now, reproducible
 from condense.versions import code_version, library_versions
 
 Progress = Callable[[int, int], None]
 
 
+@reproducible(torch.device("cpu"))
 def run_parity(
     config: ParityConfig,
     data: DataSet,
@@ -54,7 +55,6 @@ def run_parity(
             raise CondenseError("--simplenn belongs to condense parity simplenn; leave it out.")
         octave.check_octave(checkout)
     data = config.subset(data)
-    prepare(torch.device("cpu"))
     folder.open(config, data.train.fingerprint)
     with taken(folder.path):
         found = {(record.kind, record.name): record for record in records.read(folder.records)}
