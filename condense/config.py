@@ -47,8 +47,10 @@ def _dataset(name: str) -> str:
         check_path(name, "the data set")
         proper = None if Path(name).exists() else in_any_case(name, catalog.PUBLISHED_NAMES)
         return catalog.check_name(proper or name)
-    except (CondenseError, RuntimeError) as error:  # a RuntimeError: '~' and the name of no user
+    except CondenseError as error:
         raise ValueError(str(error)) from error
+    except RuntimeError as error:  # of pathlib
+        raise ValueError(f"{shortened(name)}: there is no user of that name, so no home folder.") from error
     except OSError as error:
         raise ValueError(f"{shortened(name)} cannot be looked at: {error.strerror or error}.") from error
 
