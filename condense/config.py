@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from condense.data import catalog
-from condense.errors import CondenseError, unknown_name
+from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
+from condense.files import check_path
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.precision import PRECISIONS
@@ -22,12 +24,13 @@ METHODS = {
 
 
 def one_of(kind: str, known: dict[str, Any]) -> AfterValidator:
-    """A check that a name is known, with the nearest match in its error."""
+    """A check that a name is known, in any case, with the nearest match in its error; what it gives is the name proper."""
 
     def check(name: str) -> str:
-        if name not in known:
+        proper = in_any_case(name, known)
+        if proper is None:
             raise ValueError(str(unknown_name(kind, name, known)))
-        return name
+        return proper
 
     return AfterValidator(check)
 
@@ -41,18 +44,34 @@ def _network(name: str) -> str:
 
 def _dataset(name: str) -> str:
     try:
-        return catalog.check_name(name)
+        check_path(name, "the data set")
+        proper = None if Path(name).exists() else in_any_case(name, catalog.PUBLISHED_NAMES)
+        return catalog.check_name(proper or name)
     except CondenseError as error:
         raise ValueError(str(error)) from error
+    except RuntimeError as error:  # of pathlib
+        raise ValueError(f"{shortened(name)}: there is no user of that name, so no home folder.") from error
+    except OSError as error:
+        raise ValueError(f"{shortened(name)} cannot be looked at: {error.strerror or error}.") from error
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 NetworkName = Annotated[str, AfterValidator(_network)]
+NetworkNames = Annotated[tuple[NetworkName, ...], BeforeValidator(_several)]
+"""Names of networks; one name stands for itself."""
 LARGEST_COUNT = 10**9
+MOST_NETWORKS, MOST_SETS, MOST_IMAGES = 10_000, 1_000, 100_000
+"""Of one command: networks on a set, sets a row, and images a class; more would fill memory before they were counted."""
 AtLeastOne = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
-Seeds = AtLeastOne
+Seeds = Annotated[int, Field(ge=1, le=MOST_NETWORKS)]
+Sets = Annotated[int, Field(ge=1, le=MOST_SETS)]
+ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 ScheduleName = Annotated[str, one_of("schedule", SCHEDULES)]
@@ -66,7 +85,7 @@ class StageC:
 
     dataset: DatasetName = "digits"
     """Name or path of the real images."""
-    ipc: AtLeastOne = 1
+    ipc: ImagesPerClass = 1
     """Images per class."""
     init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] | None = None
     """Start from noise or from real images; published: noise, fast: noise for one image per class, else real."""
@@ -129,15 +148,15 @@ class LearnConfig(StageC):
 class MatrixConfig(StageC):
     """A cross-architecture matrix: sets learned with some networks, each used to train others."""
 
-    learn: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = PUBLISHED_ROWS
+    learn: Annotated[NetworkNames, Field(min_length=1)] = PUBLISHED_ROWS
     """Networks to learn sets with, the rows; the published six by default."""
-    train: Annotated[tuple[NetworkName, ...], Field(min_length=1)] = PUBLISHED_COLUMNS
+    train: Annotated[NetworkNames, Field(min_length=1)] = PUBLISHED_COLUMNS
     """Networks to train on the sets, the columns; the published six by default."""
     schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
     """Schedules to learn under: published, fast or both."""
     protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
     """Protocols to train under: published, report or both."""
-    sets: AtLeastOne = 1
+    sets: Sets = 1
     """Sets a row, with seeds from --seed on."""
     seeds: Seeds = 20
     """Networks trained on every set, with seeds 0, 1, ..."""
@@ -149,7 +168,7 @@ class MatrixConfig(StageC):
 class EvaluateConfig:
     """Stage T: which networks to train on a set, and how."""
 
-    network: tuple[NetworkName, ...] = ()
+    network: NetworkNames = ()
     """Networks to train; by default the one the set was learned with (--whole: ConvNet)."""
     protocol: Protocol = "published"
     """Recipe of training on a set: published (the authors' code) or report (plain SGD, 300 epochs)."""
@@ -158,6 +177,8 @@ class EvaluateConfig:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+
+MOST_SENTENCES = 20
 
 Config = TypeVar("Config")
 
@@ -177,19 +198,33 @@ def checked(
             else adapter.validate_python(values)
         )
     except ValidationError as error:
-        raise CondenseError("\n".join(_sentence(detail, called, kind) for detail in error.errors())) from error
+        raise CondenseError(
+            "\n".join(_sentence(detail, called, kind) for detail in error.errors()[:MOST_SENTENCES])
+        ) from error
+    except RecursionError as error:
+        raise CondenseError("A value is a list or table nested too deeply to be one of a setting.") from error
+
+
+def verified(config: Config) -> Config:
+    """A configuration made in Python as its own checks have it: names proper, one network as a tuple.
+
+    Raises `CondenseError` as `checked` does. The data set may be called anything, as its images are given.
+    """
+    values = as_dict(config)
+    named = {name: values.pop(name) for name in ("dataset",) if name in values}
+    return replace(checked(type(config), values), **named)  # type: ignore[type-var]
 
 
 def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
     """One error of pydantic's as a sentence with the place, the value and what is allowed."""
-    name, *inner = map(str, detail["loc"])
+    name, *inner = (shortened(str(part), 40) for part in detail["loc"])
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{called(name)}: {unknown_name('setting', name, [f.name for f in fields(kind)])}"
-    place = ".".join([called(name), *inner])
+    place = ".".join([called(name), *inner[:3]])
     if detail["type"] == "value_error":  # a check of ours, which names the value
         return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
     allowed = detail["msg"].partition(", unable to parse")[0]
-    return f"{place} = {detail['input']!r}: {allowed}."
+    return f"{place} = {quoted(detail['input'])}: {shortened(allowed, 200)}."
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Errors that end with one clear sentence instead of a traceback."""
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -22,10 +23,47 @@ class Interrupted(CondenseError):
     exit_code = 130
 
 
+def shortened(value: object, most: int | None = None) -> str:
+    """A value as it may stand in a sentence, whatever it holds: on one line, and no longer than `most` characters (80, and
+    240 for a path, whose end says most).
+
+    Text and paths stand without quotes, all else as Python writes it. Control characters and others that do not print are
+    escaped, as Python would; what is too long ends in '…'.
+    """
+    most = most or (240 if isinstance(value, os.PathLike) else 80)
+    whole = value if isinstance(value, str) else os.fsdecode(value) if isinstance(value, os.PathLike) else _written(value)
+    text = "".join(letter if letter.isprintable() else _escaped(letter) for letter in whole[: most + 1])
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def quoted(value: object, most: int | None = None) -> str:
+    """The same with quotes around text, to tell '1' from 1."""
+    return f"'{shortened(value, most)}'" if isinstance(value, str | os.PathLike) else shortened(value, most)
+
+
+def _written(value: object) -> str:
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # whole numbers of thousands of digits; lists a thousand levels deep
+        return f"<{type(value).__name__} too large to be shown>"
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape", "surrogatepass").decode()
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> CondenseError:
     """The error for a name that is not in `known`, with the nearest match when there is one."""
     names = sorted(known)
     near = {candidate.lower(): candidate for candidate in names}
-    match = difflib.get_close_matches(name.lower(), near, n=1, cutoff=0.5)
+    # Nothing is near a name of thousands of letters, and looking would take seconds.
+    match = difflib.get_close_matches(name[:80].lower(), near, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[match[0]]}'?" if match else ""
-    return CondenseError(f"Unknown {kind} '{name}'.{hint} Known: {', '.join(names)}.")
+    return CondenseError(f"Unknown {kind} {quoted(name)}.{hint} Known: {', '.join(names)}.")
+
+
+def in_any_case(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that a name is, whatever its case: the same, or the only one like it; None where there is none."""
+    names = list(known)
+    alike = [candidate for candidate in names if candidate.lower() == name.lower()]
+    return name if name in names else alike[0] if len(alike) == 1 else None

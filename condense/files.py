@@ -3,12 +3,17 @@
 import contextlib
 import errno
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
+
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+"""Bytes in one name and in a whole path on usual file systems."""
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -29,7 +34,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         finally:  # on Ctrl-C too; after the renaming there is nothing left to remove
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
 
 
@@ -49,7 +54,7 @@ def append_line(path: Path, line: str) -> None:
                     file.truncate(end)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
 
 
@@ -58,17 +63,43 @@ def check_writable(path: Path) -> None:
     temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # a name that is too long
         temporary.touch()
         temporary.unlink()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
 
 
-def cannot_write(path: Path, error: OSError) -> CondenseError:
+def check_room(path: Path, size: int) -> None:
+    """Raises `CondenseError` when a file of `size` bytes to come has no room at `path`, whose folder is there."""
+    free = shutil.disk_usage(path.parent).free
+    if free < size:
+        raise CondenseError(
+            f"{shortened(path)}: the disk has {free / 2**20:,.1f} MiB left, fewer than the {size / 2**20:,.1f} MiB needed."
+        )
+
+
+def check_path(path: Path | str, called: str) -> None:
+    """Raises `CondenseError` for what no file can be called, said of the option or argument `called` so."""
+    text = os.fspath(path)
+    try:
+        names = [os.fsencode(name) for name in text.split(os.sep)]
+    except UnicodeEncodeError as error:
+        raise CondenseError(f"{called} {shortened(path)}: this system's file names cannot hold '{error.reason}'.") from error
+    if "\0" in text:
+        raise CondenseError(f"{called} {shortened(path)}: no path holds a zero byte.")
+    if max(map(len, names)) > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
+        raise CondenseError(
+            f"{called} {shortened(path, 80)}: File name too long (at most {LONGEST_NAME} bytes, a path {LONGEST_PATH})."
+        )
+
+
+def cannot_write(path: Path, error: OSError | ValueError) -> CondenseError:
     """The error for a file that could not be written."""
     in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-    reason = f"{error.filename} is not a folder" if in_the_way else error.strerror or error
-    return CondenseError(f"Cannot write {path}: {reason}. Nothing that was there has been changed.")
+    reason = f"{error.filename} is not a folder" if in_the_way else getattr(error, "strerror", None) or error
+    return CondenseError(f"Cannot write {shortened(path)}: {reason}. Nothing that was there has been changed.")
 
 
 def refuse_overwrite(path: Path, force: bool) -> None:
@@ -100,7 +131,7 @@ def locked(path: Path) -> Iterator[bool]:
     except Timeout:
         yield False
         return
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
     try:
         yield True
@@ -114,9 +145,41 @@ def taken(folder: Path) -> Iterator[None]:
     check_writable(folder / ".lock")
     with locked(folder / ".lock") as free:
         if not free:
-            raise CondenseError(f"Another process is at work in {folder}.")
+            raise CondenseError(f"Another process is at work in {shortened(folder)}.")
         yield
 
 
+@contextlib.contextmanager
+def taken_files(*paths: Path) -> Iterator[None]:
+    """Keeps other processes from writing any of these files, until it ends.
+
+    Raises `CondenseError` where one is about to. Each is taken by a hidden file beside it, which goes with the work; one
+    that a kill left behind takes nothing.
+    """
+    with contextlib.ExitStack() as locks:
+        # In one order everywhere, so that of two processes one gets all.
+        for path in sorted(set(paths)):
+            lock = path.parent / f".{path.name}.lock"
+            check_writable(path)
+            if not locks.enter_context(locked(lock)):
+                raise CondenseError(
+                    f"Another process is writing {shortened(path)}. Let it end, or choose another --out for this one."
+                )
+            locks.callback(_remove, lock)  # while it is still held
+        yield
+
+
+def check_not_taken(*paths: Path) -> None:
+    """Raises `CondenseError` where another process is writing one of these files: said before images are read."""
+    with taken_files(*paths):
+        pass
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows keeps what is open
+        path.unlink(missing_ok=True)
+
+
 def _temporary(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}.tmp"
+    # Processes of two hosts on one file system may have the same number.
+    return path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}.tmp"

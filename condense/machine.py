@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from itertools import count
+from statistics import median
+from types import FunctionType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.utils._pytree import tree_map
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, quoted
 from condense.versions import CODE_VERSION, library_versions
 
 
@@ -31,11 +34,12 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
-        raise CondenseError(f"Unknown device '{name}'. Known: auto, cpu, cuda, cuda:0, cuda:1, ...")
+        raise CondenseError(f"Unknown device {quoted(name)}. Known: auto, cpu, cuda, cuda:0, cuda:1, ...")
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise CondenseError(f"Device '{name}' is not there: PyTorch sees {found or 'no'} CUDA device{'s' * (found != 1)}.")
+        seen = f"{found or 'no'} CUDA device{'s' * (found != 1)}"
+        raise CondenseError(f"Device {quoted(name)} is not there: PyTorch sees {seen}.")
     return torch.device(name)
 
 
@@ -76,18 +80,31 @@ def can_compile(device: torch.device) -> bool:
     return True
 
 
+MARGIN = 0.9
+"""How much of float32's time bfloat16 may take at most to count as quicker: readings of the same work differ by less."""
+
+READINGS = 5
+
+
 @cache
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device convolves bfloat16 numbers faster than float32 ones.
 
-    On a CPU with bfloat16 instructions that is measured, in under a second, once a process: on some the convolutions of
-    oneDNN are twice as fast in it, on others slower than in float32.
+    On a CPU with bfloat16 instructions that is measured, in about a second, once a process: on some the convolutions of
+    oneDNN are twice as fast in it, on others slower than in float32. Both are timed in turn, `READINGS` times, and the
+    median of the ratios must be `MARGIN` or less.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if not torch.cpu.get_capabilities().get("avx512_bf16"):
         return False
-    return _convolution_seconds(torch.bfloat16) < _convolution_seconds(torch.float32)
+    ratios = [_convolution_seconds(torch.bfloat16) / _convolution_seconds(torch.float32) for _ in range(READINGS)]
+    return median(ratios) <= MARGIN
+
+
+def has_tf32(device: torch.device) -> bool:
+    """Whether the device can multiply float32 numbers rounded to TF32."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _convolution_seconds(dtype: torch.dtype) -> float:
@@ -108,8 +125,10 @@ def _convolution_seconds(dtype: torch.dtype) -> float:
 def compiled_function(function: Callable[..., Any], device: torch.device | str) -> Callable[..., Any]:
     """A function through torch.compile, whole, for fixed shapes; on a GPU replayed as a CUDA graph, its results then copied.
 
-    PyTorch keeps at most eight compiled versions of the functions here, so long work begins with `forget_compiled`.
+    PyTorch counts compiled versions, at most eight, by the code of a function, so this one gets code of its own: many may be
+    compiled in one process without touching what the caller has compiled.
     """
+    function = _with_code_of_its_own(function)
     if torch.device(device).type != "cuda":
         return torch.compile(function, fullgraph=True, dynamic=False)
     replayed = torch.compile(function, fullgraph=True, dynamic=False, mode="reduce-overhead")
@@ -120,6 +139,17 @@ def compiled_function(function: Callable[..., Any], device: torch.device | str) 
         return tree_map(lambda value: value.clone() if isinstance(value, torch.Tensor) else value, replayed(*arguments))
 
     return call
+
+
+_numbers = count()
+
+
+def _with_code_of_its_own(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    code = call.__code__.replace(co_name=f"compiled_{next(_numbers)}")
+    return FunctionType(code, call.__globals__, code.co_name, None, call.__closure__)
 
 
 @contextmanager
@@ -151,21 +181,40 @@ def _say_uncompiled(what: str, error: Exception) -> None:
 
 
 def forget_compiled() -> None:
-    """Drops all compiled functions."""
+    """Drops all compiled functions of this process, the caller's too: for the command line and benchmarks alone."""
     torch.compiler.reset()
 
 
 def prepare(device: torch.device) -> None:
     """Makes arithmetic on the device what records say it is: full float32, the same at every run.
 
-    On a GPU it also starts a new count of peak memory.
+    On a GPU it also starts a new count of peak memory. PyTorch's settings stay so: for processes of one's own, as scripts
+    have; a library call is `reproducible` for its time alone.
     """
-    keep_freed_memory()
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ.setdefault(_WORKSPACE, ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.cuda.reset_peak_memory_stats(device)
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """What `prepare` does, within a `with` statement; after it PyTorch's settings are those of the caller again."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    workspace = os.environ.get(_WORKSPACE)
+    with tf32(False):
+        try:
+            prepare(device)
+            yield
+        finally:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            if workspace is None:
+                os.environ.pop(_WORKSPACE, None)
+
+
+_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 
 def now() -> str:
@@ -198,7 +247,10 @@ class Surroundings:
 
 
 def keep_freed_memory() -> None:
-    """Keeps freed activations in the process (glibc only): without it every large tensor is mapped and zeroed anew."""
+    """Keeps freed activations in the process (glibc only): without it every large tensor is mapped and zeroed anew.
+
+    It holds until the process ends, so the command line and benchmarks alone ask for it.
+    """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         trim_threshold, mmap_threshold, largest = -1, -3, 2**31 - 1
         libc = ctypes.CDLL("libc.so.6")

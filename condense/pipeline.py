@@ -1,14 +1,16 @@
 """The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condense.config import EvaluateConfig, LearnConfig, as_dict
+from condense.config import EvaluateConfig, LearnConfig, as_dict, verified
 from condense.data.images import DataSet
-from condense.errors import CondenseError
-from condense.files import check_writable, refuse_overwrite, write_atomically
+from condense.errors import CondenseError, shortened
+from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
+from condense.networks.registry import build
 from condense.records import Record, append_record, check_appendable, read_records
 from condense.report.figures import image_grid
 from condense.report.page import render_page
@@ -16,6 +18,9 @@ from condense.stage_c import learn as stage_c
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.stage_t import evaluate as stage_t
 from condense.synthetic_set import SyntheticSet
+
+ROOM = 4
+"""Sets' worth of disk that a run takes, about: the set and its successor, and a checkpoint of images and velocity."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,8 @@ def check_outputs(out: Path, records: Path, *, resume: bool, force: bool) -> Non
 def learn_and_save(
     config: LearnConfig,
     data: DataSet,
-    out: Path,
-    records: Path,
+    out: Path | str,
+    records: Path | str,
     *,
     resume: bool = False,
     force: bool = False,
@@ -80,10 +85,26 @@ def learn_and_save(
     """Stage C with its checkpoint beside `out`; saves the set there and its record as the first line of a new `records`.
 
     What was there before is replaced only once the new set is complete. With `resume` an unfinished run is continued, and a
-    set that is finished is returned as it is. Raises `CondenseError` as `check_outputs` does, and when the finished set was
-    learned with another configuration or from other images.
+    set that is finished is returned as it is. Raises `CondenseError` as `check_outputs` does, where another process is
+    writing these files, and when the finished set was learned with another configuration or from other images.
     """
+    out, records = Path(out), Path(records)
+    with taken_files(out, records):
+        return _learn_and_save(verified(config), data, out, records, resume=resume, force=force, progress=progress)
+
+
+def _learn_and_save(
+    config: LearnConfig,
+    data: DataSet,
+    out: Path,
+    records: Path,
+    *,
+    resume: bool,
+    force: bool,
+    progress: stage_c.Progress,
+) -> SyntheticSet:
     check_outputs(out, records, resume=resume, force=force)
+    check_room(out, ROOM * data.train.classes * config.ipc * math.prod(data.train.shape) * 4)
     checkpoint = checkpoint_path(out)
     finished = _finished_set(out, records, config, data, force=force) if resume else None
     if finished is not None:
@@ -95,16 +116,6 @@ def learn_and_save(
     learned.set.save(out, force=True)
     checkpoint.unlink(missing_ok=True)
     return learned.set
-
-
-def append_records(path: Path, found: Iterable[Record]) -> list[Record]:
-    """Appends records as they come, so that an interruption loses at most the one being made."""
-    check_appendable(path)
-    kept = []
-    for record in found:
-        append_record(path, record)
-        kept.append(record)
-    return kept
 
 
 def evaluation_checkpoint(records: Path, name: str, protocol: str) -> Path:
@@ -133,11 +144,82 @@ def evaluate_and_keep(
     checkpoint.unlink(missing_ok=True)
 
 
+def evaluate_into(
+    records: Path | str,
+    evaluation: EvaluateConfig,
+    learned: SyntheticSet | None,
+    data: DataSet,
+    *,
+    resume: bool = False,
+    progress: stage_t.Progress = lambda name, done, total: None,
+) -> list[Record]:
+    """Stage T of all networks on a set (None: on all real images), their records appended to `records`; returns these.
+
+    Networks tested so far are kept beside `records`; with `resume` they are not trained again, nor is what `records` holds
+    already. Raises `CondenseError` where another process is writing `records`; and without `resume` where what is asked for
+    is recorded there or was begun.
+    """
+    records, evaluation = Path(records), verified(evaluation)
+    names = stage_t.networks_of(evaluation, learned)
+    for name in names:
+        build(name, data.test.shape, data.test.classes)
+    if learned is not None:
+        stage_t.check_same_data(learned, data)
+    protocol = stage_t.WHOLE if learned is None else evaluation.protocol
+    identity = data.train.fingerprint if learned is None else learned.sha256
+    kept = {name: records.with_name(f"{records.name}-{name}-{protocol}-{identity[:12]}.checkpoint") for name in names}
+    with taken_files(records):
+        check_appendable(records)
+        found = _recorded(evaluation, learned, data, records)
+        if not resume:
+            _refuse_begun(records, {name: kept[name] for name in names}, found)
+        for name in names:
+            if name not in found:
+                seeds, how = range(evaluation.seeds), {"checkpoint": kept[name], "progress": progress}
+                if learned is None:
+                    found[name] = stage_t.evaluate_network_whole(name, data, seeds, **how)
+                else:
+                    found[name] = stage_t.evaluate_network(name, protocol, learned, data, seeds, **how)
+                append_record(records, found[name])
+            kept[name].unlink(missing_ok=True)
+    return [found[name] for name in names]
+
+
+def _recorded(evaluation: EvaluateConfig, learned: SyntheticSet | None, data: DataSet, records: Path) -> dict[str, Record]:
+    """By network, what of an evaluation is recorded already, with as many seeds as are asked for."""
+    if not records.exists() or not records.stat().st_size:
+        return {}
+    there = read_records(records)
+    if learned is not None:
+        return _evaluated(evaluation, learned, there)
+    return {
+        record.config["network"]: record
+        for record in there
+        if record.kind == "whole"
+        and record.config["dataset_fingerprint"] == data.train.fingerprint
+        and record.config["test_fingerprint"] == data.test.fingerprint
+        and len(record.seeds) == evaluation.seeds
+    }
+
+
+def _refuse_begun(records: Path, kept: dict[str, Path], found: dict[str, Record]) -> None:
+    """Raises `CondenseError` where an evaluation is recorded, or unfinished."""
+    for name, checkpoint in kept.items():
+        if name in found:
+            raise CondenseError(
+                f"{shortened(records)} holds this evaluation of {name} already; --resume leaves it and does what is missing."
+            )
+        if checkpoint.exists():
+            raise CondenseError(
+                f"{shortened(checkpoint)} keeps an unfinished evaluation: --resume continues it; delete it to start anew."
+            )
+
+
 def run(
     config: LearnConfig,
     evaluation: EvaluateConfig,
     data: DataSet,
-    folder: Path,
+    folder: Path | str,
     *,
     resume: bool = False,
     force: bool = False,
@@ -146,20 +228,28 @@ def run(
 ) -> Outputs:
     """Learns, evaluates and reports into `folder`; returns where the files are.
 
-    With `resume` a run that was stopped goes on where it was; with `force` results that are there are replaced.
+    With `resume` a run that was stopped goes on where it was; with `force` results that are there are replaced. Raises
+    `CondenseError` as `learn_and_save` does.
     """
-    outputs = Outputs(folder)
-    learned = learn_and_save(config, data, outputs.set, outputs.records, resume=resume, force=force, progress=learn_progress)
-    missing = _not_evaluated(evaluation, learned, read_records(outputs.records))
-    for name in missing:
-        evaluate_and_keep(
-            *(name, evaluation.protocol, learned, data, range(evaluation.seeds), outputs.records),
-            resume=resume,
-            progress=evaluate_progress,
+    config, evaluation, outputs = verified(config), verified(evaluation), Outputs(Path(folder))
+    for name in evaluation.network:
+        build(name, data.test.shape, data.test.classes)
+    with taken_files(outputs.set, outputs.records):
+        learned = _learn_and_save(
+            *(config, data, outputs.set, outputs.records), resume=resume, force=force, progress=learn_progress
         )
-    for name in evaluation.network or (learned.provenance.network,):  # left by a kill just after the record was written
-        evaluation_checkpoint(outputs.records, name, evaluation.protocol).unlink(missing_ok=True)
-    write_report(outputs, learned)
+        names = stage_t.networks_of(evaluation, learned)
+        done = _evaluated(evaluation, learned, read_records(outputs.records))
+        for name in names:
+            if name not in done:
+                evaluate_and_keep(
+                    *(name, evaluation.protocol, learned, data, range(evaluation.seeds), outputs.records),
+                    resume=resume,
+                    progress=evaluate_progress,
+                )
+        for name in names:  # left by a kill just after the record was written
+            evaluation_checkpoint(outputs.records, name, evaluation.protocol).unlink(missing_ok=True)
+        write_report(outputs, learned)
     return outputs
 
 
@@ -177,7 +267,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
     if not out.exists() or checkpoint_path(out).exists():
         return None
     found = SyntheticSet.load(out)
-    if not _agree(found.provenance.config, config):
+    if not _agree(found.provenance.config, config, data):
         if force:
             return None
         raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
@@ -191,24 +281,25 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
     return found
 
 
-def _agree(stored: dict[str, Any], config: LearnConfig) -> bool:
+def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
-    wanted = as_dict(config.resolved())
-    return stored == (wanted if config.precision != "auto" else {**wanted, "precision": stored.get("precision")})
+    network = build(config.network, data.train.shape, data.train.classes)
+    precision = stage_c.used_precision(config, network, data.train.device)
+    wanted = as_dict(config.resolved()) | {"precision": stored.get("precision") if precision == "auto" else precision}
+    return stored == wanted
 
 
 def _only_learned(records: Path) -> bool:
     return records.is_file() and all(record.kind == "learn" for record in read_records(records))
 
 
-def _not_evaluated(evaluation: EvaluateConfig, learned: SyntheticSet, records: list[Record]) -> tuple[str, ...]:
-    """The networks whose evaluation, as it is asked for, is not among the records."""
-    found = [
-        record.config["network"]
+def _evaluated(evaluation: EvaluateConfig, learned: SyntheticSet, records: list[Record]) -> dict[str, Record]:
+    """By network, the evaluations as they are asked for, with as many seeds."""
+    return {
+        record.config["network"]: record
         for record in records
         if record.kind == "evaluate"
         and record.config["set"]["sha256"] == learned.sha256
         and record.config["protocol"] == evaluation.protocol
         and len(record.seeds) == evaluation.seeds
-    ]
-    return tuple(name for name in evaluation.network or (learned.provenance.network,) if name not in found)
+    }

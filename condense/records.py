@@ -64,9 +64,9 @@ def config_hash(config: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def append_record(path: Path, record: Record) -> None:
+def append_record(path: Path | str, record: Record) -> None:
     """Appends one line to `path` in a single write, so that concurrent writers do not mix lines."""
-    append_line(path, record.to_json())
+    append_line(Path(path), record.to_json())
 
 
 def check_appendable(path: Path) -> None:
@@ -84,15 +84,16 @@ def check_appendable(path: Path) -> None:
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
-def read_records(path: Path, form: type[AnyRecord] = Record) -> list[AnyRecord]:
+def read_records(path: Path | str, form: type[AnyRecord] = Record) -> list[AnyRecord]:
     """All records of a file, in order; form: what each must be, `Record` or an extension of it.
 
     Raises `CondenseError` naming file and line when one is damaged: not JSON, a field missing or unknown, lists of
     different length, an accuracy outside [0, 1], or a configuration that does not match its hash.
     """
+    path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CondenseError(f"Cannot read records from {path}: {getattr(error, 'strerror', None) or error}.") from error
     adapter = _adapter(form)
     records = [_parse(line, f"{path}, line {number}", adapter) for number, line in enumerate(lines, 1) if line.strip()]

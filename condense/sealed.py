@@ -2,10 +2,14 @@
 
 import hashlib
 import io
+import math
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
+from torch import Tensor
 
 from condense.errors import CondenseError
 from condense.files import write_atomically
@@ -25,8 +29,49 @@ def save_sealed(path: Path, format: str, content: dict[str, Any]) -> None:
 
 
 def load_sealed(path: Path, format: str, device: Device = "cpu") -> dict[str, Any]:
-    """Reads what `save_sealed` wrote, onto a device. Raises `CondenseError` for what is damaged or of another format."""
-    return torch.load(io.BytesIO(_intact(path, format)), map_location=device, weights_only=True)
+    """Reads what `save_sealed` wrote, onto a device.
+
+    Raises `CondenseError` for what is damaged or of another format. A digest says that a file is whole, not who made it, so
+    nothing is known of the content but that it is a dictionary of tensors and plain values.
+    """
+    data = _intact(path, format)
+    try:
+        if not _has_honest_size(data):
+            raise damaged(path)
+        content = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a forged file makes the reader raise; its advice is to run the code in it
+        raise damaged(path) from error
+    if not isinstance(content, dict):
+        raise damaged(path)
+    return content
+
+
+def damaged(path: Path) -> CondenseError:
+    """The error for a checkpoint that is not what was written."""
+    return CondenseError(f"The checkpoint {path} is damaged and cannot be resumed; delete it to start anew.")
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether it is a number, and a finite one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def are_like(found: Mapping[Any, Any], expected: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors have the names, shapes and types of those expected, each number in a place of its own."""
+    return set(found) == set(expected) and all(
+        isinstance(found[name], Tensor)
+        and (found[name].shape, found[name].dtype, found[name].layout) == (wanted.shape, wanted.dtype, torch.strided)
+        and found[name].untyped_storage().nbytes() >= wanted.numel() * wanted.element_size()
+        for name, wanted in expected.items()
+    )
+
+
+def _has_honest_size(data: bytes) -> bool:
+    """Whether the archive unpacks to no more than it takes itself."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return sum(member.file_size for member in archive.infolist()) <= len(data)
 
 
 def _intact(path: Path, format: str) -> bytes:
@@ -39,5 +84,5 @@ def _intact(path: Path, format: str) -> bytes:
     if name != format:
         raise CondenseError(f"{path} is not a checkpoint of this version of condense; delete it to start anew.")
     if digest != hashlib.sha256(data).hexdigest():
-        raise CondenseError(f"The checkpoint {path} is damaged and cannot be resumed; delete it to start anew.")
+        raise damaged(path)
     return data

@@ -80,9 +80,10 @@ class SyntheticSet:
         """Writes the file atomically; equal sets give equal bytes. Refuses to replace an existing file without `force`."""
         path = Path(path)
         refuse_overwrite(path, force)
-        write_atomically(path, self._to_bytes())
+        write_atomically(path, self.to_bytes())
 
-    def _to_bytes(self) -> bytes:
+    def to_bytes(self) -> bytes:
+        """The content of its file; equal sets give equal bytes."""
         buffer = io.BytesIO()
         # From version 1.10 on HDF5 keeps a checksum of every part of the file but text of variable length, so all text has
         # a fixed length: a flipped byte anywhere is then found, or lies where nothing is stored.

@@ -1,9 +1,51 @@
 """Which code produced a result."""
 
+import os
 import platform
+import subprocess
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 CODE_VERSION = version("condense")
+
+
+@cache
+def code_version() -> str:
+    """The version with the commit of a git checkout, such as '0.1.0+g0123456789ab', and '.dirty' where the package's own
+    files differ from it; the version alone outside of one.
+
+    Found out once a process, so it is that of the code which runs, unless files change while it does.
+    """
+    return f"{CODE_VERSION}{_commit(Path(__file__).resolve().parent)}"
+
+
+def _commit(package: Path) -> str:
+    """What is added to the version for a package in this folder."""
+    own = _git(package, "ls-files", "--error-unmatch", Path(__file__).name)  # not so where it is installed inside a checkout
+    commit = _git(package, "rev-parse", "--verify", "HEAD")
+    changed = _git(package, "status", "--porcelain", "--", ".")
+    if not own or not commit or changed is None:
+        return ""
+    return f"+g{commit[:12]}{'.dirty' if changed else ''}"
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says in a folder; None where there is no git, no checkout, or it refuses."""
+    # Variables such as GIT_DIR, which a hook sets, are about another checkout.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    return found.stdout.strip()
 
 
 def library_versions() -> dict[str, str]:

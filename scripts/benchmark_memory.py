@@ -17,7 +17,7 @@ import torch
 from benchmarking import SHAPES, random_images, write_rows
 
 from condense.config import LearnConfig
-from condense.machine import can_compile, prepare, set_threads
+from condense.machine import can_compile, keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.stage_c.gradient_matching import GradientMatching
@@ -42,6 +42,7 @@ def one(path: str, dataset: str) -> float:
         for _ in PlainGradientMatching(config, data, network, torch.float32).steps():
             pass
     else:
+        keep_freed_memory()
         prepare(CPU)
         matching = GradientMatching(config, data, network, compiled=compiled, precision=path)
         matching.advance(matching.advance(matching.start()))

@@ -41,8 +41,9 @@ def training(name: str, ipc: int, seeds: int, epochs: int, repeats: int, device:
     source = TensorSource(images, labels)
     recipe = Recipe((Stage(epochs, 0.01),), momentum=0.9, weight_decay=5e-4, augmentation=("crop", "scale", "rotate"))
     members = fresh_members(network, range(seeds), "benchmark", device)
-    group = members_at_once(network, seeds, 10 * ipc, device)
-    steps = -(-EVALUATION[0] // members_at_once(network, EVALUATION[0], 10 * ipc, device)) * EVALUATION[1]
+    together = members_at_once(network, 10 * ipc, device)
+    group = min(seeds, together)
+    steps = -(-EVALUATION[0] // together) * EVALUATION[1]
     compiled = pays_to_compile(network, steps, 10 * ipc * group, device) and can_compile(device)
     forget_compiled()
 

@@ -13,7 +13,7 @@ import torch
 
 from condense.data.images import LabelledImages
 from condense.files import write_atomically
-from condense.machine import choose_device, describe, prepare, set_threads
+from condense.machine import choose_device, describe, keep_freed_memory, prepare, set_threads
 
 Work = Callable[[], object]
 SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
@@ -45,6 +45,7 @@ def options(description: str, *, quick: bool = True, figure: bool = False) -> ar
     chosen = parser.parse_args()
     chosen.device = choose_device(chosen.device)
     set_threads(chosen.threads)
+    keep_freed_memory()
     prepare(chosen.device)
     return chosen
 

@@ -23,9 +23,9 @@ from condense.data.catalog import load
 from condense.data.images import DataSet, LabelledImages
 from condense.files import write_atomically
 from condense.machine import set_threads
-from condense.pipeline import append_records, learn_and_save
+from condense.pipeline import learn_and_save
 from condense.randomness import generator
-from condense.records import Record, read_records
+from condense.records import Record, append_record, read_records
 from condense.stage_c.schedules import BEFORE_SETTINGS
 from condense.stage_t.evaluate import evaluate
 from condense.stage_t.statistics import summarise
@@ -54,7 +54,8 @@ def score(folder: Path, config: LearnConfig, data: DataSet, train: list[str], ne
     scored = {record.config["network"] for record in read_records(records) if record.kind == "evaluate"}
     missing = tuple(name for name in train or [config.network] if name not in scored)
     if missing:
-        append_records(records, evaluate(EvaluateConfig(network=missing, seeds=networks), learned, data))
+        for record in evaluate(EvaluateConfig(network=missing, seeds=networks), learned, data):
+            append_record(records, record)
     return read_records(records)
 
 

@@ -19,7 +19,7 @@ from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.experiments.statistics import paired
 from condense.files import write_atomically
-from condense.machine import Surroundings, prepare, set_threads
+from condense.machine import Surroundings, keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
 from condense.pipeline import Outputs, evaluate_and_keep, write_report
 from condense.records import read_records
@@ -35,6 +35,7 @@ def learn(config: LearnConfig, outputs: Outputs) -> SyntheticSet:
     if outputs.set.exists():
         return SyntheticSet.load(outputs.set)
     data = load(config.dataset).train
+    keep_freed_memory()
     prepare(CPU)
     surroundings, began = Surroundings.of(CPU), time.perf_counter()
     twin = PlainGradientMatching(config, data, build(config.network, data.shape, data.classes), torch.float32)

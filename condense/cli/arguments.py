@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from tyro.conf import Positional
 
-from condense.errors import unknown_name
+from condense.errors import quoted, unknown_name
 
 _POSITIONAL = get_args(Positional[Any])[1]
 
@@ -67,7 +67,7 @@ class _Reader:
         elif self.types[name] is bool:
             self.values[name] = True
             if equals:
-                self.mistakes.append(f"{flag} is a switch: it takes no value, but got '{value}'.")
+                self.mistakes.append(f"{flag} is a switch: it takes no value, but got {quoted(value)}.")
         else:
             several = get_origin(self.types[name]) is tuple
             taken = [value] if equals else self._take(most=None if several else 1)
@@ -83,7 +83,7 @@ class _Reader:
             return
         if self.positional and self.loose:
             self.values[self.positional] = self.loose.pop(0)
-        self.mistakes += [f"condense {self.command} does not know what to do with '{word}'." for word in self.loose]
+        self.mistakes += [f"condense {self.command} does not know what to do with {quoted(word)}." for word in self.loose]
 
     def _take(self, most: int | None = None) -> list[str]:
         """Up to `most` words from the front, as far as they are values."""
@@ -94,7 +94,7 @@ class _Reader:
 
     def _unknown(self, flag: str) -> str:
         if not self.flags:
-            return f"condense {self.command} takes no options, but got '{flag}'."
+            return f"condense {self.command} takes no options, but got {quoted(flag)}."
         sentence, _, _ = str(unknown_name(f"option of condense {self.command}", flag, self.flags)).partition(" Known:")
         return f"{sentence} (condense {self.command} --help lists all options)"
 

@@ -18,7 +18,7 @@ from condense.config import METHODS, EvaluateConfig, LearnConfig
 from condense.data import catalog
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.files import refuse_overwrite, write_atomically
+from condense.files import check_not_taken, refuse_overwrite, write_atomically
 from condense.matrix.folder import MatrixFolder
 from condense.networks import registry
 from condense.records import Record, check_appendable, read_records
@@ -28,7 +28,7 @@ from condense.report.tables import accuracy_table
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
-from condense.stage_t import evaluate as stage_t
+from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 
@@ -40,6 +40,7 @@ def run(chosen: options.Run) -> None:
     config, evaluation = part(LearnConfig, chosen), EvaluateConfig(protocol=chosen.protocol, seeds=chosen.seeds)
     outputs = pipeline.Outputs(chosen.out or pipeline.default_folder(config))
     pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume, force=chosen.force)
+    check_not_taken(outputs.set, outputs.records)
     data = load_to_learn(config, chosen)
     with resumable(by=RESUMING), _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
         pipeline.run(
@@ -59,6 +60,7 @@ def learn(chosen: options.Learn) -> None:
     check_suffix(out, ".h5")
     config, records = part(LearnConfig, chosen), out.with_suffix(".jsonl")
     pipeline.check_outputs(out, records, resume=chosen.resume, force=chosen.force)
+    check_not_taken(out, records)
     data = load_to_learn(config, chosen)
     with resumable(by=RESUMING), _learn_bar(chosen.quiet) as progress:
         pipeline.learn_and_save(config, data, out, records, resume=chosen.resume, force=chosen.force, progress=progress)
@@ -73,13 +75,11 @@ def evaluate(chosen: options.Evaluate) -> None:
     wanted = [(chosen.out, "--out RECORDS.jsonl"), *([] if chosen.whole else [(chosen.set, "SET.h5")])]
     out, *sets = required(*wanted)
     check_appendable(out)
-    with _train_bar(chosen.quiet) as progress:
-        if chosen.whole:
-            found = stage_t.evaluate_whole(config, load(chosen.dataset or "digits", chosen), progress=progress)
-        else:
-            learned = SyntheticSet.load(sets[0])
-            found = stage_t.evaluate(config, learned, load_as_learned(learned, chosen), progress=progress)
-        records = pipeline.append_records(out, found)
+    check_not_taken(out)
+    learned = None if chosen.whole else SyntheticSet.load(sets[0])
+    data = load(chosen.dataset or "digits", chosen) if learned is None else load_as_learned(learned, chosen)
+    with resumable(by=RESUMING), _train_bar(chosen.quiet) as progress:
+        records = pipeline.evaluate_into(out, config, learned, data, resume=chosen.resume, progress=progress)
     _print_table(records, chosen.quiet)
     print(f"Records: {out}")
 
@@ -191,7 +191,7 @@ def _learn_bar(quiet: bool) -> Iterator[Callable[[int, int, float], None]]:
 
 
 @contextmanager
-def _train_bar(quiet: bool) -> Iterator[stage_t.Progress]:
+def _train_bar(quiet: bool) -> Iterator[Progress]:
     """One bar for each network, named after it."""
     bars: dict[str, Bar] = {}
 

@@ -11,9 +11,9 @@ from condense.cli import options
 from condense.config import LearnConfig, checked
 from condense.data import catalog
 from condense.data.images import DataSet
-from condense.errors import CondenseError, Interrupted
+from condense.errors import CondenseError, Interrupted, shortened
 from condense.machine import choose_device, set_threads
-from condense.stage_c.learn import small_classes
+from condense.stage_c.learn import remarks
 from condense.synthetic_set import SyntheticSet
 
 Config = TypeVar("Config")
@@ -33,10 +33,9 @@ def load(dataset: str, chosen: options.Common, train_size: int | None = None, se
 
 
 def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
-    """The data set of stage C; says on the way when some of its classes are small."""
+    """The data set of stage C; says on the way what differs from what one may expect, such as that classes are small."""
     data = load(config.dataset, chosen, config.train_size, config.seed)
-    remark = small_classes(config, data.train)
-    if remark and not chosen.quiet:
+    for remark in [] if chosen.quiet else remarks(config, data.train):
         print(f"condense: {remark}", file=sys.stderr)
     return data
 
@@ -68,4 +67,4 @@ def resumable(*, by: str) -> Iterator[None]:
 def check_suffix(path: Path, suffix: str) -> None:
     """Raises `CondenseError` unless the name of a file to be written ends as it should."""
     if path.suffix.lower() != suffix:
-        raise CondenseError(f"--out {path}: the name of the file must end in {suffix}.")
+        raise CondenseError(f"--out {shortened(path)}: the name of the file must end in {suffix}.")

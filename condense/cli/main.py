@@ -1,19 +1,28 @@
 """The entry point of `condense`."""
 
+import errno
 import os
 import signal
 import sys
 from typing import NoReturn
 
 from condense.cli.commands import COMMANDS
+from condense.cli.output import print_anything
 from condense.cli.parsing import parse
-from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.machine import is_out_of_memory
+from condense.errors import CondenseError, Interrupted, RunFailed, shortened
+from condense.machine import is_out_of_memory, keep_freed_memory
+
+LONGEST_LINE = 2_000
+"""Of a message: what is longer says nothing to anybody."""
+
+_OF_A_PATH = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command. Exit code 0: done; 1: the run failed; 2: a mistake in what was asked for; 130: interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
+    keep_freed_memory()
+    print_anything()
     try:
         chosen = parse(sys.argv[1:] if arguments is None else arguments)
         COMMANDS[type(chosen)](chosen)
@@ -25,8 +34,11 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         _forget_output()  # the reader has seen enough (head, a closed pager): nothing to report
     except OSError as error:
+        if error.filename is not None and error.errno in _OF_A_PATH:
+            _stop(f"Cannot use {shortened(error.filename, 240)}: {error.strerror}.", CondenseError.exit_code)
         _forget_output()
-        _stop(f"{error.filename or 'Cannot write the output'}: {error.strerror or error}.", RunFailed.exit_code)
+        place = "Cannot write the output" if error.filename is None else shortened(error.filename, 240)
+        _stop(f"{place}: {error.strerror or error}.", RunFailed.exit_code)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -37,8 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _stop(message: str, exit_code: int) -> NoReturn:
-    for line in message.splitlines():
-        print(f"condense: {line}", file=sys.stderr)
+    for line in message.split("\n"):
+        print(f"condense: {shortened(line, LONGEST_LINE)}", file=sys.stderr)
     raise SystemExit(exit_code) from None
 
 

@@ -8,6 +8,7 @@ from condense.cli import options
 from condense.cli.common import load, part, required, resumable
 from condense.cli.progress import Bars
 from condense.config import MatrixConfig
+from condense.machine import forget_compiled
 from condense.matrix.costs import Costs
 from condense.matrix.folder import MatrixFolder
 from condense.matrix.progress import progress_table
@@ -60,6 +61,7 @@ def _matrix_listener(quiet: bool) -> Iterator[Listener]:
     with closing(Bars(quiet=quiet)) as bars:
 
         def begins(task: Task) -> None:
+            forget_compiled()  # of the task before, whose memory on a GPU this one may need
             learning = isinstance(task, SetTask)
             bars.begin(f"{'learning with ' if learning else ''}{task.label}", "step" if learning else "epoch")
 

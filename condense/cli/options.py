@@ -74,6 +74,8 @@ class Evaluate(EvaluateConfig, Common):
     """Data set of --whole (by default digits), or where a set's images lie now if elsewhere than when it was learned."""
     out: Path | None = None
     """File the records are appended to (.jsonl)."""
+    resume: bool = False
+    """Continue an interrupted evaluation; what the file holds already is not done again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from condense.data.images import DataSet
-from condense.errors import CondenseError, unknown_name
+from condense.errors import CondenseError, in_any_case, unknown_name
 
 FILE_SUFFIXES = (".mat", ".h5", ".hdf5", ".npz")
 _DIGITS = "digits"
+PUBLISHED_NAMES = (_DIGITS, "mnist", "fashion-mnist", "cifar10", "cifar100", "svhn")
 
 
-def load(name_or_path: str, *, data_root: Path | None = None, train_size: int | None = None, seed: int = 0) -> DataSet:
+def load(name_or_path: str, *, data_root: Path | str | None = None, train_size: int | None = None, seed: int = 0) -> DataSet:
     """The data set of that name (see `names`) or at that path (an image folder, `.mat`, `.npz`, `.h5`, `.hdf5`), on the CPU.
 
     data_root: where published sets are looked for first, and downloaded to (else $CONDENSE_DATA, else the user's cache).
@@ -19,7 +20,7 @@ def load(name_or_path: str, *, data_root: Path | None = None, train_size: int | 
     Its name is the published one, or that of the file ('mnist.npz') or folder ('mnist/'), so that the two never meet.
     Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
     """
-    data = _load(str(name_or_path), data_root)
+    data = _load(str(name_or_path), None if data_root is None else Path(data_root))
     return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
 
 
@@ -46,6 +47,8 @@ def check_name(name: str) -> str:
 
 
 def _load(name: str, data_root: Path | None) -> DataSet:
+    if not Path(name).exists():
+        name = in_any_case(name, PUBLISHED_NAMES) or name
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     from condense.data.torchvision_sets import PUBLISHED_SETS, load_published
 

@@ -8,6 +8,7 @@ from statistics import mean
 import torch
 
 from condense.data.images import DataSet, LabelledImages
+from condense.machine import reproducible
 from condense.matrix.folder import MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask, Task, images_of
 from condense.networks.network import Network
@@ -93,8 +94,11 @@ def probe(network: Network, test: LabelledImages) -> tuple[float, float]:
     source = TensorSource(x, torch.arange(PROBED, device=device) % network.classes)
     members = fresh_members(network, [0], "probe", device)
     step = Recipe((Stage(1, 1e-6),), batch_size=PROBED)
-    training = _quicker(lambda: train(network, members, source, step, [MemberDraws.of(0, "probe", device=device)]), device)
-    testing = _quicker(lambda: accuracies(network, members, source), device)
+    with reproducible(device):  # the tasks are timed in full float32, so the probe must be too
+        training = _quicker(
+            lambda: train(network, members, source, step, [MemberDraws.of(0, "probe", device=device)]), device
+        )
+        testing = _quicker(lambda: accuracies(network, members, source), device)
     return training / PROBED, testing / PROBED
 
 

@@ -14,7 +14,7 @@ from condense.networks.network import Network
 ACTIVATIONS = {"AS": "sigmoid", "AR": "relu", "AL": "leaky", "ASwish": "swish"}
 NORMS = {"NN": "none", "BN": "batch", "LN": "layer", "IN": "instance", "GN": "group"}
 POOLINGS = {"NP": "none", "MP": "max", "AP": "avg"}
-_TOKEN = r"W[1-9]\d*|D[1-9]\d*|ASwish|AS|AR|AL|[NBLIG]N|[NMA]P"
+_TOKEN = r"W[1-9]\d{0,4}|D[1-9]\d?|ASwish|AS|AR|AL|[NBLIG]N|[NMA]P"
 _NAME = re.compile(rf"ConvNet((?:-?(?:{_TOKEN}))*)")
 
 
@@ -41,6 +41,13 @@ def parse_name(name: str) -> ConvNetOptions | None:
             return None
         options[key] = value
     return ConvNetOptions(**options)  # type: ignore[arg-type]
+
+
+def proper_name(name: str) -> str:
+    """A ConvNet's name in the case it has, given in any; other names as they are."""
+    if re.fullmatch(_NAME.pattern, name[:200], re.IGNORECASE) is None:
+        return name
+    return "ConvNet" + name[len("ConvNet") :].upper().replace("ASWISH", "ASwish")
 
 
 def _option(token: str) -> tuple[str, str | int]:

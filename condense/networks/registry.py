@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-from condense.errors import CondenseError, unknown_name
+from condense.errors import CondenseError, in_any_case, unknown_name
 from condense.networks import alexnet, inception, resnet, small, vgg
-from condense.networks.convnet import convnet, parse_name
+from condense.networks.convnet import convnet, parse_name, proper_name
 from condense.networks.layers import Shape
 from condense.networks.network import Network
 
@@ -44,13 +44,18 @@ def names() -> dict[str, str]:
 
 
 def check_name(name: str) -> str:
-    """The name itself; raises `CondenseError` with the nearest match when no network has it."""
-    if (
-        name in _FIXED
-        or small.is_sized_mlp(name)
-        or ((options := parse_name(name)) is not None and _divisible(name, options.norm, options.width))
-    ):
-        return name
+    """The name of the network that is called so, in any case ('convnetw16' is 'ConvNetW16').
+
+    Raises `CondenseError` with the nearest match when there is none.
+    """
+    if (proper := in_any_case(name, _FIXED)) is not None:
+        return proper
+    if small.is_sized_mlp(name.lower()):
+        return name.lower()
+    proper = proper_name(name)
+    options = parse_name(proper)
+    if options is not None and _divisible(proper, options.norm, options.width):
+        return proper
     raise unknown_name("network", name, names())
 
 
@@ -65,7 +70,7 @@ def build(name: str, shape: Shape, classes: int) -> Network:
 
     Raises `CondenseError` for an unknown name or images the network cannot take.
     """
-    check_name(name)
+    name = check_name(name)
     if shape[0] not in (1, 3):
         raise CondenseError(f"{name} takes images with 1 or 3 channels, not {shape[0]}.")
     if small.is_sized_mlp(name):

@@ -1,7 +1,7 @@
 """Stage C from configuration and real images to a synthetic set and its record."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.config import LearnConfig, as_dict, checked
+from condense.config import LearnConfig, as_dict, verified
 from condense.data.images import LabelledImages
-from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.machine import Surroundings, can_compile, compiles, forget_compiled, peak_memory_bytes, prepare
+from condense.errors import CondenseError, Interrupted, RunFailed, quoted, shortened
+from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
-from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stored_identity
+from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stored_precision
 from condense.stage_c.gradient_matching import GradientMatching, State
-from condense.stage_c.precision import choose_precision
+from condense.stage_c.precision import choose_precision, effective
 from condense.stage_c.selection import random_selection
 from condense.synthetic_set import Provenance, SyntheticSet
 from condense.training.stacking import gains_by_compiling
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 CHECKPOINT_SECONDS = 60.0
 LONG_FROM = 4e12
@@ -43,7 +43,7 @@ def learn(
     config: LearnConfig,
     data: LabelledImages,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     resume: bool = False,
     progress: Progress = lambda steps, total, loss: None,
 ) -> Learned:
@@ -54,29 +54,42 @@ def learn(
     number of threads or another version of a library is refused.
     progress is told (outer steps done, all outer steps, latest loss).
     Raises `CondenseError` for a wrong configuration, a class with fewer images than `ipc`, a network that cannot take the
-    images,
+    images, names of which no file can be made,
     `RunFailed` when the loss is not finite, `Interrupted` on Ctrl-C or SIGTERM.
     """
-    # The images are given, so whatever they are called will do.
-    checked(LearnConfig, {name: value for name, value in as_dict(config).items() if name != "dataset"})
-    config = config.resolved()
+    config = verified(config)
     network = build(config.network, data.shape, data.classes)
     check_classes(config, data)
-    prepare(data.device)
-    surroundings = Surroundings.of(data.device)
-    if config.method == "random":
-        config, began = replace(config, precision="fp32"), time.perf_counter()
-        images = random_selection(data, config.ipc, config.seed)
-        return learned_result(config, data, images, (), time.perf_counter() - began, surroundings, path="selection")
-    began = time.perf_counter()
+    config = config.resolved()
+    check_storable(config, data)
+    path = None if checkpoint is None else Path(checkpoint)
+    with reproducible(data.device):
+        if config.method == "random":
+            return _selected(config, data)
+        return _learned(config, data, network, path, resume, progress)
+
+
+def _selected(config: LearnConfig, data: LabelledImages) -> Learned:
+    surroundings, began = Surroundings.of(data.device), time.perf_counter()
+    images = random_selection(data, config.ipc, config.seed)
+    notes = remarks(config, data)
+    seconds, config = time.perf_counter() - began, replace(config, precision="fp32")
+    return learned_result(config, data, images, (), seconds, surroundings, path="selection", notes=notes)
+
+
+def _learned(
+    config: LearnConfig, data: LabelledImages, network: Network, checkpoint: Path | None, resume: bool, progress: Progress
+) -> Learned:
+    began, surroundings, notes = time.perf_counter(), Surroundings.of(data.device), remarks(config, data)
     if resume and checkpoint and checkpoint.exists() and config.precision == "auto":
         # It was chosen by a measurement, which might come out otherwise now.
-        config = replace(config, precision=stored_identity(checkpoint)["precision"])
+        config = replace(config, precision=stored_precision(checkpoint))
     matching, path = _prepared(config, data, network)
     config, warm_up = matching.config, time.perf_counter() - began
     run = _Run(config, data, matching, checkpoint, {"path": path, **surroundings.arithmetic})
     state = run.finish(resume, progress)
-    learned = learned_result(config, data, state.images.float().cpu(), state.losses, run.seconds, surroundings, path=path)
+    images = state.images.float().cpu()
+    learned = learned_result(config, data, images, state.losses, run.seconds, surroundings, path=path, notes=notes)
     return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
 
 
@@ -84,8 +97,8 @@ def _prepared(config: LearnConfig, data: LabelledImages, network: Network) -> tu
     """The algorithm in the precision and on the path ('compiled' or 'eager') of this run; what is compiled is ready."""
     long = is_long(config, data, network)
     compiled = long and gains_by_compiling(network, data.device) and can_compile(data.device)
-    forget_compiled()
     precision = choose_precision(config.precision, network, config.distance, data, long=long, compiled=compiled)
+    precision = precision if config.plan().iterations else "fp32"  # nothing is computed, so the set is what was drawn
     config = replace(config, precision=precision)
     if compiled:
         matching = GradientMatching(config, data, network, compiled=True, precision=precision)
@@ -102,6 +115,30 @@ def is_long(config: LearnConfig, data: LabelledImages, network: Network) -> bool
     return work >= LONG_FROM
 
 
+def used_precision(config: LearnConfig, network: Network, device: torch.device) -> str:
+    """The precision a set of this configuration is made in; 'auto' stays, as only the run itself finds it."""
+    if config.method == "random" or not config.plan().iterations:
+        return "fp32"
+    return config.precision if config.precision == "auto" else effective(config.precision, network, device)
+
+
+def remarks(config: LearnConfig, data: LabelledImages) -> list[str]:
+    """Sentences on what differs from what one may expect; they become notes of the record."""
+    return [remark for remark in (small_classes(config, data), other_precision(config, data)) if remark]
+
+
+def other_precision(config: LearnConfig, data: LabelledImages) -> str | None:
+    """A sentence where the precision that was asked for has no effect; None where it has."""
+    used = used_precision(config, build(config.network, data.shape, data.classes), data.device)
+    if used == config.precision or config.precision == "auto":
+        return None
+    made = "without any computing" if config.method == "random" or not config.plan().iterations else f"by {config.network}"
+    return (
+        f"Precision {config.precision} has no effect on what is made {made} on this device ({data.device.type}): it is "
+        f"{used}, and recorded as that."
+    )
+
+
 def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:
     """A sentence on classes with fewer images than the real batch, which are used whole; None where there are none."""
     wanted = config.plan().real_batch
@@ -110,19 +147,39 @@ def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:
         return None
     fewest = data.counts.index(min(data.counts))
     return (
-        f"{small} of the {data.classes} classes of {data.name} have fewer than {wanted} images "
-        f"({data.class_names[fewest]}: {min(data.counts)}), so each step takes all there are."
+        f"{small} of the {data.classes} classes of {shortened(data.name)} have fewer than {wanted} images "
+        f"({shortened(data.class_names[fewest])}: {min(data.counts)}), so each step takes all there are."
     )
+
+
+def check_storable(config: LearnConfig, data: LabelledImages) -> None:
+    """Raises `CondenseError` where the finished set could not be saved, whatever is learned: said before the work."""
+    for kind, text in [("name", data.name), *(("class name", name) for name in data.class_names)]:
+        if text != text.encode(errors="ignore").decode() or "\0" in text:
+            raise CondenseError(
+                f"The {kind} {quoted(text)} of the images is not UTF-8 without zero bytes: no set can state it. Rename it."
+            )
+    images = torch.zeros((data.classes * config.ipc, *data.shape))
+    try:
+        learned_result(config, data, images, (), 0.0, Surroundings.of(data.device), path="").set.to_bytes()
+    except (OSError, ValueError, RuntimeError) as error:  # of HDF5, as of class names that are too long together
+        raise CondenseError(f"No set of {shortened(data.name)} could be saved: {shortened(str(error), 200)}.") from error
 
 
 def check_classes(config: LearnConfig, data: LabelledImages) -> None:
     """Raises `CondenseError` where a set begins with real images and a class has too few."""
     smallest = min(data.counts)
-    if smallest < config.ipc and (config.method == "random" or config.plan().init == "real"):
-        name = data.class_names[data.counts.index(smallest)]
-        raise CondenseError(
-            f"Class {name} of {data.name} has {smallest} images, fewer than the {config.ipc} images per class asked for."
-        )
+    if smallest >= config.ipc or not (config.method == "random" or config.plan().init == "real"):
+        return
+    name = shortened(data.class_names[data.counts.index(smallest)])
+    advice = ""
+    if config.method != "random" and config.init is None:
+        advice = f" The schedule '{config.schedule}' begins with real images here; --init noise does without them."
+    images = f"{smallest} image{'s' * (smallest != 1)}"
+    raise CondenseError(
+        f"Class {name} of {shortened(data.name)} has {images}, fewer than the {config.ipc} images per class asked for."
+        f"{advice}"
+    )
 
 
 class _Run:
@@ -138,7 +195,6 @@ class _Run:
     ) -> None:
         self.matching, self.path = matching, path
         self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, **surroundings}
-        self.device = data.device
         self.seconds = 0.0
 
     def finish(self, resume: bool, progress: Progress) -> State:
@@ -160,12 +216,13 @@ class _Run:
             raise Interrupted(f"{done}{self._kept(state)}") from error
         except RunFailed as error:
             raise RunFailed(f"{error}{self._kept_before_failure(state)}") from error
+        self._save(state)  # whatever fails from here on, in making the set or saving it, loses nothing
         return state
 
     def _restored(self) -> State:
         if self.path is None or not self.path.exists():
             return self.matching.start()
-        restored = load_checkpoint(self.path, self.identity, self.device)
+        restored = load_checkpoint(self.path, self.identity, self.matching)
         self.seconds = restored.seconds
         return restored.state
 
@@ -199,6 +256,7 @@ def learned_result(
     seconds: float,
     surroundings: Surroundings,
     path: str,
+    notes: Sequence[str] = (),
 ) -> Learned:
     """The set and the record of images (N, C, H, W) that were learned in so many seconds with these losses."""
     labels = torch.arange(data.classes).repeat_interleave(config.ipc)
@@ -214,7 +272,7 @@ def learned_result(
         seed=config.seed,
         iterations=len(losses),
         config=as_dict(config),
-        code_version=CODE_VERSION,
+        code_version=code_version(),
         library_versions=library_versions(),
         device=data.device.type,
         precision=config.precision,
@@ -227,10 +285,10 @@ def learned_result(
         accuracies=[],
         wall_seconds=seconds,
         peak_memory_bytes=peak_memory_bytes(data.device),
-        code_version=CODE_VERSION,
+        code_version=code_version(),
         library_versions=library_versions(),
         losses=list(losses),
-        notes=[note] if (note := small_classes(config, data)) else [],
+        notes=list(notes),
         **asdict(surroundings),
     )
     return Learned(result, record)

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from condense.data.images import LabelledImages
-from condense.machine import has_bfloat16
+from condense.machine import has_bfloat16, has_tf32
+from condense.networks.layers import IMAGE_CHANNELS
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.stage_c.matching import GradientMatcher
@@ -26,20 +27,31 @@ PROBE_CLASSES, PROBE_IMAGES = 3, 256
 def choose_precision(
     asked: str, network: Network, distance: str, data: LabelledImages, *, long: bool, compiled: bool
 ) -> str:
-    """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`).
+    """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`): what will be computed, whatever was asked for.
 
     `auto` is float32 for short runs, and for uncompiled ones on a CPU: the conversions would cost more than bfloat16 gains,
     or Winograd convolution gains as much.
     """
     if asked != "auto":
-        return asked
+        return effective(asked, network, data.device)
     on_gpu = data.device.type == "cuda"
     if not (long and (compiled or on_gpu)) or network.has_dropout or not has_bfloat16(data.device):
         return "fp32"
     for precision in ("mixed", "tf32") if on_gpu else ("mixed",):
         if image_gradient_cosine(precision, network, distance, data) >= LEAST_COSINE:
-            return precision
+            return effective(precision, network, data.device)
     return "fp32"
+
+
+def effective(asked: str, network: Network, device: torch.device) -> str:
+    """The precision that comes of asking for 'fp32', 'tf32' or 'mixed' with a network on a device.
+
+    mixed is bfloat16 in convolutions whose input is not the images (`layers.Conv`), so a network without such computes in
+    the precision of its other products: TF32 on a GPU that has it, else float32.
+    """
+    if asked == "mixed" and any(len(spec.shape) == 4 and spec.shape[1] > IMAGE_CHANNELS for spec in network.specs):
+        return "mixed"
+    return "tf32" if asked != "fp32" and has_tf32(device) else "fp32"
 
 
 def image_gradient_cosine(precision: str, network: Network, distance: str, data: LabelledImages) -> float:

@@ -1,6 +1,7 @@
 """Checkpoints of stage T: the networks of one evaluation that are trained and tested already."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from condense.errors import CondenseError
 from condense.files import write_atomically
 from condense.records import config_hash
+from condense.sealed import damaged
 
 
 @dataclass
@@ -43,13 +45,31 @@ def load_tested(path: Path, identity: dict[str, Any]) -> Tested:
     if not path.exists():
         return Tested()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        stored, tested = content["identity"], _ADAPTER.validate_python(content["tested"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise CondenseError(f"The checkpoint {path} is damaged and cannot be resumed; delete it to start anew.") from error
+        text = path.read_bytes()
+    except OSError as error:
+        raise CondenseError(f"Cannot read the checkpoint {path}: {error.strerror or error}.") from error
+    try:
+        content = json.loads(text.decode())
+        stored, tested = content["identity"], _ADAPTER.validate_json(json.dumps(content["tested"]), strict=True)
+    except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
+        raise damaged(path) from error
     if stored != config_hash(identity):
         raise CondenseError(
             f"The checkpoint {path} belongs to an evaluation of another set, under other settings, threads or versions. "
             "Use those, or delete it."
         )
+    if not _is_possible(tested):
+        raise damaged(path)
     return tested
+
+
+def _is_possible(tested: Tested) -> bool:
+    """Whether every network has an accuracy that is a fraction and seconds that can be, under a seed that can be."""
+    seeds = set(tested.accuracies)
+    return (
+        set(tested.seconds) == seeds
+        and set(tested.diverged) <= seeds
+        and all(0 <= seed < 2**63 for seed in seeds)
+        and all(0 <= accuracy <= 1 for accuracy in tested.accuracies.values())
+        and all(0 <= seconds < math.inf for seconds in (*tested.seconds.values(), tested.warm_up_seconds))
+    )

@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from condense.config import EvaluateConfig
+from condense.config import EvaluateConfig, verified
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.machine import Surroundings, can_compile, compiles, forget_compiled, peak_memory_bytes, prepare
+from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -24,8 +24,11 @@ from condense.training.accuracy import accuracies
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
-from condense.training.stacking import members_at_once, pays_to_compile
-from condense.versions import CODE_VERSION, library_versions
+from condense.training.stacking import NOMINAL_NETWORKS, members_at_once, pays_to_compile, stacks
+from condense.versions import code_version, library_versions
+
+WHOLE = "whole"
+"""In place of a protocol's name, of networks trained on all real images."""
 
 
 class Progress(Protocol):
@@ -43,11 +46,17 @@ def evaluate(
 
     Raises `CondenseError` as `evaluate_network` does, before anything is trained.
     """
-    names = config.network or (synthetic.provenance.network,)
-    for name in names:
+    config = verified(config)
+    for name in networks_of(config, synthetic):
         build(name, data.test.shape, data.test.classes)
-    for name in names:
+    for name in networks_of(config, synthetic):
         yield evaluate_network(name, config.protocol, synthetic, data, range(config.seeds), progress=progress)
+
+
+def networks_of(config: EvaluateConfig, synthetic: SyntheticSet | None) -> tuple[str, ...]:
+    """The networks to train, each once: those named, else the one the set was learned with (without a set ConvNet)."""
+    default = "ConvNet" if synthetic is None else synthetic.provenance.network
+    return tuple(dict.fromkeys(config.network)) or (default,)
 
 
 def evaluate_network(
@@ -57,7 +66,7 @@ def evaluate_network(
     data: DataSet,
     seeds: Sequence[int],
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Record:
     """Trains one network a seed on a synthetic set under a protocol, and tests each on the real test images.
@@ -80,11 +89,26 @@ def evaluate_whole(
     config: EvaluateConfig, data: DataSet, *, progress: Progress = lambda name, done, total: None
 ) -> Iterator[Record]:
     """The same on all real training images: the upper bound."""
-    for name in config.network or ("ConvNet",):
-        network = build(name, data.train.shape, data.train.classes)
-        described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "protocol": "whole"}
-        whole = _Evaluation("whole", network, data.train, whole_recipe(), data, described)
-        yield whole.record(range(config.seeds), None, progress)
+    config = verified(config)
+    for name in networks_of(config, None):
+        build(name, data.train.shape, data.train.classes)
+    for name in networks_of(config, None):
+        yield evaluate_network_whole(name, data, range(config.seeds), progress=progress)
+
+
+def evaluate_network_whole(
+    name: str,
+    data: DataSet,
+    seeds: Sequence[int],
+    *,
+    checkpoint: Path | str | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> Record:
+    """One network a seed on all real training images; checkpoint as for `evaluate_network`."""
+    network = build(name, data.train.shape, data.train.classes)
+    described = {"dataset": data.name, "dataset_fingerprint": data.train.fingerprint, "protocol": WHOLE}
+    whole = _Evaluation("whole", network, data.train, whole_recipe(), data, described)
+    return whole.record(seeds, checkpoint, progress)
 
 
 def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
@@ -125,22 +149,21 @@ class _Evaluation:
     data: DataSet
     described: dict[str, Any]
 
-    def record(self, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Record:
+    def record(self, seeds: Sequence[int], checkpoint: Path | str | None, progress: Progress) -> Record:
         """The record of all these seeds."""
+        with reproducible(self.data.test.device):
+            return self._record(seeds, None if checkpoint is None else Path(checkpoint), progress)
+
+    def _record(self, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Record:
         device = self.data.test.device
-        prepare(device)
         surroundings = Surroundings.of(device)
-        batch = min(len(self.source.labels), self.recipe.batch_size)
-        group = members_at_once(self.network, len(seeds), batch, device)
-        groups = [seeds[first : first + group] for first in range(0, len(seeds), group)]
         began = time.perf_counter()
         kept = _Kept(checkpoint, {"config": self._facts, **surroundings.arithmetic})
-        compiled = self._compiled(groups, batch, kept.tested.compiled)
-        kept.tested.compiled = compiled
+        compiled = kept.tested.compiled = self._compiled(kept.tested.compiled)
         kept.tested.warm_up_seconds += time.perf_counter() - began
         tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
         try:
-            self._test_all(groups, compiled, kept, tell)
+            self._test_all(seeds, compiled, kept, tell)
         except KeyboardInterrupt as error:
             some = checkpoint is not None and checkpoint.exists()
             where = f"; {checkpoint} keeps the networks tested so far" if some else ""
@@ -156,7 +179,7 @@ class _Evaluation:
             wall_seconds=sum(tested.seconds[seed] for seed in seeds),
             warm_up_seconds=tested.warm_up_seconds,
             peak_memory_bytes=peak_memory_bytes(device),
-            code_version=CODE_VERSION,
+            code_version=code_version(),
             library_versions=library_versions(),
             notes=[
                 *(f"seed {seed}: training diverged" for seed in seeds if seed in tested.diverged),
@@ -164,6 +187,16 @@ class _Evaluation:
             ],
             **asdict(surroundings),
         )
+
+    @property
+    def _batch(self) -> int:
+        """Images in a full batch."""
+        return min(len(self.source.labels), self.recipe.batch_size)
+
+    @property
+    def _together(self) -> int:
+        """Networks in a stack."""
+        return members_at_once(self.network, self._batch, self.data.test.device)
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -175,39 +208,41 @@ class _Evaluation:
             "test_fingerprint": self.data.test.fingerprint,
         }
 
-    def _test_all(self, groups: list[Sequence[int]], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
-        """Trains and tests the groups that are not tested yet, and keeps each as it is done."""
+    def _test_all(self, seeds: Sequence[int], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
+        """Trains and tests the networks that are not tested yet, and keeps those of each stack as they are done."""
         before = 0
-        for group in groups:
-            if not all(seed in kept.tested.accuracies for seed in group):
+        for stack, asked in stacks(seeds, self._together):
+            if not all(seed in kept.tested.accuracies for seed in asked):
                 began = time.perf_counter()
-                trained = self._train(group, compiled, partial(_tell, progress, before * self.recipe.epochs, len(group)))
-                found = accuracies(self.network, trained, self.data.test)
-                each = (time.perf_counter() - began) / len(group)
-                kept.add(dict(zip(group, found, strict=True)), dict.fromkeys(group, each), _diverged(trained, group))
-            before += len(group)
+                trained = self._train(stack, compiled, partial(_tell, progress, before * self.recipe.epochs, len(asked)))
+                own = trained[[seed - stack.start for seed in asked]]
+                found = accuracies(self.network, own, self.data.test)
+                each = (time.perf_counter() - began) / len(asked)
+                kept.add(dict(zip(asked, found, strict=True)), dict.fromkeys(asked, each), _diverged(own, asked))
+            before += len(asked)
 
-    def _compiled(self, groups: list[Sequence[int]], batch: int, before: bool | None) -> bool:
-        """Whether training goes through the compiler: as it did before, else where it pays; then it is compiled by now.
+    def _compiled(self, before: bool | None) -> bool:
+        """Whether training goes through the compiler: as it did before, else where it pays for as many networks as a
+        protocol has, however many are asked for; then it is compiled by now.
 
         Raises `RunFailed` where networks tested before were trained by compiled code, and nothing can be compiled now.
         """
-        steps = len(groups) * self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
-        device, images = self.data.test.device, len(groups[0]) * batch
+        times = -(-NOMINAL_NETWORKS // self._together)
+        steps = times * self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
+        device, images = self.data.test.device, self._together * self._batch
         wanted = pays_to_compile(self.network, steps, images, device) if before is None else before
-        compiled = wanted and can_compile(device) and self._compiles(groups[0], batch)
+        compiled = wanted and can_compile(device) and self._compiles()
         if before and not compiled:
             raise RunFailed(f"Networks of {self.network.name} tested before were compiled, and no compiler works now.")
         return compiled
 
-    def _compiles(self, members: Sequence[int], batch: int) -> bool:
-        """Whether a step of these members on one batch can be compiled; done by trying."""
-        device = self.data.test.device
-        forget_compiled()
+    def _compiles(self) -> bool:
+        """Whether a step of a stack on one batch can be compiled; done by trying."""
+        device, batch = self.data.test.device, self._batch
         one_batch = TensorSource(self.source.inputs(torch.arange(batch, device=device)), self.source.labels[:batch])
         one_step = replace(self.recipe, stages=(replace(self.recipe.stages[0], epochs=1),))
         short = replace(self, source=one_batch, recipe=one_step)
-        return compiles(lambda: short._train(members, True, lambda epoch, trained: None))
+        return compiles(lambda: short._train(range(self._together), True, lambda epoch, trained: None))
 
     def _train(self, seeds: Sequence[int], compiled: bool, after_epoch: AfterEpoch) -> Members:
         device = self.data.test.device

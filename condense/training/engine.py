@@ -37,7 +37,7 @@ class Members:
     def __len__(self) -> int:
         return len(self.vector)
 
-    def __getitem__(self, part: slice) -> "Members":
+    def __getitem__(self, part: slice | list[int]) -> "Members":
         return Members(self.vector[part], {name: value[part] for name, value in self.statistics.items()})
 
 

@@ -1,5 +1,7 @@
 """How many members to train at once, and how many images to push through a network at once."""
 
+from collections.abc import Sequence
+
 import torch
 
 from condense.networks.layers import Conv
@@ -21,20 +23,39 @@ CONVOLUTION_BOUND = 250
 REPAYING_SECONDS = 20.0
 """Training without the compiler from which compiling, some ten seconds, is repaid."""
 
+NOMINAL_NETWORKS = 20
+"""Networks of a protocol. What is stacked or compiled follows from this number and never from how many are asked for, or a
+seed's network would be another one, by rounding, in other company."""
+
+STACKED_IMAGES = 128
+"""Images in a batch from which members are trained in turn on a CPU: stacked MLPs were no quicker with 100 images
+uncompiled, nor with 256 compiled."""
+
 STACK_BUDGET = 2**28
 """Elements of the widest activation of all that goes through a GPU at once: 1 GiB in float32, of which dozens are kept."""
 
 
-def members_at_once(network: Network, members: int, batch: int, device: torch.device) -> int:
-    """How many to stack where stacking pays: fully connected networks, and any network without dropout on a GPU.
+def members_at_once(network: Network, batch: int, device: torch.device) -> int:
+    """How many to stack, however many there are: fully connected networks, and any network without dropout on a GPU.
 
     On a CPU stacked convolutions become grouped ones, up to 3.5 times as slow as training in turn (measured by
     scripts/benchmark_stacking.py). On a GPU the number is bounded by the memory that a batch of every member takes.
     """
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
     if device.type == "cuda" and not network.has_dropout:
-        return max(1, min(members, STACK_BUDGET // (batch * widest_activation(network))))
-    return members if only_linear else 1
+        return max(1, min(NOMINAL_NETWORKS, STACK_BUDGET // (batch * widest_activation(network))))
+    return NOMINAL_NETWORKS if only_linear and batch < STACKED_IMAGES else 1
+
+
+def stacks(seeds: Sequence[int], size: int) -> list[tuple[range, list[int]]]:
+    """The stacks of `size` members that train these seeds, each with those asked for of it: 0 to size - 1, and so on.
+
+    A stack is always trained whole, so that a seed has the same company and place whatever else is asked for.
+    """
+    asked: dict[int, list[int]] = {}
+    for seed in seeds:
+        asked.setdefault(seed // size, []).append(seed)
+    return [(range(number * size, (number + 1) * size), own) for number, own in asked.items()]
 
 
 def images_at_once(network: Network, device: torch.device) -> int:

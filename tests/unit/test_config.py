@@ -33,7 +33,7 @@ def test_all_mistakes_are_said_at_once() -> None:
     [
         ({"ipc": 1.5}, "ipc = 1.5: Input should be a valid integer, got a number with a fractional part."),
         ({"ipc": None}, "ipc = None: Input should be a valid integer."),
-        ({"ipc": 10**10}, "ipc = 10000000000: Input should be less than or equal to 1000000000."),
+        ({"ipc": 10**10}, "ipc = 10000000000: Input should be less than or equal to 100000."),
         ({"iterations": -1}, "iterations = -1: Input should be greater than or equal to 0."),
         ({"outer_loop": 0}, "outer_loop = 0: Input should be greater than or equal to 1."),
         ({"inner_loop": -1}, "inner_loop = -1: Input should be greater than or equal to 0."),
@@ -55,7 +55,8 @@ def test_values_of_an_evaluation() -> None:
     assert mistakes(EvaluateConfig, {"network": ["MLP", "LeNt"], "seeds": 0, "protocol": "publishd"})[0].startswith(
         "network.1: Unknown network 'LeNt'. Did you mean 'LeNet'?"
     )
-    assert mistakes(EvaluateConfig, {"network": "MLP"}) == ["network = 'MLP': Input should be a valid tuple."]
+    assert mistakes(EvaluateConfig, {"network": 3}) == ["network = 3: Input should be a valid tuple."]
+    assert checked(EvaluateConfig, {"network": "MLP"}) == EvaluateConfig(network=("MLP",))
 
 
 def test_the_caller_says_what_a_value_is_called() -> None:

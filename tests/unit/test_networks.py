@@ -136,7 +136,7 @@ def test_convnet_suffixes_come_in_any_order() -> None:
     ("name", "message"),
     [
         ("ConvNett", "Unknown network 'ConvNett'. Did you mean 'ConvNet'?"),
-        ("resnet18", "Did you mean 'ResNet18'?"),
+        ("resnet17", "Did you mean 'ResNet18'?"),
         ("ConvNetW0", "Unknown network"),
         ("ConvNetBNLN", "Unknown network"),
         ("ConvNetW6GN", "multiple of 4, not 6"),

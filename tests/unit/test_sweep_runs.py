@@ -290,8 +290,9 @@ def test_the_memory_model_counts_tensors() -> None:
 
 def test_networks_are_stacked_where_that_pays() -> None:
     cpu, shape = torch.device("cpu"), (1, 28, 28)
-    assert group_size(build("mlp-1x64", shape, 10), 5, 10, cpu) == 5
-    assert group_size(build("mlp-1x256", shape, 10), 5, 10, cpu) == 1
+    gpu = torch.device("cuda")
+    assert group_size(build("mlp-1x64", shape, 10), 5, 10, gpu) == group_size(build("ConvNetW4", shape, 10), 5, 10, gpu) == 5
+    assert group_size(build("mlp-1x64", shape, 10), 5, 10, cpu) == 1
     assert group_size(build("ConvNetW4", shape, 10), 5, 10, cpu) == 1
     dropped = replace(load_grid("report-fashion-mnist").rows[0], network="mlp-1x16", dropout=0.5)
     assert group_size(dropped.build(shape, 10), 5, 10, cpu) == 1

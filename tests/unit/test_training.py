@@ -11,7 +11,7 @@ from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
-from condense.training.stacking import images_at_once, members_at_once, widest_activation
+from condense.training.stacking import images_at_once, members_at_once, stacks, widest_activation
 
 GREY = (1, 28, 28)
 RECIPE = Recipe((Stage(3, 0.05), Stage(2, 0.005)), batch_size=4, momentum=0.9, weight_decay=5e-4)
@@ -119,11 +119,18 @@ def test_predictions_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch)
 
 def test_stacking_rule() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert members_at_once(build("MLP", GREY, 10), 20, 10, cpu) == 20
-    assert members_at_once(build("ConvNet", GREY, 10), 20, 10, cpu) == 1
-    assert members_at_once(build("ConvNet", GREY, 10), 20, 10, gpu) == 20
-    assert members_at_once(build("ConvNet", GREY, 10), 20, 256, gpu) == 8
-    assert members_at_once(build("alexnet-classic", GREY, 10), 20, 10, gpu) == 1
+    assert members_at_once(build("MLP", GREY, 10), 10, cpu) == 20
+    assert members_at_once(build("MLP", GREY, 10), 256, cpu) == 1
+    assert members_at_once(build("ConvNet", GREY, 10), 10, cpu) == 1
+    assert members_at_once(build("ConvNet", GREY, 10), 10, gpu) == 20
+    assert members_at_once(build("ConvNet", GREY, 10), 256, gpu) == 8
+    assert members_at_once(build("alexnet-classic", GREY, 10), 10, gpu) == 1
+
+
+def test_a_seed_has_the_same_company_whatever_else_is_asked_for() -> None:
+    assert stacks([0], 20) == [(range(20), [0])]
+    assert stacks([3, 25, 0, 21], 20) == [(range(20), [3, 0]), (range(20, 40), [25, 21])]
+    assert stacks(range(3), 1) == [(range(seed, seed + 1), [seed]) for seed in range(3)]
 
 
 def test_chunk_rule_keeps_the_widest_activation_in_the_cache() -> None:

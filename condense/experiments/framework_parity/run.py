@@ -22,12 +22,13 @@ from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.simplenn_parts import OCTAVE, SimplennSides
 from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
 from condense.files import taken
-from condense.machine import now, prepare
-from condense.versions import CODE_VERSION, library_versions
+from condense.machine import now, reproducible
+from condense.versions import code_version, library_versions
 
 Progress = Callable[[int, int], None]
 
 
+@reproducible(torch.device("cpu"))
 def run_parity(
     config: ParityConfig,
     data: DataSet,
@@ -54,7 +55,6 @@ def run_parity(
             raise CondenseError("--simplenn belongs to condense parity simplenn; leave it out.")
         octave.check_octave(checkout)
     data = config.subset(data)
-    prepare(torch.device("cpu"))
     folder.open(config, data.train.fingerprint)
     with taken(folder.path):
         found = {(record.kind, record.name): record for record in records.read(folder.records)}
@@ -138,5 +138,5 @@ def _judged(part: Part, found: dict[str, Trajectory], config: ParityConfig, fold
 
 def _record(kind, name: str, title: str, config: ParityConfig, results: dict, seconds: float, began: str) -> ParityRecord:
     settings = as_dict(replace(config, cause=()))
-    machine = (torch.get_num_threads(), CODE_VERSION, library_versions(), began)
+    machine = (torch.get_num_threads(), code_version(), library_versions(), began)
     return ParityRecord(kind, name, title, settings, results, round(seconds, 3), *machine)

@@ -15,7 +15,7 @@ from condense.experiments.generalization.checkpoint import SECONDS, Saved, check
 from condense.experiments.generalization.course import Course, add_epoch, add_test
 from condense.experiments.generalization.images import SIDE
 from condense.experiments.generalization.runs import BATCH, DECAY, DECAY_IMAGES, Run
-from condense.machine import Surroundings, peak_memory_bytes, prepare
+from condense.machine import Surroundings, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -23,7 +23,7 @@ from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, Seen, Standing, fresh_members, train
 from condense.training.recipe import Recipe, Stage
 from condense.training.stacking import members_at_once
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 TOGETHER = 8
 """Runs in one stack, at most: a run that has ended is carried along until all of its stack have."""
@@ -73,13 +73,14 @@ def fit(
     network, device = network_of(runs[0], data), data.train.device
     keys = [run.key(data.train, data.test) for run in runs]
     paths = [checkpoint_path(checkpoints, key, device) if checkpoints else None for key in keys]
-    starts = [path and load(path, device) for path in paths]
+    starts = [path and load(path, network, runs[0].epochs, device) for path in paths]
     stacks = _stacks([start.epoch if start else 0 for start in starts], at_once(runs, data))
     records: dict[int, Record] = {}
     for number, places in enumerate(stacks):
         parts = [(runs[place], starts[place], paths[place]) for place in places]
         tell = partial(_tell, progress, number, len(stacks))
-        records |= zip(places, _Stack(parts, network, data, tell, ended).train(), strict=True)
+        with reproducible(device):
+            records |= zip(places, _Stack(parts, network, data, tell, ended).train(), strict=True)
     return [records[place] for place in range(len(runs))]
 
 
@@ -90,8 +91,12 @@ def _stacks(epochs: Sequence[int], most: int) -> list[list[int]]:
 
 
 def at_once(runs: Sequence[Run], data: DataSet) -> int:
-    """How many of these runs, which agree in `Run.together`, are trained as one stack."""
-    return min(TOGETHER, members_at_once(network_of(runs[0], data), len(runs), BATCH, data.train.device))
+    """How many of these runs, which agree in `Run.together`, are trained as one stack: one on a CPU, so that a run does not
+    depend, by rounding, on which others are left to do.
+    """
+    if data.train.device.type == "cpu":
+        return 1
+    return min(TOGETHER, len(runs), members_at_once(network_of(runs[0], data), BATCH, data.train.device))
 
 
 def network_of(run: Run, data: DataSet) -> Network:
@@ -121,7 +126,6 @@ class _Stack:
         self.records: dict[int, Record] = {}
         self.passed, device = _Epoch(), data.train.device
         self.draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in self.runs]
-        prepare(device)
         self.surroundings = Surroundings.of(device)
         self.looked = self.saved = time.perf_counter()
 
@@ -202,7 +206,7 @@ def _record(run: Run, course: Course, data: DataSet, surroundings: Surroundings)
         accuracies=[course.final_test],
         wall_seconds=course.seconds,
         peak_memory_bytes=peak_memory_bytes(data.train.device),
-        code_version=CODE_VERSION,
+        code_version=code_version(),
         library_versions=library_versions(),
         notes=[course.outcome],
         series=course.series,

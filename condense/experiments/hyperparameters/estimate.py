@@ -26,10 +26,6 @@ to 6.7, as the allocator keeps smaller pieces."""
 TRAINING_PASSES = 3
 """Multiply-adds of a training step in those of its forward pass: the backward pass takes two more."""
 
-STACKED_PARAMETERS = 2**16
-"""Parameters up to which stacking networks on a CPU may pay: twenty of mlp-1x64 (51,000) took a tenth less stacked than in
-turn, but five of mlp-1x256 (204,000) up to 1.8 times as long, as together they leave the cache (batch 10, one core)."""
-
 
 @dataclass(frozen=True)
 class Speed:
@@ -58,9 +54,13 @@ class Work:
 
 
 def group_size(network: Network, networks: int, batch: int, device: torch.device) -> int:
-    """How many networks to train together; one at a time with dropout, and on a CPU where stacking would be slower."""
-    too_large = device.type == "cpu" and network.parameter_count > STACKED_PARAMETERS
-    return 1 if network.has_dropout or too_large else members_at_once(network, networks, batch, device)
+    """How many networks to train together: one at a time with dropout, and on a CPU.
+
+    There stacking gains little (twenty of mlp-1x64 took a tenth less, five of mlp-1x256 up to 1.8 times as long: batch 10,
+    one core), and a network would depend, by rounding, on how many seeds are asked for.
+    """
+    alone = device.type == "cpu" or network.has_dropout
+    return 1 if alone else min(networks, members_at_once(network, batch, device))
 
 
 def training_seconds(work: Work, speed: Speed) -> float:

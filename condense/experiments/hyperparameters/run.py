@@ -14,7 +14,7 @@ from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.memory import in_use
 from condense.experiments.hyperparameters.probe import probe
 from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, Trial
-from condense.machine import Surroundings, prepare
+from condense.machine import Surroundings, reproducible
 from condense.records import read_records
 from condense.report.html import machine
 from condense.stage_t.evaluate import check_same_data, describe_set
@@ -106,7 +106,6 @@ def calibrate(
     left: Sequence[tuple[Trial, int]], data: DataSet, progress: Callable[[int, int], None] = _nothing
 ) -> Calibration:
     """Probes the networks of trials with so many networks left; the context is what then stays in memory, less the data."""
-    prepare(data.test.device)
     batches: dict[Any, list[int]] = {}
     for trial, count in left:
         batches.setdefault(trial.speed_key(count), []).append(trial.batch)
@@ -136,6 +135,11 @@ def probed_again(calibration: Calibration, trial: Trial, networks: int, data: Da
 
 def run_sweep(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder, listener: Listener) -> None:
     """Trains what is missing; stopped at any moment, the same call goes on after the last group of networks that is kept."""
+    with reproducible(data.test.device):
+        _run_sweep(trials, seeds, data, folder, listener)
+
+
+def _run_sweep(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder, listener: Listener) -> None:
     unfinished = folder.take_up(trials, seeds, Surroundings.of(data.test.device))
     recorded = folder.recorded()
     left = [(trial, missing) for trial in trials if (missing := missing_seeds(trial, seeds, recorded))]

@@ -20,7 +20,7 @@ from condense.training.accuracy import accuracies, accuracies_and_losses
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import code_version, library_versions
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Trial:
             accuracies=[],
             wall_seconds=0.0,
             peak_memory_bytes=0,
-            code_version=CODE_VERSION,
+            code_version=code_version(),
             library_versions=library_versions(),
             estimated_seconds=self.estimated_seconds(seeds, calibration),
             estimated_memory_bytes=expected.total,
