@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class LabelledImages:
 
     pixels: uint8 (N, C, H, W); labels: int64 (N,) ascending, each class 0 .. len(class_names)-1 at least once;
     mean, std: per channel, of pixels scaled to [0, 1] (published values where the field has agreed on some).
+    reading: what was stated or assumed in reading them, as plain JSON values; no part of the fingerprint.
     Build it with `LabelledImages.from_arrays`, which sorts and checks.
     """
 
@@ -35,6 +37,7 @@ class LabelledImages:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str = "images"
+    reading: dict[str, Any] = field(default_factory=dict)
     _cache: dict = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -187,12 +190,16 @@ def _channel_statistics(pixels: Tensor) -> tuple[list[float], list[float]]:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A named pair of training and test images with the same classes, shape and normalisation."""
+    """A named pair of training and test images with the same classes, shape and normalisation.
+
+    remarks: sentences on what was assumed in reading them.
+    """
 
     name: str
     train: LabelledImages
     test: LabelledImages
+    remarks: tuple[str, ...] = ()
 
     def to(self, device: Device) -> "DataSet":
         """The same set on another device."""
-        return DataSet(self.name, self.train.to(device), self.test.to(device))
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
