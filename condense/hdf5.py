@@ -114,11 +114,21 @@ def attribute(file: h5py.File, name: str) -> object:
     """
     if name not in file.attrs:
         raise KeyError(f"there is no attribute {name}")
-    stored = h5py.h5a.open(file.id, name.encode())
+    return _attribute(file, file, name)
+
+
+def dataset_attribute(file: h5py.File, dataset: str, name: str) -> object:
+    """An attribute of a plain dataset at the top of the file, as `attribute` gives it; None where there is none."""
+    node = h5py.Dataset(_member(file, file.id, dataset, h5py.h5d.DatasetID, dataset))
+    return _attribute(file, node, name) if name in node.attrs else None
+
+
+def _attribute(file: h5py.File, node: h5py.File | h5py.Dataset, name: str) -> object:
+    stored = h5py.h5a.open(node.id, name.encode())
     plain = stored.dtype.kind in "iufSb" or (h5py.check_string_dtype(stored.dtype) and stored.get_space().shape == ())
     if not plain or math.prod(stored.shape) * stored.dtype.itemsize > min(_size(file), _LARGEST_ATTRIBUTE):
         raise CondenseError(f"{_name(file)}: the attribute {name} is neither a number nor a text, or larger than the file.")
-    return file.attrs[name]
+    return node.attrs[name]
 
 
 def _name(file: h5py.File) -> Path:
