@@ -286,7 +286,7 @@ def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     network = build(config.network, data.train.shape, data.train.classes)
     precision = stage_c.used_precision(config, network, data.train.device)
     wanted = as_dict(config.resolved()) | {"precision": stored.get("precision") if precision == "auto" else precision}
-    return stored == wanted
+    return {name: value for name, value in stored.items() if name != "reading"} == wanted  # which follows from the images
 
 
 def _only_learned(records: Path) -> bool:

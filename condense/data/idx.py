@@ -35,4 +35,6 @@ def check_idx(path: Path, dimensions: int) -> tuple[int, ...]:
             f"{path}: damaged; its header promises {header + math.prod(shape)} bytes, but it has {size}. Restore the "
             "original, or move it and its neighbours away to have the set downloaded again."
         )
+    if 0 in shape:
+        raise CondenseError(f"{path}: holds no values, its shape being {'x'.join(map(str, shape))}; restore the original.")
     return shape

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class LabelledImages:
 
     pixels: uint8 (N, C, H, W); labels: int64 (N,) ascending, each class 0 .. len(class_names)-1 at least once;
     mean, std: per channel, of pixels scaled to [0, 1] (published values where the field has agreed on some).
+    reading: what was stated or assumed in reading them, as plain JSON values; no part of the fingerprint.
     Build it with `LabelledImages.from_arrays`, which sorts and checks.
     """
 
@@ -35,6 +37,7 @@ class LabelledImages:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str = "images"
+    reading: dict[str, Any] = field(default_factory=dict)
     _cache: dict = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -174,25 +177,34 @@ def _checked_labels(labels: Tensor, images: int, class_names: Sequence[str] | No
 
 
 def _channel_statistics(pixels: Tensor) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values)."""
+    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values).
+
+    A channel of one value alone has no scale; its deviation is given as 1, so that normalising it divides by no zero and
+    test images that do differ are not blown up.
+    """
     means, stds = [], []
     levels = torch.arange(256, dtype=torch.float64) / 255
     for channel in pixels.transpose(0, 1):
         weights = torch.bincount(channel.flatten().int().cpu(), minlength=256).double() / channel.numel()
         mean = (weights * levels).sum()
         means.append(float(mean))
-        stds.append(max(float((weights * (levels - mean) ** 2).sum().sqrt()), 1 / 255))
+        constant = int((weights > 0).sum()) == 1  # asked here, as rounding may leave some deviation of a constant
+        stds.append(1.0 if constant else float((weights * (levels - mean) ** 2).sum().sqrt()))
     return means, stds
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A named pair of training and test images with the same classes, shape and normalisation."""
+    """A named pair of training and test images with the same classes, shape and normalisation.
+
+    remarks: sentences on what was assumed in reading them.
+    """
 
     name: str
     train: LabelledImages
     test: LabelledImages
+    remarks: tuple[str, ...] = ()
 
     def to(self, device: Device) -> "DataSet":
         """The same set on another device."""
-        return DataSet(self.name, self.train.to(device), self.test.to(device))
+        return replace(self, train=self.train.to(device), test=self.test.to(device))

@@ -271,7 +271,7 @@ def learned_result(
         network=config.network,
         seed=config.seed,
         iterations=len(losses),
-        config=as_dict(config),
+        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
         code_version=code_version(),
         library_versions=library_versions(),
         device=data.device.type,
