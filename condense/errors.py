@@ -29,3 +29,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> CondenseError:
     match = difflib.get_close_matches(name.lower(), near, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[match[0]]}'?" if match else ""
     return CondenseError(f"Unknown {kind} '{name}'.{hint} Known: {', '.join(names)}.")
+
+
+def shortened(value: object, most: int = 80) -> str:
+    """A value as text for a message: characters that cannot be shown escaped, and cut with '…' beyond `most` characters."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
