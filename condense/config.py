@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from condense.data import catalog
+from condense.data.reading import READING_NAMES, Reading
 from condense.errors import CondenseError, unknown_name
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
@@ -61,7 +62,7 @@ PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageC:
+class StageC(Reading):
     """What stage C learns, and how; the settings of every command that learns."""
 
     dataset: DatasetName = "digits"
@@ -193,5 +194,12 @@ def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON values."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+    """A configuration as plain JSON values. How images are read is left out as far as nothing is stated on it, so that a
+    configuration of before it could be stated is the same configuration now.
+    """
+    unstated = {name for name in READING_NAMES if getattr(config, name, None) in (None, False)}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(config).items()
+        if name not in unstated
+    }

@@ -194,6 +194,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
 def _agree(stored: dict[str, Any], config: LearnConfig) -> bool:
     """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
     wanted = as_dict(config.resolved())
+    stored = {name: value for name, value in stored.items() if name != "reading"}  # which follows from the images
     return stored == (wanted if config.precision != "auto" else {**wanted, "precision": stored.get("precision")})
 
 

@@ -11,6 +11,7 @@ from condense.cli import options
 from condense.config import LearnConfig, checked
 from condense.data import catalog
 from condense.data.images import DataSet
+from condense.data.reading import READING_NAMES, Reading
 from condense.errors import CondenseError, Interrupted
 from condense.machine import choose_device, set_threads
 from condense.stage_c.learn import small_classes
@@ -25,11 +26,22 @@ def part(kind: Callable[..., Config], chosen: Any) -> Config:
     return kind(**{field.name: getattr(chosen, field.name) for field in fields(cast(type[Any], kind))})
 
 
-def load(dataset: str, chosen: options.Common, train_size: int | None = None, seed: int = 0) -> DataSet:
-    """The data set on the chosen device, with the threads set."""
+def load(
+    dataset: str, chosen: options.Common, train_size: int | None = None, seed: int = 0, reading: Reading | None = None
+) -> DataSet:
+    """The data set on the chosen device, with the threads set; says what was assumed in reading it.
+
+    reading: how it is read; by default as the command's options say.
+    """
     device = choose_device(chosen.device)
     set_threads(chosen.threads)
-    return catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed).to(device)
+    if reading is None:
+        reading = part(Reading, chosen) if isinstance(chosen, Reading) else Reading()
+    data = catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed, reading=reading)
+    if not chosen.quiet:
+        for remark in data.remarks:
+            print(f"condense: {remark}", file=sys.stderr)
+    return data.to(device)
 
 
 def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
@@ -42,10 +54,15 @@ def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
 
 
 def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
-    """The data set a synthetic set was learned from, here under the name it has now if it was given one."""
-    stored = learned.provenance.config | ({"dataset": chosen.dataset} if chosen.dataset else {})
+    """The data set a synthetic set was learned from, here under the name it has now if it was given one.
+
+    It is read as it was then, unless the command says otherwise.
+    """
+    given = ({"dataset": chosen.dataset} if chosen.dataset else {}) | part(Reading, chosen).stated
+    stored = {name: value for name, value in learned.provenance.config.items() if name != "reading"} | given
     config = checked(LearnConfig, stored, called=lambda name: f"{chosen.set}: config.{name}")
-    return load(config.dataset, chosen, config.train_size, config.seed)
+    reading = Reading(**{name: getattr(config, name) for name in READING_NAMES})
+    return load(config.dataset, chosen, config.train_size, config.seed, reading)
 
 
 def required(*wanted: tuple[Given | None, str]) -> list[Given]:

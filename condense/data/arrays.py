@@ -10,6 +10,7 @@ import numpy as np
 from condense.data.conversion import as_parts, channels_first
 from condense.data.images import DataSet
 from condense.data.mat import load_mat
+from condense.data.reading import Reading
 from condense.data.split import every_fifth, join
 from condense.errors import CondenseError
 
@@ -24,7 +25,7 @@ _NAMES = (
 )
 
 
-def load_arrays(path: Path) -> DataSet:
+def load_arrays(path: Path, reading: Reading) -> DataSet:
     """The data set of a `.npz`, `.h5`, `.hdf5` or `.mat` file; its name is the file's without the suffix.
 
     `.npz` and HDF5 hold `train_images`, `train_labels` and, if there is a split, `test_images`, `test_labels`; or, without

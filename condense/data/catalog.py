@@ -8,6 +8,7 @@ from pathlib import Path
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.paths import cannot_read, expanded, there
+from condense.data.reading import Reading
 from condense.errors import CondenseError, shortened, unknown_name
 
 FILE_SUFFIXES = (".mat", ".h5", ".hdf5", ".npz")
@@ -17,18 +18,24 @@ _LOOKED_AT = 1000
 
 
 def load(
-    name_or_path: str | Path, *, data_root: str | Path | None = None, train_size: int | None = None, seed: int = 0
+    name_or_path: str | Path,
+    *,
+    data_root: str | Path | None = None,
+    train_size: int | None = None,
+    seed: int = 0,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
 ) -> DataSet:
     """The data set of that name (see `names`) or at that path (an image folder, `.mat`, `.npz`, `.h5`, `.hdf5`), on the CPU.
 
     data_root: where published sets are looked for first, and downloaded to (else $CONDENSE_DATA, else the user's cache).
     train_size: keep a class-balanced subset of so many training images, drawn with `seed`.
+    reading: how the user's own images are read, where the source does not say it.
     Its name is the published one, or that of the file ('mnist.npz') or folder ('mnist/'), so that the two never meet; but
     data of a path that are the whole published content are the published set, and a remark says so.
     Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
     """
     root = None if data_root is None else expanded(data_root)
-    data = recognised(_load(str(name_or_path), root))
+    data = recognised(_load(str(name_or_path), root, reading))
     return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
 
 
@@ -65,26 +72,26 @@ def recognised(data: DataSet) -> DataSet:
         return data
     known = PUBLISHED[name]
     mean, std = known.mean or data.train.mean, known.std or data.train.std
-    return replace(
+    described = replace(
         data,
         name=name,
         train=data.train.described_as(name, known.class_names, mean, std),
         test=data.test.described_as(f"{name} (test)", known.class_names, mean, std),
-        remarks=(
-            *data.remarks,
-            f"{data.name} holds the published {name}, whole and unchanged, and is taken as that: under its name, with its "
-            "names of classes and its normalisation.",
-        ),
+    )
+    return described.with_remark(
+        f"{data.name} holds the published {name}, whole and unchanged, and is taken as that: under its name, with its names "
+        "of classes and its normalisation."
     )
 
 
-def _load(name: str, data_root: Path | None) -> DataSet:
+def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     if name in PUBLISHED:
+        reading.refuse_other_than((), f"{name}, which is read as it was published")
         passed_over = _passed_over(name, data_root)
         data = _load_named(name, data_root)
-        return replace(data, remarks=(*data.remarks, passed_over)) if passed_over else data
-    return _load_path(expanded(check_name(name)))
+        return replace(data, remarks=(*data.remarks, passed_over)) if passed_over else data  # says nothing of the images
+    return _load_path(expanded(check_name(name)), reading)
 
 
 def _load_named(name: str, data_root: Path | None) -> DataSet:
@@ -122,14 +129,15 @@ def _holds_classes(folder: Path) -> bool:
     return any(file.suffix.lower() in SUFFIXES for file in files)
 
 
-def _load_path(path: Path) -> DataSet:
+def _load_path(path: Path, reading: Reading) -> DataSet:
     if not there(path):
         raise CondenseError(f"There is no file or folder {shortened(path, 300)}.")
     if path.is_dir():
+        reading.refuse_other_than(("pixel_range", "image_size", "skip_bad"), f"a folder of images ({path})")
         from condense.data.folder import load_folder
 
         try:
-            return load_folder(path)
+            return load_folder(path, reading)
         except OSError as error:
             raise cannot_read(path, error) from error
     if path.suffix.lower() not in FILE_SUFFIXES:
@@ -139,7 +147,8 @@ def _load_path(path: Path) -> DataSet:
         )
     from condense.data.arrays import load_arrays
 
+    reading.refuse_other_than(("pixel_range", "image_shape"), f"a file of arrays ({path})")
     try:
-        return load_arrays(path)
+        return load_arrays(path, reading)
     except OSError as error:
         raise cannot_read(path, error) from error

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from condense.data.images import DataSet
+from condense.data.reading import Reading
 from condense.data.split import Part, every_fifth, join
 from condense.errors import CondenseError
 
@@ -16,7 +17,7 @@ _IGNORED = ("Thumbs.db", "desktop.ini")
 _GREY_MODES = ("1", "L", "LA")
 
 
-def load_folder(root: Path) -> DataSet:
+def load_folder(root: Path, reading: Reading) -> DataSet:
     """The data set of `root/train/CLASS/*` and `root/test/CLASS/*`, or of `root/CLASS/*`.
 
     In the second case every fifth image of each class, by file name, is for testing. Classes are numbered in the order of

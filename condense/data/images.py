@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from condense.data.identity import content_digest, ordered_digest
 from condense.data.known import known_as, published_as
 from condense.errors import CondenseError
 from condense.randomness import Device, generator
+
+_CONTENT = ("fingerprint", "_content", "former_fingerprint")
+"""What is computed once of images and stays while they do."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class LabelledImages:
 
     pixels: uint8 (N, C, H, W); labels: int64 (N,) ascending, each class 0 .. len(class_names)-1 at least once;
     mean, std: per channel, of pixels scaled to [0, 1] (published values where the field has agreed on some).
+    reading: what was stated or assumed in reading them, as plain JSON values; no part of the fingerprint.
     Build it with `LabelledImages.from_arrays`, which sorts and checks.
     """
 
@@ -36,6 +41,7 @@ class LabelledImages:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str = "images"
+    reading: dict[str, Any] = field(default_factory=dict)
     _cache: dict = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -137,7 +143,7 @@ class LabelledImages:
     def to(self, device: Device) -> "LabelledImages":
         """The same images on another device."""
         moved = replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device), _cache={})
-        return self._hand_over(moved, "fingerprint", "_content", "former_fingerprint")
+        return self._hand_over(moved, *_CONTENT)
 
     def described_as(
         self, name: str, class_names: Sequence[str], mean: Sequence[float], std: Sequence[float]
@@ -241,8 +247,8 @@ class DataSet:
     name: str
     train: LabelledImages
     test: LabelledImages
-    vouched: tuple[str, str, str] | None = None
     remarks: tuple[str, ...] = ()
+    vouched: tuple[str, str, str] | None = None
 
     @property
     def published(self) -> str | None:
@@ -251,6 +257,15 @@ class DataSet:
         if self.vouched is not None and self.vouched[1:] == prints:
             return self.vouched[0]
         return published_as(*prints)
+
+    def with_remark(self, remark: str) -> "DataSet":
+        """The same set with one more sentence on how it was read, which sets made from it store."""
+        remarks = (*self.remarks, remark)
+        train, test = (
+            one._hand_over(replace(one, reading={**one.reading, "remarks": list(remarks)}), *_CONTENT)
+            for one in (self.train, self.test)
+        )
+        return replace(self, train=train, test=test, remarks=remarks)
 
     def to(self, device: Device) -> "DataSet":
         """The same set on another device."""

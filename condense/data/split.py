@@ -1,8 +1,9 @@
 """From raw images to a `DataSet`: the one fixed split for sources that have none, and the joining of both parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,10 +59,12 @@ def join(
     where: str | Path,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> DataSet:
     """The `DataSet` of two parts; the test images get the classes and the normalisation of the training images.
 
-    where: what a message names as the source. Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, and
+    where: what a message names as the source; reading: what was stated or assumed in reading it (its `remarks` become the
+    data set's). Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, and
     for train and test images of different shape.
     """
     learnt = LabelledImages.from_arrays(train.pixels, train.labels, class_names, name=str(where), mean=mean, std=std)
@@ -78,4 +81,10 @@ def join(
         raise CondenseError(
             f"{where}: training images are {learnt.shape} (channels, height, width), but test images {tested.shape}."
         )
-    return DataSet(name, replace(learnt, name=name), replace(tested, name=f"{name} (test)"))
+    facts = dict(reading or {})
+    return DataSet(
+        name,
+        replace(learnt, name=name, reading=facts),
+        replace(tested, name=f"{name} (test)", reading=facts),
+        tuple(facts.get("remarks", ())),
+    )

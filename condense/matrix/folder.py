@@ -192,6 +192,10 @@ def _split(config: MatrixConfig) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_same_settings(path: Path, there: MatrixConfig, now: MatrixConfig) -> None:
     before, after = _split(there)[0], _split(now)[0]
-    differing = [f"{name}: {before[name]!r} there, {after[name]!r} now" for name in after if before[name] != after[name]]
+    differing = [
+        f"{name}: {before.get(name)!r} there, {after.get(name)!r} now"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
     if differing:
         raise CondenseError(f"{path} holds a matrix with other settings ({'; '.join(differing)}). Choose another --out.")

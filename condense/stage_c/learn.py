@@ -214,7 +214,7 @@ def learned_result(
         network=config.network,
         seed=config.seed,
         iterations=len(losses),
-        config=as_dict(config),
+        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
         code_version=CODE_VERSION,
         library_versions=library_versions(),
         device=data.device.type,
