@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
+from condense.data.image_layout import is_image_name
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.paths import cannot_read, expanded, there
@@ -123,10 +124,8 @@ def _passed_over(name: str, data_root: Path | None) -> str | None:
 
 def _holds_classes(folder: Path) -> bool:
     """Whether image files lie in sub-folders of a folder, as far as a quick look shows."""
-    from condense.data.folder import SUFFIXES
-
     files = islice(chain(folder.glob("*/*"), folder.glob("*/*/*")), _LOOKED_AT)
-    return any(file.suffix.lower() in SUFFIXES for file in files)
+    return any(is_image_name(file) for file in files)
 
 
 def _load_path(path: Path, reading: Reading) -> DataSet:

@@ -18,12 +18,12 @@ def expanded(named: str | Path) -> Path:
         text.encode()
     except UnicodeEncodeError as error:
         raise CondenseError(
-            f"{shortened(text)}: this name is not in UTF-8, so no result could say where it is from; rename it."
+            f"{shortened(text, 300)}: this name is not in UTF-8, so no result could say where it is from; rename it."
         ) from error
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise CondenseError(f"{shortened(text)}: the home folder of that user is not known here.") from error
+        raise CondenseError(f"{shortened(text, 300)}: the home folder of that user is not known here.") from error
 
 
 def there(path: Path) -> bool:

@@ -18,6 +18,7 @@ from condense.data.download import download_into
 from condense.data.idx import idx_file, read_idx_pair
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED, TEST, TRAIN, known_as
+from condense.data.paths import cannot_read, expanded
 from condense.data.split import Part, join
 from condense.errors import CondenseError
 
@@ -43,13 +44,17 @@ def data_roots(data_root: Path | None = None) -> list[Path]:
     """Where data are looked for, in this order: `data_root`, $CONDENSE_DATA, the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "condense"
     given = [data_root, os.environ.get("CONDENSE_DATA"), cache]
-    return [Path(root).expanduser() for root in given if root]
+    return [expanded(root) for root in given if root]
 
 
 def find(name: str, data_root: Path | None = None) -> Path | None:
-    """The first data root that has any file of the set `name`, or None."""
+    """The first data root that has any file of the set `name`, or None; `CondenseError` where one may not be looked into."""
     files = PUBLISHED_SETS[name].files()
-    return next((root for root in data_roots(data_root) if any(idx_file(root / file) for file in files)), None)
+    roots = data_roots(data_root)
+    try:
+        return next((root for root in roots if any(idx_file(root / file) for file in files)), None)
+    except OSError as error:
+        raise cannot_read(roots[0], error) from error
 
 
 def load_published(name: str, data_root: Path | None = None) -> DataSet:
@@ -67,7 +72,7 @@ def load_published(name: str, data_root: Path | None = None) -> DataSet:
     try:
         train, test, class_names = published.read(root)
     except OSError as error:
-        raise CondenseError(f"{error.filename or root}: cannot be read ({error.strerror or error}).") from error
+        raise cannot_read(root, error) from error
     known = PUBLISHED[name]
     data = join(name, train, test, class_names, where=name, mean=known.mean, std=known.std)
     if published.by_md5:
