@@ -10,6 +10,7 @@ from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.paths import cannot_read, expanded, there
 from condense.data.reading import Reading
+from condense.data.recognition import recognised
 from condense.errors import CondenseError, shortened, unknown_name
 
 FILE_SUFFIXES = (".mat", ".h5", ".hdf5", ".npz")
@@ -62,27 +63,6 @@ def check_name(name: str) -> str:
     if name and (os.sep in name or path.suffix.lower() in FILE_SUFFIXES or there(path)):
         return name
     raise unknown_name("data set", shortened(name), PUBLISHED)
-
-
-def recognised(data: DataSet) -> DataSet:
-    """The data set under the published name, with its names of classes and normalisation, where it is a published set's
-    whole content; as it is otherwise.
-    """
-    name = data.published
-    if name is None or name == data.name:
-        return data
-    known = PUBLISHED[name]
-    mean, std = known.mean or data.train.mean, known.std or data.train.std
-    described = replace(
-        data,
-        name=name,
-        train=data.train.described_as(name, known.class_names, mean, std),
-        test=data.test.described_as(f"{name} (test)", known.class_names, mean, std),
-    )
-    return described.with_remark(
-        f"{data.name} holds the published {name}, whole and unchanged, and is taken as that: under its name, with its names "
-        "of classes and its normalisation."
-    )
 
 
 def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:

@@ -92,6 +92,22 @@ def test_published_content_is_the_published_set_in_any_container(tmp_path, mnist
     assert load(str(tmp_path / name), train_size=10).published is None
 
 
+def test_folders_with_the_names_of_its_classes_are_numbered_as_published(tmp_path, mnist):
+    names = ["T-shirt", *PUBLISHED["fashion-mnist"].class_names[1:]]
+    for part, folder in (("train", "train"), ("t10k", "test")):
+        for number, (pixels, label) in enumerate(zip(255 - PIXELS[part], LABELS[part], strict=True)):
+            path = tmp_path / "clothes" / folder / names[label] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    data = load(str(tmp_path / "clothes"))
+    assert (data.name, data.published) == ("fashion-mnist", "fashion-mnist")
+    assert data.train.class_names == PUBLISHED["fashion-mnist"].class_names
+    assert data.train.pixels[data.train.labels == 9].tolist() == (255 - PIXELS["train"][[19, 9]])[:, None].tolist()
+    (tmp_path / "clothes" / "train" / "Bag" / "8.png").rename(tmp_path / "clothes" / "train" / "Coat" / "8.png")
+    other = load(str(tmp_path / "clothes"))
+    assert (other.name, other.published, other.train.class_names) == ("clothes/", None, tuple(sorted(names)))
+
+
 def test_a_part_of_a_published_set_and_more_than_it_are_others(tmp_path, mnist):
     for name, count in (("less.npz", 19), ("more.npz", 21)):
         chosen = np.arange(count) % 20
