@@ -46,7 +46,7 @@ def _network(name: str) -> str:
 def _dataset(name: str) -> str:
     try:
         check_path(name, "the data set")
-        proper = None if Path(name).exists() else in_any_case(name, catalog.PUBLISHED_NAMES)
+        proper = None if Path(name).exists() else in_any_case(name, catalog.PUBLISHED)
         return catalog.check_name(proper or name)
     except CondenseError as error:
         raise ValueError(str(error)) from error

@@ -55,7 +55,7 @@ def run_parity(
             raise CondenseError("--simplenn belongs to condense parity simplenn; leave it out.")
         octave.check_octave(checkout)
     data = config.subset(data)
-    folder.open(config, data.train.fingerprint)
+    folder.open(config, data.train.former_fingerprint)  # batches depend on the order of the images
     with taken(folder.path):
         found = {(record.kind, record.name): record for record in records.read(folder.records)}
         done = {key: record for key, record in found.items() if record.kind == "cause" or _holds(record, folder)}
