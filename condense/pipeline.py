@@ -1,15 +1,16 @@
 """The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict
 from condense.data.images import DataSet
+from condense.data.naming import stored_name
 from condense.errors import CondenseError
 from condense.files import check_writable, refuse_overwrite, write_atomically
-from condense.records import Record, append_record, check_appendable, read_records
+from condense.records import Record, append_record, check_appendable, needed, read_records
 from condense.report.figures import image_grid
 from condense.report.page import render_page
 from condense.stage_c import learn as stage_c
@@ -183,7 +184,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
         raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
     stage_t.check_same_data(found, data)
     first = read_records(records)[0]
-    if first.kind != "learn" or first.config["set"] != found.sha256:
+    if first.kind != "learn" or needed(first, "set") != found.sha256:
         raise CondenseError(
             f"{records} does not begin with the record of {out}: 'condense evaluate' works from the set alone, and --force "
             "without --resume learns it anew."
@@ -193,7 +194,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
 
 def _agree(stored: dict[str, Any], config: LearnConfig) -> bool:
     """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
-    wanted = as_dict(config.resolved())
+    wanted = as_dict(replace(config.resolved(), dataset=stored_name(config.dataset)))
     return stored == (wanted if config.precision != "auto" else {**wanted, "precision": stored.get("precision")})
 
 
@@ -204,11 +205,11 @@ def _only_learned(records: Path) -> bool:
 def _not_evaluated(evaluation: EvaluateConfig, learned: SyntheticSet, records: list[Record]) -> tuple[str, ...]:
     """The networks whose evaluation, as it is asked for, is not among the records."""
     found = [
-        record.config["network"]
+        needed(record, "network")
         for record in records
         if record.kind == "evaluate"
-        and record.config["set"]["sha256"] == learned.sha256
-        and record.config["protocol"] == evaluation.protocol
+        and needed(record, "set", "sha256") == learned.sha256
+        and needed(record, "protocol") == evaluation.protocol
         and len(record.seeds) == evaluation.seeds
     ]
     return tuple(name for name in evaluation.network or (learned.provenance.network,) if name not in found)

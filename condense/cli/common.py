@@ -1,14 +1,15 @@
 """What all commands share: their part of the options, the images on their device, what must be given."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from condense.cli import options
-from condense.config import LearnConfig, checked
+from condense.config import AtLeastOne, LearnConfig, Seed, checked
 from condense.data import catalog
 from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
@@ -41,11 +42,29 @@ def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
     return data
 
 
+@dataclass(frozen=True)
+class _LearnedFrom:
+    """What of a set's configuration is needed to find its real images again; all else in it is left unread."""
+
+    dataset: str
+    train_size: AtLeastOne | None = None
+    seed: Seed = 0
+
+
 def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
-    """The data set a synthetic set was learned from, here under the name it has now if it was given one."""
-    stored = learned.provenance.config | ({"dataset": chosen.dataset} if chosen.dataset else {})
-    config = checked(LearnConfig, stored, called=lambda name: f"{chosen.set}: config.{name}")
-    return load(config.dataset, chosen, config.train_size, config.seed)
+    """The data set a synthetic set was learned from, here under the name it has now if it was given one.
+
+    Raises `CondenseError` where neither says where it lies.
+    """
+    names = [field.name for field in fields(_LearnedFrom)]
+    stored = {name: value for name, value in learned.provenance.config.items() if name in names}
+    stored = {"dataset": learned.provenance.dataset, **stored, **({"dataset": chosen.dataset} if chosen.dataset else {})}
+    found = checked(_LearnedFrom, stored, called=lambda name: f"{chosen.set}: config.{name}")
+    if not chosen.dataset and found.dataset not in catalog.names() and not os.path.exists(found.dataset):
+        raise CondenseError(
+            f"{chosen.set} was learned from {found.dataset[:80]!r} and does not say where that lies: name it with --dataset."
+        )
+    return load(found.dataset, chosen, found.train_size, found.seed)
 
 
 def required(*wanted: tuple[Given | None, str]) -> list[Given]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from condense.config import LearnConfig, as_dict, checked
 from condense.data.images import LabelledImages
+from condense.data.naming import stored_name
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.machine import Surroundings, can_compile, compiles, forget_compiled, peak_memory_bytes, prepare
 from condense.networks.network import Network
@@ -59,7 +60,7 @@ def learn(
     """
     # The images are given, so whatever they are called will do.
     checked(LearnConfig, {name: value for name, value in as_dict(config).items() if name != "dataset"})
-    config = config.resolved()
+    config = replace(config.resolved(), dataset=stored_name(config.dataset))
     network = build(config.network, data.shape, data.classes)
     check_classes(config, data)
     prepare(data.device)
