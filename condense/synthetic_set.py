@@ -196,6 +196,7 @@ def _check(candidate: SyntheticSet, name: str) -> None:
     _check_facts(candidate.provenance, name)
     _check_images(candidate.images, candidate.provenance, name)
     _check_labels(candidate.images, candidate.labels, candidate.provenance, name)
+    _check_agreement(candidate.provenance, name)
 
 
 def _check_facts(facts: Provenance, name: str) -> None:
@@ -206,6 +207,10 @@ def _check_facts(facts: Provenance, name: str) -> None:
         value = getattr(facts, key)
         if not least <= value <= most:
             raise CondenseError(f"{name} states {key} {value!r:.80}, which must be from {least} to {most}.")
+
+
+def _check_agreement(facts: Provenance, name: str) -> None:
+    """What the configuration says too."""
     for key, stated in (("seed", "seed"), ("images_per_class", "ipc"), ("network", "network"), ("method", "method")):
         value = getattr(facts, key)
         if facts.config.get(stated, value) != value:

@@ -206,9 +206,10 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         of_published = known_data(dataset, record.config.get("dataset_fingerprint"), tested)
         cell = Cell(dataset, None, WHOLE_SET, None, network, protocol, settings, test_images, comparable=of_published)
         return cell, WHOLE_SET
-    of_set, method, sha256 = needed(record, "set"), needed(record, "set", "method"), needed(record, "set", "sha256")
+    of_set, method = needed(record, "set"), needed(record, "set", "method")
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
     learned_with = None if method in SELECTION_METHODS else needed(record, "set", "network")
+    sha256 = needed(record, "set", "sha256")
     own = learning_settings(of_set, known.get(sha256), learned=learned_with is not None)
     subset = known.get(sha256, {}).get("train_size")
     soft = of_set.get("labels") == "soft"

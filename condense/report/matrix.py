@@ -30,10 +30,10 @@ _SPREAD = (
 )
 _TRANSFER = (
     "Each row is about one network trained. Own: on the set learned with it (a BatchNorm network's is its instance-norm "
-    "twin); others: the same network on the sets of all other rows that have results, and how many those are; drop: own minus "
-    "others; rank agreement: mean Spearman correlation of the row's accuracies with those of each other row, over the columns "
-    "both have. The last row: means of the networks that have an own set and results on every set, as only those are of the "
-    "same sets."
+    "twin); others: the same network on the sets of all other rows that have results, and how many those are; drop: own "
+    "minus others; rank agreement: mean Spearman correlation of the row's accuracies with those of each other row, over the "
+    "columns both have. The last row: means of the networks that have an own set and results on every set, as only those "
+    "are of the same sets."
 )
 _LOST = "Diverged: networks whose training ended in numbers that are not finite; they are left out of all else."
 _BOLD = "Bold: the best of a column whose cells have equally many networks, unless it is at chance."
@@ -113,9 +113,7 @@ def _merged(one: Cell, other: Cell) -> Cell:
     return replace(
         other,
         groups={of: {**one.groups.get(of, {}), **other.groups.get(of, {})} for of in [*one.groups, *other.groups]},
-        diverged={
-            of: one.diverged.get(of, set()) | other.diverged.get(of, set()) for of in [*one.diverged, *other.diverged]
-        },
+        diverged={of: before.get(of, set()) | more.get(of, set()) for of in [*before, *more]},
         set_seeds={**one.set_seeds, **other.set_seeds},
         comparable=one.comparable and other.comparable,
         at_chance=[*one.at_chance, *other.at_chance],
