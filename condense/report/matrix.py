@@ -37,6 +37,7 @@ _TRANSFER = (
 )
 _LOST = "Diverged: networks whose training ended in numbers that are not finite; they are left out of all else."
 _BOLD = "Bold: the best of a column whose cells have equally many networks, unless it is at chance."
+_WHOSE = {"published": "published", "reported": "reproduction report's"}
 _OF_OTHERS = ("published_", "reported_")
 
 
@@ -129,7 +130,7 @@ def matrix_tables(matrices: Sequence[Matrix], *, published: bool = False, bold_b
             found.append(differences(matrix))
         if any(len(cell.accuracies) > 1 for cell in matrix.cells.values()):
             found.append(_grid(matrix, f"Spread: {matrix.title}", _spread, [_SPREAD]))
-        if len(matrix.columns) > 1 and matrix.cells:
+        if len(matrix.rows) > 1 and matrix.cells:
             found.append(transfer(matrix))
     return found
 
@@ -144,7 +145,7 @@ def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = Fal
         return " ".join(filter(None, parts))
 
     sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := _published(cell)))
-    notes = [f"{_DEVIATION} {f'In brackets the {_kind(matrix)} value.' if sources else ''}".strip()]
+    notes = [f"{_DEVIATION} {f'In brackets the {_WHOSE[_kind(matrix)]} value.' if sources else ''}".strip()]
     notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
     notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
     notes += [f"{_kind(matrix).capitalize()}: {source}." for source in sources]
