@@ -1,18 +1,20 @@
 """What all commands share: their part of the options, the images on their device, what must be given."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from condense.cli import options
-from condense.config import LearnConfig, checked
+from condense.config import AtLeastOne, LearnConfig, Seed, checked
 from condense.data import catalog
 from condense.data.images import DataSet
+from condense.data.known import PUBLISHED
 from condense.data.reading import READING_NAMES, Reading
-from condense.errors import CondenseError, Interrupted, shortened
+from condense.errors import CondenseError, Interrupted, quoted
 from condense.machine import choose_device, set_threads
 from condense.stage_c.learn import remarks
 from condense.synthetic_set import SyntheticSet
@@ -52,16 +54,34 @@ def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
     return data
 
 
+@dataclass(frozen=True, kw_only=True)
+class _LearnedFrom(Reading):
+    """What of a set's configuration is needed to find its real images again; all else in it is left unread."""
+
+    dataset: str
+    train_size: AtLeastOne | None = None
+    seed: Seed = 0
+
+
 def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
     """The data set a synthetic set was learned from, here under the name it has now if it was given one.
 
-    It is read as it was then, unless the command says otherwise.
+    It is read as it was then, unless the command says otherwise. Raises `CondenseError` where neither says where it lies.
     """
+    names = [field.name for field in fields(_LearnedFrom)]
+    stored = {name: value for name, value in learned.provenance.config.items() if name in names}
     given = ({"dataset": chosen.dataset} if chosen.dataset else {}) | part(Reading, chosen).stated
-    stored = {name: value for name, value in learned.provenance.config.items() if name != "reading"} | given
-    config = checked(LearnConfig, stored, called=lambda name: f"{chosen.set}: config.{name}")
-    reading = Reading(**{name: getattr(config, name) for name in READING_NAMES})
-    return load(config.dataset, chosen, config.train_size, config.seed, reading)
+    found = checked(
+        _LearnedFrom,
+        {"dataset": learned.provenance.dataset, **stored, **given},
+        called=lambda name: f"{chosen.set}: config.{name}",
+    )
+    if not chosen.dataset and found.dataset not in PUBLISHED and not os.path.exists(found.dataset):
+        raise CondenseError(
+            f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with --dataset."
+        )
+    reading = Reading(**{name: getattr(found, name) for name in READING_NAMES})
+    return load(found.dataset, chosen, found.train_size, found.seed, reading)
 
 
 def required(*wanted: tuple[Given | None, str]) -> list[Given]:

@@ -17,7 +17,7 @@ from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import check_writable, locked, refuse_other_files, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
-from condense.records import Record, read_records
+from condense.records import Record, needed, read_records
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.synthetic_set import SyntheticSet
 
@@ -131,7 +131,7 @@ class MatrixFolder:
         """A finished set. Raises `CondenseError` where the file is damaged, or not the set of its record."""
         path, record = self.set_path(task), self.learned(task)
         found = SyntheticSet.load(path)
-        if record is None or record.config["set"] != found.sha256:
+        if record is None or needed(record, "set") != found.sha256:
             raise CondenseError(f"{path} is not the set that {self.set_records(task)} describes.")
         return found
 
@@ -142,9 +142,9 @@ class MatrixFolder:
             return []
         records = read_records(path)
         for record in records:
-            if record.kind != "evaluate" or record.config["set"]["sha256"] != learned.config["set"]:
+            if record.kind != "evaluate" or needed(record, "set", "sha256") != needed(learned, "set"):
                 raise CondenseError(f"{path} holds records that do not belong to {self.set_path(task.of)}.")
-            found = record.config["network"], record.config["protocol"]
+            found = needed(record, "network"), needed(record, "protocol")
             if found != (task.network, task.protocol):
                 raise CondenseError(f"{path} holds records of {found[0]} under the protocol {found[1]}.")
         return records

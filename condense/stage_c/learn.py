@@ -11,6 +11,7 @@ from torch import Tensor
 
 from condense.config import LearnConfig, as_dict, verified
 from condense.data.images import LabelledImages
+from condense.data.naming import stored_name
 from condense.errors import CondenseError, Interrupted, RunFailed, quoted, shortened
 from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
@@ -60,7 +61,7 @@ def learn(
     config = verified(config)
     network = build(config.network, data.shape, data.classes)
     check_classes(config, data)
-    config = config.resolved()
+    config = replace(config.resolved(), dataset=stored_name(config.dataset))
     check_storable(config, data)
     path = None if checkpoint is None else Path(checkpoint)
     with reproducible(data.device):
