@@ -10,6 +10,7 @@ from condense.experiments.generalization.report import write_report
 from condense.experiments.generalization.run import (
     GeneralizeConfig,
     Listener,
+    as_recorded,
     check_folder,
     recorded,
     records_path,
@@ -24,7 +25,7 @@ def generalize(chosen: options.Generalize) -> None:
     (out,) = required((chosen.out, "--out DIR"))
     config = part(GeneralizeConfig, chosen)
     check_folder(out)
-    data = sized(config, load(config.dataset, chosen))
+    data = as_recorded(sized(config, load(config.dataset, chosen)), recorded(out))
     try:
         with _listener(chosen.quiet) as listener:
             run_missing(config, data, out, listener)

@@ -38,6 +38,7 @@ def sweep(chosen: options.Sweep) -> None:
     whole = load(name, chosen)
     data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))
     grid.check_on(data, config.grid or grid.title)
+    whole, data = folder.as_recorded(whole), folder.as_recorded(data)
     proxies = load_proxies(config, whole, data)
     asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies], len(whole.train))
     folder.check(asked)

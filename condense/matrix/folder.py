@@ -54,7 +54,7 @@ class MatrixFolder:
         if not self.description.exists():
             return
         for name, fingerprint in self._content()["images"].items():
-            if fingerprint != _fingerprints(data)[name]:
+            if not (data.train if name == "training" else data.test).is_known_as(fingerprint):
                 raise CondenseError(
                     f"{self.path} holds a matrix of other {name} images of {data.name}. Choose another --out."
                 )

@@ -137,7 +137,8 @@ class _Run:
         surroundings: dict[str, Any],
     ) -> None:
         self.matching, self.path = matching, path
-        self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, **surroundings}
+        # By the fingerprint that depends on the order of the images, as what is drawn from them does.
+        self.identity = {**as_dict(config), "dataset_fingerprint": data.former_fingerprint, **surroundings}
         self.device = data.device
         self.seconds = 0.0
 

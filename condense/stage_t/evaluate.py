@@ -102,7 +102,7 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
 def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
     """Raises `CondenseError` unless the set was learned from the training images of `data`."""
     facts = synthetic.provenance
-    if facts.dataset_fingerprint != data.train.fingerprint:
+    if not data.train.is_known_as(facts.dataset_fingerprint):
         raise CondenseError(
             f"The set was learned from other images: its {facts.dataset} has fingerprint {facts.dataset_fingerprint[:12]}, "
             f"the {data.name} found here {data.train.fingerprint[:12]}."
@@ -134,7 +134,7 @@ class _Evaluation:
         group = members_at_once(self.network, len(seeds), batch, device)
         groups = [seeds[first : first + group] for first in range(0, len(seeds), group)]
         began = time.perf_counter()
-        kept = _Kept(checkpoint, {"config": self._facts, **surroundings.arithmetic})
+        kept = _Kept(checkpoint, {"config": self._identity, **surroundings.arithmetic})
         compiled = self._compiled(groups, batch, kept.tested.compiled)
         kept.tested.compiled = compiled
         kept.tested.warm_up_seconds += time.perf_counter() - began
@@ -174,6 +174,12 @@ class _Evaluation:
             "test_images": len(self.data.test),
             "test_fingerprint": self.data.test.fingerprint,
         }
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        # By the fingerprints that depend on the order of the images, as training on them does; earlier versions did so too.
+        of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.kind == "whole" else {}
+        return {**self._facts, **of, "test_fingerprint": self.data.test.former_fingerprint}
 
     def _test_all(self, groups: list[Sequence[int]], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
         """Trains and tests the groups that are not tested yet, and keeps each as it is done."""

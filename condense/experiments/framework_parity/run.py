@@ -56,7 +56,7 @@ def run_parity(
         octave.check_octave(checkout)
     data = config.subset(data)
     prepare(torch.device("cpu"))
-    folder.open(config, data.train.fingerprint)
+    folder.open(config, data.train.former_fingerprint)  # batches depend on the order of the images
     with taken(folder.path):
         found = {(record.kind, record.name): record for record in records.read(folder.records)}
         done = {key: record for key, record in found.items() if _holds(record, folder)}

@@ -121,6 +121,16 @@ def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
     return found
 
 
+def as_recorded(data: Sized, records: Sequence[Record]) -> Sized:
+    """The images under the fingerprints that these records have, where they are known as these."""
+    train, test = (
+        sorted({str(record.config.get(name)) for record in records}) for name in ("dataset_fingerprint", "test_fingerprint")
+    )
+    return {
+        size: replace(one, train=one.train.as_recorded(train), test=one.test.as_recorded(test)) for size, one in data.items()
+    }
+
+
 def _sizes_of_lines(config: GeneralizeConfig) -> dict[int | None, bool]:
     """The sizes of the training set in all experiments, and whether one of those asked for has it."""
     sizes: dict[int | None, bool] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check_complete
@@ -118,6 +119,17 @@ class SweepFolder:
             if there != here:
                 raise CondenseError(f"{self.path} holds a sweep with other {name}. Choose another --out.")
         return replace(now, seeds=max(before.seeds, now.seeds), proxies=_joined(before.proxies, now.proxies))
+
+    def as_recorded(self, data: DataSet) -> DataSet:
+        """The images under the fingerprints that are in this folder, where they are known as these."""
+        if not self.description.exists():
+            return data
+        asked = self.asked()
+        described = [asked.described, *(proxy.described for proxy in asked.proxies)]
+        train, test = (
+            [one[name] for one in described if name in one] for name in ("dataset_fingerprint", "test_fingerprint")
+        )
+        return replace(data, train=data.train.as_recorded(train), test=data.test.as_recorded(test))
 
     def ask_for(self, now: Asked) -> None:
         """Adds to what was asked for. Raises `CondenseError` as `check` does."""

@@ -48,7 +48,7 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
     found: dict[str, tuple[Proxy, TrainedOn]] = {}
     for path in config.proxy:
         synthetic = SyntheticSet.load(path)
-        of = data if synthetic.provenance.dataset_fingerprint == data.train.fingerprint else whole
+        of = data if data.train.is_known_as(synthetic.provenance.dataset_fingerprint) else whole
         try:
             check_same_data(synthetic, of)
         except CondenseError as error:
