@@ -14,7 +14,7 @@ from condense.data import catalog
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.reading import READING_NAMES, Reading
-from condense.errors import CondenseError, Interrupted, quoted
+from condense.errors import CondenseError, Interrupted, quoted, shortened
 from condense.machine import choose_device, set_threads
 from condense.stage_c.learn import remarks
 from condense.synthetic_set import SyntheticSet
@@ -78,7 +78,8 @@ def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
     )
     if not chosen.dataset and found.dataset not in PUBLISHED and not os.path.exists(found.dataset):
         raise CondenseError(
-            f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with --dataset."
+            f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with "
+            "--dataset."
         )
     reading = Reading(**{name: getattr(found, name) for name in READING_NAMES})
     return load(found.dataset, chosen, found.train_size, found.seed, reading)
