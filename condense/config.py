@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from condense.data import catalog
+from condense.data.reading import READING_NAMES, Reading
 from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
 from condense.files import check_path
 from condense.networks import registry
@@ -45,10 +46,12 @@ def _network(name: str) -> str:
 def _dataset(name: str) -> str:
     try:
         check_path(name, "the data set")
-        proper = None if Path(name).exists() else in_any_case(name, catalog.PUBLISHED_NAMES)
+        proper = None if Path(name).exists() else in_any_case(name, catalog.PUBLISHED)
         return catalog.check_name(proper or name)
-    except (CondenseError, RuntimeError) as error:  # a RuntimeError: '~' and the name of no user
+    except CondenseError as error:
         raise ValueError(str(error)) from error
+    except RuntimeError as error:  # of pathlib
+        raise ValueError(f"{shortened(name)}: there is no user of that name, so no home folder.") from error
     except OSError as error:
         raise ValueError(f"{shortened(name)} cannot be looked at: {error.strerror or error}.") from error
 
@@ -78,7 +81,7 @@ PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageC:
+class StageC(Reading):
     """What stage C learns, and how; the settings of every command that learns."""
 
     dataset: DatasetName = "digits"
@@ -227,5 +230,12 @@ def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON values."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+    """A configuration as plain JSON values. How images are read is left out as far as nothing is stated on it, so that a
+    configuration of before it could be stated is the same configuration now.
+    """
+    unstated = {name for name in READING_NAMES if getattr(config, name, None) in (None, False)}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(config).items()
+        if name not in unstated
+    }

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict, verified
 from condense.data.images import DataSet
+from condense.data.naming import stored_name
 from condense.errors import CondenseError, shortened
 from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
 from condense.networks.registry import build
-from condense.records import Record, append_record, check_appendable, read_records
+from condense.records import Record, append_record, check_appendable, needed, read_records
 from condense.report.figures import image_grid
 from condense.report.page import render_page
 from condense.stage_c import learn as stage_c
@@ -273,7 +274,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
         raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
     stage_t.check_same_data(found, data)
     first = read_records(records)[0]
-    if first.kind != "learn" or first.config["set"] != found.sha256:
+    if first.kind != "learn" or needed(first, "set") != found.sha256:
         raise CondenseError(
             f"{records} does not begin with the record of {out}: 'condense evaluate' works from the set alone, and --force "
             "without --resume learns it anew."
@@ -285,8 +286,9 @@ def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
     network = build(config.network, data.train.shape, data.train.classes)
     precision = stage_c.used_precision(config, network, data.train.device)
-    wanted = as_dict(config.resolved()) | {"precision": stored.get("precision") if precision == "auto" else precision}
-    return stored == wanted
+    wanted = as_dict(replace(config.resolved(), dataset=stored_name(config.dataset)))
+    wanted["precision"] = stored.get("precision") if precision == "auto" else precision
+    return {name: value for name, value in stored.items() if name != "reading"} == wanted  # which follows from the images
 
 
 def _only_learned(records: Path) -> bool:
@@ -296,10 +298,10 @@ def _only_learned(records: Path) -> bool:
 def _evaluated(evaluation: EvaluateConfig, learned: SyntheticSet, records: list[Record]) -> dict[str, Record]:
     """By network, the evaluations as they are asked for, with as many seeds."""
     return {
-        record.config["network"]: record
+        needed(record, "network"): record
         for record in records
         if record.kind == "evaluate"
-        and record.config["set"]["sha256"] == learned.sha256
-        and record.config["protocol"] == evaluation.protocol
+        and needed(record, "set", "sha256") == learned.sha256
+        and needed(record, "protocol") == evaluation.protocol
         and len(record.seeds) == evaluation.seeds
     }

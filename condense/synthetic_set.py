@@ -5,7 +5,7 @@ import io
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
+from condense import hdf5
 from condense.errors import CondenseError
 from condense.files import refuse_overwrite, write_atomically
 
 FORMAT_VERSION = 1
+SOFT_TOLERANCE = 1e-3
+"""How far the sum of an image's soft labels may be from 1."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ _JSON_ATTRIBUTES = ("class_names", "config", "library_versions")
 class SyntheticSet:
     """Learned (or selected) images with labels.
 
-    images: float32 (N, C, H, W) in normalised space; labels: int64 (N,) hard, or float32 (N, classes) soft.
+    images: float32 (N, C, H, W) in normalised space; labels: int64 (N,) hard, `images_per_class` of each class; or float32
+    (N, classes) soft: probabilities, each row with a sum of 1 (within `SOFT_TOLERANCE`).
+    Raises `CondenseError` for anything else.
     """
 
     images: Tensor
@@ -68,8 +73,30 @@ class SyntheticSet:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the image bytes (float32, C order, little endian)."""
-        return hashlib.sha256(_bytes_of(self.images)).hexdigest()
+        """SHA-256 of the image bytes (float32, C order, little endian), and of the labels (type, shape, bytes) where they
+        are not the usual ones: the classes in their order, `images_per_class` of each.
+        """
+        digest = hashlib.sha256(_bytes_of(self.images))
+        if self.soft or not torch.equal(self.labels, _usual_labels(self.provenance)):
+            digest.update(f"{self.labels.dtype} {tuple(self.labels.shape)}".encode())
+            digest.update(_bytes_of(self.labels))
+        return digest.hexdigest()
+
+    @property
+    def soft(self) -> bool:
+        """Whether the labels are probabilities of the classes instead of one class each."""
+        return self.labels.is_floating_point()
+
+    def with_soft_labels(self, labels: Tensor, *, logits: bool = False) -> "SyntheticSet":
+        """The same images with soft labels, floats (N, classes): probabilities, or with `logits` what softmax makes them of.
+
+        Raises `CondenseError` for labels of another shape or whole numbers, and for probabilities that are none.
+        """
+        wanted = len(self.images), len(self.provenance.class_names)
+        if not labels.is_floating_point() or labels.shape != wanted:
+            raise CondenseError(f"Soft labels must be floats {wanted}, not {labels.dtype} {tuple(labels.shape)}.")
+        probabilities = labels.double().softmax(dim=1) if logits else labels
+        return replace(self, labels=probabilities.to("cpu", torch.float32).contiguous())
 
     def pixels(self) -> Tensor:
         """The images as they look: uint8 (N, C, H, W), denormalised, clipped to [0, 255] and rounded."""
@@ -108,7 +135,7 @@ class SyntheticSet:
         if not h5py.is_hdf5(path):
             raise CondenseError(f"{path} is not an HDF5 file, so it is no synthetic set of condense.")
         try:
-            with h5py.File(path, "r") as file:
+            with hdf5.opened(path) as file:
                 attributes = _attributes(file, path)
                 images, labels = (_array(file, name, path) for name in ("images", "labels"))
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -122,26 +149,24 @@ def _fixed_length(text: str) -> np.ndarray:
 
 
 def _array(file: h5py.File, name: str, path: Path) -> Tensor:
-    found = file[name]
-    if not isinstance(found, h5py.Dataset):
-        raise TypeError(f"{name} is no array")
-    if found.nbytes > path.stat().st_size:  # asked before memory for so many is taken
+    found = np.asarray(hdf5.read(file, name))
+    if found.nbytes > path.stat().st_size:  # sets are not compressed
         raise ValueError(f"{name} is stated to be larger than the file")
-    return torch.from_numpy(np.asarray(found))
+    return torch.from_numpy(found)
 
 
 def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
     """Every attribute of the format, as plain Python values."""
     if "format_version" not in file.attrs:
         raise CondenseError(f"{path} is not a synthetic set of condense: it has no format_version.")
-    version = _plain(file.attrs["format_version"])
+    version = _plain(hdf5.attribute(file, "format_version"))
     if version != FORMAT_VERSION:
         raise CondenseError(f"{path} has format version {version}; this condense reads version {FORMAT_VERSION}.")
     names = ["sha256", *(f.name for f in fields(Provenance))]
     missing = [name for name in names if name not in file.attrs]
     if missing:
         raise CondenseError(f"{path} is damaged: it has no {', '.join(missing)}.")
-    values = {name: _plain(file.attrs[name]) for name in names}
+    values = {name: _plain(hdf5.attribute(file, name)) for name in names}
     return {name: json.loads(value) if name in _JSON_ATTRIBUTES else value for name, value in values.items()}
 
 
@@ -163,16 +188,34 @@ def _assemble(images: Tensor, labels: Tensor, attributes: dict[str, Any], path: 
     except CondenseError as error:
         raise CondenseError(f"{path}: {error}") from error
     if loaded.sha256 != digest:
-        raise CondenseError(f"{path} is damaged: its images do not match the stored SHA-256.")
+        raise CondenseError(f"{path} is damaged: its images or labels do not match the stored SHA-256.")
     return loaded
 
 
 def _check(candidate: SyntheticSet, name: str) -> None:
+    _check_facts(candidate.provenance, name)
     _check_images(candidate.images, candidate.provenance, name)
-    _check_labels(candidate.images, candidate.labels, len(candidate.provenance.class_names), name)
-    for key, value in asdict(candidate.provenance).items():
+    _check_labels(candidate.images, candidate.labels, candidate.provenance, name)
+    _check_agreement(candidate.provenance, name)
+
+
+def _check_facts(facts: Provenance, name: str) -> None:
+    for key, value in asdict(facts).items():
         if isinstance(value, str) and not _storable(value):
-            raise CondenseError(f"{name} cannot hold the {key} {value!r}: texts are UTF-8 without zero bytes.")
+            raise CondenseError(f"{name} cannot hold the {key} {value!r:.80}: texts are UTF-8 without zero bytes.")
+    for key, least, most in (("seed", 0, 2**63 - 1), ("iterations", 0, 2**63 - 1), ("images_per_class", 1, 10**9)):
+        value = getattr(facts, key)
+        if not least <= value <= most:
+            raise CondenseError(f"{name} states {key} {value!r:.80}, which must be from {least} to {most}.")
+
+
+def _check_agreement(facts: Provenance, name: str) -> None:
+    """What the configuration says too."""
+    for key, stated in (("seed", "seed"), ("images_per_class", "ipc"), ("network", "network"), ("method", "method")):
+        value = getattr(facts, key)
+        if facts.config.get(stated, value) != value:
+            found = f"{value!r:.80} and in its configuration {facts.config[stated]!r:.80}"
+            raise CondenseError(f"{name} contradicts itself: {key} is {found}.")
 
 
 def _check_images(images: Tensor, facts: Provenance, name: str) -> None:
@@ -192,25 +235,50 @@ def _check_images(images: Tensor, facts: Provenance, name: str) -> None:
         raise CondenseError(f"{name} states a normalisation that cannot be: mean {facts.mean}, std {facts.std}.")
 
 
-def _check_labels(images: Tensor, labels: Tensor, classes: int, name: str) -> None:
+def _check_labels(images: Tensor, labels: Tensor, facts: Provenance, name: str) -> None:
+    classes = len(facts.class_names)
     hard = labels.dtype == torch.int64 and labels.shape == images.shape[:1]
     soft = labels.dtype == torch.float32 and labels.shape == (len(images), classes)
     if not (hard or soft):
         raise CondenseError(
             f"{name} must hold labels int64 (N,) or float32 (N, {classes}), not {labels.dtype} {tuple(labels.shape)}."
         )
-    if hard and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+    if soft:
+        _check_probabilities(labels, name)
+    elif not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise CondenseError(f"{name} holds labels outside 0 to {classes - 1}.")
-    if soft and not torch.isfinite(labels).all():
+    elif not torch.equal(labels.sort().values, _usual_labels(facts)):
+        counts = torch.bincount(labels, minlength=classes)
+        wrong = int((counts != facts.images_per_class).nonzero()[0])
+        raise CondenseError(
+            f"{name} states {facts.images_per_class} images per class, but its labels name class {wrong} "
+            f"{int(counts[wrong])} times."
+        )
+
+
+def _check_probabilities(labels: Tensor, name: str) -> None:
+    if not torch.isfinite(labels).all():
         raise CondenseError(f"{name} holds soft labels that are not finite.")
+    sums = labels.double().sum(dim=1)
+    if int((labels < 0).sum()) or float((sums - 1).abs().max()) > SOFT_TOLERANCE:
+        raise CondenseError(
+            f"{name} holds soft labels that are no probabilities (least {float(labels.min()):.4g}, sums "
+            f"{float(sums.min()):.4g} to {float(sums.max()):.4g}; each row must be 0 or more and have the sum 1 within "
+            f"{SOFT_TOLERANCE}): with_soft_labels(..., logits=True) converts logits."
+        )
+
+
+def _usual_labels(facts: Provenance) -> Tensor:
+    """The classes in their order, as many of each as are stated."""
+    return torch.arange(len(facts.class_names)).repeat_interleave(facts.images_per_class)
 
 
 def _storable(text: str) -> bool:
     return "\0" not in text and text == text.encode(errors="ignore").decode()
 
 
-def _bytes_of(images: Tensor) -> bytes:
-    return np.ascontiguousarray(images.numpy(), dtype="<f4").tobytes()
+def _bytes_of(values: Tensor) -> bytes:
+    return np.ascontiguousarray(values.numpy(), dtype="<f4" if values.is_floating_point() else "<i8").tobytes()
 
 
 def _first_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ from condense.matrix.folder import MatrixFolder
 from condense.networks import registry
 from condense.records import Record, check_appendable, read_records
 from condense.report.figures import image_grid
-from condense.report.rendering import render
+from condense.report.rendering import printable, render
 from condense.report.tables import accuracy_table
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.precision import PRECISIONS
@@ -130,11 +130,12 @@ def info(chosen: options.Info) -> None:
         f"standard deviation {found.images.std(correction=0):.3f} (normalised)",
         "classes": f"{len(facts.class_names)}: {', '.join(facts.class_names)}",
         "sha256": found.sha256,
+        **({"labels": "soft"} if found.soft else {}),
     }
     names = [field.name for field in fields(facts) if field.name not in ("class_names", "config")]
     stated = {name: getattr(facts, name) for name in names}
     for name, value in (lines | stated | {f"config.{key}": value for key, value in facts.config.items()}).items():
-        print(f"{name:<26} {value}")
+        print(printable(f"{name:<26} {value}"))
 
 
 def datasets(chosen: options.Datasets) -> None:

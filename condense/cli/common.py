@@ -1,17 +1,20 @@
 """What all commands share: their part of the options, the images on their device, what must be given."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from condense.cli import options
-from condense.config import LearnConfig, checked
+from condense.config import AtLeastOne, LearnConfig, Seed, checked
 from condense.data import catalog
 from condense.data.images import DataSet
-from condense.errors import CondenseError, Interrupted, shortened
+from condense.data.known import PUBLISHED
+from condense.data.reading import READING_NAMES, Reading
+from condense.errors import CondenseError, Interrupted, quoted, shortened
 from condense.machine import choose_device, set_threads
 from condense.stage_c.learn import remarks
 from condense.synthetic_set import SyntheticSet
@@ -25,11 +28,22 @@ def part(kind: Callable[..., Config], chosen: Any) -> Config:
     return kind(**{field.name: getattr(chosen, field.name) for field in fields(cast(type[Any], kind))})
 
 
-def load(dataset: str, chosen: options.Common, train_size: int | None = None, seed: int = 0) -> DataSet:
-    """The data set on the chosen device, with the threads set."""
+def load(
+    dataset: str, chosen: options.Common, train_size: int | None = None, seed: int = 0, reading: Reading | None = None
+) -> DataSet:
+    """The data set on the chosen device, with the threads set; says what was assumed in reading it.
+
+    reading: how it is read; by default as the command's options say.
+    """
     device = choose_device(chosen.device)
     set_threads(chosen.threads)
-    return catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed).to(device)
+    if reading is None:
+        reading = part(Reading, chosen) if isinstance(chosen, Reading) else Reading()
+    data = catalog.load(dataset, data_root=chosen.data_root, train_size=train_size, seed=seed, reading=reading)
+    if not chosen.quiet:
+        for remark in data.remarks:
+            print(f"condense: {remark}", file=sys.stderr)
+    return data.to(device)
 
 
 def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
@@ -40,11 +54,35 @@ def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
     return data
 
 
+@dataclass(frozen=True, kw_only=True)
+class _LearnedFrom(Reading):
+    """What of a set's configuration is needed to find its real images again; all else in it is left unread."""
+
+    dataset: str
+    train_size: AtLeastOne | None = None
+    seed: Seed = 0
+
+
 def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
-    """The data set a synthetic set was learned from, here under the name it has now if it was given one."""
-    stored = learned.provenance.config | ({"dataset": chosen.dataset} if chosen.dataset else {})
-    config = checked(LearnConfig, stored, called=lambda name: f"{chosen.set}: config.{name}")
-    return load(config.dataset, chosen, config.train_size, config.seed)
+    """The data set a synthetic set was learned from, here under the name it has now if it was given one.
+
+    It is read as it was then, unless the command says otherwise. Raises `CondenseError` where neither says where it lies.
+    """
+    names = [field.name for field in fields(_LearnedFrom)]
+    stored = {name: value for name, value in learned.provenance.config.items() if name in names}
+    given = ({"dataset": chosen.dataset} if chosen.dataset else {}) | part(Reading, chosen).stated
+    found = checked(
+        _LearnedFrom,
+        {"dataset": learned.provenance.dataset, **stored, **given},
+        called=lambda name: f"{chosen.set}: config.{name}",
+    )
+    if not chosen.dataset and found.dataset not in PUBLISHED and not os.path.exists(found.dataset):
+        raise CondenseError(
+            f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with "
+            "--dataset."
+        )
+    reading = Reading(**{name: getattr(found, name) for name in READING_NAMES})
+    return load(found.dataset, chosen, found.train_size, found.seed, reading)
 
 
 def required(*wanted: tuple[Given | None, str]) -> list[Given]:

@@ -1,15 +1,18 @@
 """`condense generalize`."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from condense.cli import options
 from condense.cli.common import load, part, required
 from condense.cli.progress import Bars
+from condense.experiments.generalization.images import remark
 from condense.experiments.generalization.report import write_report
 from condense.experiments.generalization.run import (
     GeneralizeConfig,
     Listener,
+    as_recorded,
     check_folder,
     recorded,
     records_path,
@@ -24,7 +27,10 @@ def generalize(chosen: options.Generalize) -> None:
     (out,) = required((chosen.out, "--out DIR"))
     config = part(GeneralizeConfig, chosen)
     check_folder(out)
-    data = sized(config, load(config.dataset, chosen))
+    whole = load(config.dataset, chosen)
+    data = as_recorded(sized(config, whole), recorded(out))
+    if (said := remark(whole.train)) and not chosen.quiet:
+        print(f"condense: {said}", file=sys.stderr)
     try:
         with _listener(chosen.quiet) as listener:
             run_missing(config, data, out, listener)

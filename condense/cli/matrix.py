@@ -8,6 +8,7 @@ from condense.cli import options
 from condense.cli.common import load, part, required, resumable
 from condense.cli.progress import Bars
 from condense.config import MatrixConfig
+from condense.data.naming import stored_name
 from condense.machine import forget_compiled
 from condense.matrix.costs import Costs
 from condense.matrix.folder import MatrixFolder
@@ -23,9 +24,10 @@ from condense.report.rendering import render
 def matrix(chosen: options.Matrix) -> None:
     """Condense matrix"""
     (out,) = required((chosen.out, "--out DIR"))
-    config, folder = part(MatrixConfig, chosen), MatrixFolder(out)
+    given, folder = part(MatrixConfig, chosen), MatrixFolder(out)
+    config = replace(given, dataset=stored_name(given.dataset))
     folder.check(config)
-    data = load(config.dataset, chosen)
+    data = load(given.dataset, chosen)
     folder.check_images(data)
     check_possible(config, data)
     check_results(folder)

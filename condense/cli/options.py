@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
 from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
+from condense.data.reading import Reading
 from condense.experiments.framework_parity.config import Framework, ParityConfig
 from condense.experiments.generalization.run import ALL, ExperimentName, GeneralizeConfig
 from condense.experiments.hyperparameters.config import SweepConfig
@@ -64,7 +65,7 @@ class Run(LearnConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(EvaluateConfig, Common):
+class Evaluate(EvaluateConfig, Reading, Common):
     """Train fresh networks on a synthetic set (stage T) and record their accuracy on the real test images."""
 
     set: SetPath = None
@@ -90,7 +91,7 @@ class Matrix(MatrixConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generalize(GeneralizeConfig, Common):
+class Generalize(GeneralizeConfig, Reading, Common):
     """What networks fit and what they learn: random labels, random pixels, regularisers (Zhang et al., 2017)."""
 
     experiment: Positional[Annotated[ExperimentName, arg(metavar="EXPERIMENT")]] = ALL
@@ -100,7 +101,7 @@ class Generalize(GeneralizeConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep(SweepConfig, Common):
+class Sweep(SweepConfig, Reading, Common):
     """Train a grid of hyper-parameters on a data set, and on small sets in its place, and compare how they rank it."""
 
     dataset: Positional[Annotated[DatasetName | None, arg(metavar="DATASET")]] = None
@@ -112,7 +113,7 @@ class Sweep(SweepConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parity(ParityConfig, Common):
+class Parity(ParityConfig, Reading, Common):
     """Show whether another framework computes the same as PyTorch, step by step, and why not where it does not."""
 
     framework: Positional[Annotated[Framework | None, arg(metavar="simplenn|keras")]] = None

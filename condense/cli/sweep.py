@@ -9,6 +9,7 @@ from pathlib import Path
 from condense.cli import options
 from condense.cli.common import load, part, required
 from condense.cli.progress import Bars
+from condense.data.split import held_out
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.experiments.hyperparameters.grid import chosen_grid
@@ -37,7 +38,8 @@ def sweep(chosen: options.Sweep) -> None:
     grid = grid if config.sample is None else grid.sample(config.sample, config.seed)
     whole = load(name, chosen)
     data = whole if config.train_size is None else replace(whole, train=whole.train.subset(config.train_size, config.seed))
-    grid.check_on(data, config.grid or grid.title)
+    grid.check_on(replace(data, train=held_out(data.train)[0]), config.grid or grid.title)
+    whole, data = folder.as_recorded(whole), folder.as_recorded(data)
     proxies = load_proxies(config, whole, data)
     asked = asked_for(grid, config.seeds, data, [proxy for proxy, _ in proxies], len(whole.train))
     folder.check(asked)

@@ -1,123 +1,205 @@
-"""A folder of image files, a sub-folder for each class."""
+"""A folder of image files, a sub-folder for each class: headers first, then pixels, and all bad files told at once."""
 
-from collections.abc import Sequence
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
+from condense.data.conversion import as_bytes, as_text
+from condense.data.image_files import Header, Unsuitable, read_header, read_pixels
+from condense.data.image_layout import Bad, Listed, find_layout
 from condense.data.images import DataSet
+from condense.data.reading import Reading
 from condense.data.split import Part, every_fifth, join
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-_IGNORED = ("Thumbs.db", "desktop.ini")
-_GREY_MODES = ("1", "L", "LA")
+SHOWN = 10
+"""Bad files that a message names."""
+STORED = 200
+"""Files left out that a set made from the others names."""
+LOOKED_INTO = 50_000_000
+"""Pixels that are decoded, within a second or two, to tell damaged files in the same message as sizes that differ."""
+_BOMB_BYTES, _BOMB_RATIO = 2**28, 200
+"""Files that take more than so many bytes in memory, and so many times what they take on the disk, are no pictures."""
 
 
-def load_folder(root: Path) -> DataSet:
-    """The data set of `root/train/CLASS/*` and `root/test/CLASS/*`, or of `root/CLASS/*`.
+def load_folder(root: Path, reading: Reading) -> DataSet:
+    """The data set of a folder in a layout of `find_layout`; without a split every fifth image of each class is for testing.
 
-    In the second case every fifth image of each class, by file name, is for testing. Classes are numbered in the order of
-    their names as text. PNG, JPEG, BMP or WebP, all of one size; one channel when all are grey, else three. Hidden files
-    are ignored, other folders beside train and test too.
-    Raises `CondenseError`, naming the file, for a broken image, another size, transparency, a file that is no image, a
-    class without images, and a test class that training lacks.
+    Classes are numbered in the order of their names as text. PNG, JPEG, BMP or WebP, all of one size, or made so
+    (`reading.image_size`); one channel when all are grey, else three; pixels by the rule of `as_bytes`. What
+    `reading.skip_bad` leaves out is listed in `LabelledImages.reading`.
+    Raises `CondenseError` naming up to ten bad files and how many there are: broken ones, those of another size or depth,
+    transparent ones, files that are no images; and as `find_layout` and `as_bytes` do.
     """
-    name = f"{root.resolve().name}/"
-    if not _is_split(root):
-        classes = _folders(root)
-        train, test = every_fifth(_read_parts([_listed(root, classes)])[0], root, classes)
-        return join(name, train, test, classes, where=root)
-    classes = _folders(root / "train")
-    unknown = [label for label in _folders(root / "test") if label not in classes]
-    if unknown:
-        raise CondenseError(
-            f"{root / 'test' / unknown[0]}: training has no class of this name; it has {', '.join(classes)}."
-        )
-    train, test = _read_parts([_listed(root / part, classes) for part in ("train", "test")])
-    return join(name, train, test, classes, where=root)
-
-
-def _is_split(root: Path) -> bool:
-    """Whether `root` has train and test folders; one of the two alone is a class, unless it holds folders itself."""
-    there = [part for part in ("train", "test") if (root / part).is_dir()]
-    if len(there) == 1 and _folders(root / there[0]):
-        missing = "test" if there == ["train"] else "train"
-        raise CondenseError(f"{root}: has a {there[0]} folder, but no {missing} folder.")
-    return len(there) == 2
-
-
-def _visible(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.name not in _IGNORED]
-
-
-def _folders(root: Path) -> list[str]:
-    return [path.name for path in _visible(root) if path.is_dir()]
-
-
-def _listed(root: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
-    """(file, label) of every image, class by class, by name within a class."""
-    stray = [path for path in _visible(root) if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if stray:
-        raise CondenseError(f"{stray[0]}: lies outside the class folders; every image belongs in the folder of its class.")
-    listed = [(path, label) for label, name in enumerate(classes) for path in _image_files(root / name)]
-    if not listed:
-        raise CondenseError(f"{root}: there are no images; one sub-folder of images for each class is needed.")
-    return listed
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """The images of one class; none when the test part lacks the class."""
-    if not folder.exists():
-        return []
-    files = _visible(folder)
-    wrong = [path for path in files if path.suffix.lower() not in SUFFIXES or not path.is_file()]
-    if wrong:
-        raise CondenseError(f"{wrong[0]}: is no image file; a class folder holds only {', '.join(SUFFIXES)} files.")
-    if not files:
-        raise CondenseError(f"{folder}: there are no images in this class folder.")
-    return files
-
-
-def _read_parts(listings: Sequence[Sequence[tuple[Path, int]]]) -> list[Part]:
-    images = [[_read_image(path) for path, _ in listing] for listing in listings]
-    first = images[0][0]
-    for listing, part in zip(listings, images, strict=True):
-        for (path, _), image in zip(listing, part, strict=True):
-            if image.shape[:2] != first.shape[:2]:
-                raise CondenseError(
-                    f"{path}: is {image.shape[1]}x{image.shape[0]}, but {listings[0][0][0]} is "
-                    f"{first.shape[1]}x{first.shape[0]}; all images must have one size."
-                )
-    channels = max(image.shape[2] for part in images for image in part)
-    return [
-        Part(_stacked(part, channels), torch.tensor([label for _, label in listing]))
-        for listing, part in zip(listings, images, strict=True)
+    layout = find_layout(root)
+    listings = [layout.train] if layout.test is None else [layout.train, layout.test]
+    files = _Files(root, reading, sum(map(len, listings)) + len(layout.bad), list(layout.bad))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about metadata and large sizes: what matters is checked
+        files.read([path for listing in listings for path, _ in listing])
+    remarks = [*layout.remarks, *_remarks(files)]
+    stacked = [files.stacked(listing) for listing in listings]
+    converted = as_bytes([pixels for pixels, _ in stacked], str(root), reading)
+    parts = [
+        Part(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.tensor(labels))
+        for pixels, (_, labels) in zip(converted.arrays, stacked, strict=True)
     ]
+    facts = _facts(files, converted.pixel_range, [*remarks, *converted.remarks])
+    train, test = parts if layout.test is not None else every_fifth(parts[0], root, layout.classes)
+    return join(f"{root.resolve().name}/", train, test, layout.classes, where=root, reading=facts)
 
 
-def _stacked(images: Sequence[np.ndarray], channels: int) -> torch.Tensor:
-    """uint8 (N, C, H, W); grey images among coloured ones get three equal channels."""
-    whole = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
-    return torch.from_numpy(whole).permute(0, 3, 1, 2)
+@dataclass
+class _Files:
+    """What is known of the files of a folder: how many there are, which are bad, headers and pixels (H, W, C) of the others.
+
+    channels: 1 or 3 of every image that was read.
+    """
+
+    root: Path
+    reading: Reading
+    count: int
+    bad: list[Bad]
+    headers: dict[Path, Header] = field(default_factory=dict)
+    pixels: dict[Path, np.ndarray] = field(default_factory=dict)
+    channels: dict[Path, int] = field(default_factory=dict)
+
+    def read(self, paths: Sequence[Path]) -> None:
+        """Reads all; raises `CondenseError` for bad ones, where they are not to be skipped.
+
+        Where sizes differ that is said before much is decoded.
+        """
+        side = self.reading.image_size
+        self._take(self.headers, paths, read_header)
+        before = len(self.bad)
+        for what in ("bits",) if side else ("size", "bits"):
+            self._leave_out_unlike(what)
+        unlike = len(self.bad) > before
+        _check_memory(self.root, self.headers, side)
+        quick = sum(header.pixels for header in self.headers.values()) <= LOOKED_INTO
+        if not unlike or self.reading.skip_bad or quick:
+            self._take(self.pixels, list(self.headers), lambda path: read_pixels(path, self.headers[path], side))
+        if self.bad and not self.reading.skip_bad:
+            raise self._unsuitable(unlike)
+        self.channels = {path: pixels.shape[2] for path, pixels in self.pixels.items()}
+        self.headers = {path: self.headers[path] for path in self.pixels}
+
+    def stacked(self, listing: Sequence[Listed]) -> tuple[np.ndarray, list[int]]:
+        """Pixels (N, H, W, C) and labels of the good ones; grey images among coloured ones get three equal channels."""
+        used = [(path, label) for path, label in listing if path in self.pixels]
+        if not used:
+            raise CondenseError(
+                f"{self.root}: no image is left of a part of it; the first bad one: {self.told(self.bad[0])}."
+            )
+        height, width, _ = self.pixels[used[0][0]].shape
+        whole = np.empty((len(used), height, width, max(self.channels.values())), self.pixels[used[0][0]].dtype)
+        for place, (path, _) in enumerate(used):
+            whole[place] = self.pixels.pop(path)  # so that the images are in memory once
+        return whole, [label for _, label in used]
+
+    def name(self, path: Path) -> str:
+        """A file as seen from the folder."""
+        return shortened(path.relative_to(self.root), 100)
+
+    def told(self, bad: Bad) -> str:
+        """A bad file and what is wrong with it."""
+        return f"{self.name(bad.path)}: {bad.why}"
+
+    def _take(self, into: dict[Path, Any], paths: Sequence[Path], read: Callable[[Path], Any]) -> None:
+        for path in paths:
+            try:
+                into[path] = read(path)
+            except Unsuitable as error:
+                self.bad.append(Bad(path, str(error)))
+
+    def _leave_out_unlike(self, what: str) -> None:
+        """Files whose size ('size') or bits a channel ('bits') are not the most frequent ones become bad."""
+        found = {path: getattr(header, what) for path, header in self.headers.items()}
+        if len(set(found.values())) < 2:
+            return
+        (usual, times), *_ = Counter(found.values()).most_common()
+        if self.reading.skip_bad and 2 * times <= len(found):
+            advice = "--image-size N makes all images one size" if what == "size" else "save all with the same"
+            raise CondenseError(
+                f"{self.root}: no {_CALLED[what]} is that of more than half of the {len(found)} images, so --skip-bad would "
+                f"leave out most; {advice}."
+            )
+        for path, own in found.items():
+            if own != usual:
+                self.bad.append(Bad(path, f"{_SAID[what].format(own)}, but {times} of {len(found)} are {usual}"))
+                del self.headers[path]
+
+    def _unsuitable(self, unlike: bool) -> CondenseError:
+        """The error that names the first bad files, counts them, and says what would help."""
+        resize = "--image-size N makes all images one size; " if unlike and not self.reading.image_size else ""
+        advice = f"{resize}--skip-bad leaves {'such files' if len(self.bad) > 1 else 'it'} out."
+        if len(self.bad) == 1:
+            return CondenseError(f"{shortened(self.bad[0].path, 300)}: {self.bad[0].why}. {advice}")
+        told = "; ".join(self.told(bad) for bad in self.bad[:SHOWN])
+        more = f"; and {len(self.bad) - SHOWN} more" if len(self.bad) > SHOWN else ""
+        return CondenseError(f"{self.root}: {len(self.bad)} of {self.count} files cannot be used: {told}{more}. {advice}")
 
 
-def _read_image(path: Path) -> np.ndarray:
-    """uint8 (H, W, 1) for a grey image, (H, W, 3) for any other."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            transparent = image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] != 255
-            if image.mode.startswith("I;16"):  # 16-bit grey, which Pillow would cut off at 255
-                return np.rint(np.asarray(image)[..., None] / 257).astype(np.uint8)
-            mode = "L" if image.mode in _GREY_MODES else "RGB"
-            supported = image.mode not in ("I", "F")
-            pixels = np.atleast_3d(np.asarray(image.convert(mode)))
-    except Exception as error:  # Pillow's decoders raise many kinds for damaged bytes
-        raise CondenseError(f"{path}: cannot be read as an image; damaged or of another kind ({error}).") from error
-    if transparent or not supported:
-        problem = "has transparent pixels" if transparent else "has 32-bit pixels"
-        raise CondenseError(f"{path}: {problem}; save it without them, as 8-bit grey or RGB.")
-    return pixels
+_CALLED = {"size": "size", "bits": "number of bits a channel"}
+_SAID = {"size": "is {}", "bits": "has {} bits a channel"}
+
+
+def _check_memory(root: Path, headers: dict[Path, Header], side: int | None) -> None:
+    """Raises `CondenseError` where the images would fill the memory, or grow as no pictures do."""
+    needed = sum((side**2 if side else one.pixels) * (1 if one.is_grey else 3) * one.bits // 8 for one in headers.values())
+    stored = sum(path.stat().st_size for path in headers)
+    size = f"{root}: the {len(headers):,} images would take {needed / 1e9:.1f} GB in memory"
+    if needed > _BOMB_BYTES and needed > _BOMB_RATIO * stored and not side:
+        raise CondenseError(f"{size}, {needed // stored} times what they take as files; pictures do not shrink so much.")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
+    if memory is not None and 2 * needed > memory:  # twice, as they are sorted by class in the end
+        raise CondenseError(f"{size}, of {memory / 1e9:.1f} GB that are here; --image-size N makes them smaller.")
+
+
+def _facts(files: _Files, pixel_range: tuple[float, float], remarks: Sequence[str]) -> dict[str, Any]:
+    """What sets made from these images store of how they were read; nothing where nothing was stated or assumed."""
+    skipped = [files.told(bad) for bad in files.bad]
+    facts = {
+        "pixel_range": as_text(pixel_range) if remarks or files.reading.stated else None,
+        "image_size": files.reading.image_size,
+        "files_skipped": len(skipped),
+        "skipped": skipped[:STORED],
+        "remarks": list(remarks),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _remarks(files: _Files) -> list[str]:
+    """One sentence on each thing that was assumed of some of the images."""
+    headers, side = files.headers, files.reading.image_size
+    coloured = 3 in files.channels.values()
+    groups = {
+        "turned upright, as their EXIF orientation says": [path for path, one in headers.items() if one.orientation > 1],
+        "of several frames, of which the first was read": [path for path, one in headers.items() if one.frames > 1],
+        "with a palette, read as its colours": [path for path, one in headers.items() if one.mode in ("P", "PA")],
+        "converted from CMYK to RGB": [path for path, one in headers.items() if one.mode == "CMYK"],
+        "grey among coloured ones, so given three equal channels": [
+            path for path, channels in files.channels.items() if coloured and channels == 1
+        ],
+        f"whose central square was resized to {side}x{side} (bilinear, averaging)": [
+            path for path, one in headers.items() if side and one.size != f"{side}x{side}"
+        ],
+        f"enlarged to {side}x{side}": [path for path, one in headers.items() if side and min(one.width, one.height) < side],
+    }
+    said = [
+        f"images {what}: {len(paths)} of {len(headers)} (the first: {files.name(paths[0])})."
+        for what, paths in groups.items()
+        if paths
+    ]
+    if files.bad:
+        told = "; ".join(files.told(bad) for bad in files.bad[:SHOWN])
+        more = f"; and {len(files.bad) - SHOWN} more" if len(files.bad) > SHOWN else ""
+        said.append(f"files left out: {len(files.bad)} of {files.count} ({told}{more}).")
+    return said

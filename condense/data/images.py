@@ -1,15 +1,20 @@
 """Labelled real images: the whole set as one uint8 tensor on one device, sorted by class."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from condense.data.identity import content_digest, ordered_digest
+from condense.data.known import known_as, published_as
 from condense.errors import CondenseError
 from condense.randomness import Device, generator
+
+_CONTENT = ("fingerprint", "_content", "former_fingerprint")
+"""What is computed once of images and stays while they do."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class LabelledImages:
 
     pixels: uint8 (N, C, H, W); labels: int64 (N,) ascending, each class 0 .. len(class_names)-1 at least once;
     mean, std: per channel, of pixels scaled to [0, 1] (published values where the field has agreed on some).
+    reading: what was stated or assumed in reading them, as plain JSON values; no part of the fingerprint.
     Build it with `LabelledImages.from_arrays`, which sorts and checks.
     """
 
@@ -35,6 +41,7 @@ class LabelledImages:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     name: str = "images"
+    reading: dict[str, Any] = field(default_factory=dict)
     _cache: dict = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -96,15 +103,59 @@ class LabelledImages:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over shape, pixels, labels and class names: equal exactly when the sorted data are equal."""
-        digest = hashlib.sha256(repr((tuple(self.pixels.shape), self.class_names)).encode())
-        digest.update(self.pixels.cpu().numpy().data)
-        digest.update(self.labels.cpu().numpy().data)
-        return digest.hexdigest()
+        """Digest over the (image, label) pairs and the image shape: the same in any order, container and on any device."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> str:
+        return content_digest(self.pixels.cpu().numpy(), self.labels.tolist())
+
+    @cached_property
+    def former_fingerprint(self) -> str:
+        """SHA-256 over shape, pixels, labels and class names, in their order.
+
+        Sets and records of earlier versions hold it; and as what is drawn depends on the order, it is by this one that a
+        checkpoint knows its images.
+        """
+        return ordered_digest(self.pixels.cpu().numpy(), self.labels.cpu().numpy(), self.class_names)
+
+    def is_known_as(self, fingerprint: str) -> bool:
+        """Whether a stored fingerprint, of this or of an earlier version, is that of these images.
+
+        Of a published set's images the former fingerprint in the published order is known too, so that a set that was
+        learned from them is recognised whatever order they come in.
+        """
+        published = known_as(fingerprint)
+        if fingerprint == self._content or (published is not None and published == known_as(self._content)):
+            return True
+        return fingerprint == self.former_fingerprint
+
+    def as_recorded(self, fingerprints: Iterable[str]) -> "LabelledImages":
+        """The same images under the first of these fingerprints that they are known as; unchanged where there is none.
+
+        So that what joins the records of an earlier version stands under the fingerprint that is there.
+        """
+        stored = next((found for found in fingerprints if self.is_known_as(found)), self.fingerprint)
+        same = self._hand_over(replace(self, _cache={}), "_content", "former_fingerprint")
+        same.__dict__["fingerprint"] = stored
+        return same
 
     def to(self, device: Device) -> "LabelledImages":
         """The same images on another device."""
-        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device), _cache={})
+        moved = replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device), _cache={})
+        return self._hand_over(moved, *_CONTENT)
+
+    def described_as(
+        self, name: str, class_names: Sequence[str], mean: Sequence[float], std: Sequence[float]
+    ) -> "LabelledImages":
+        """The same images under another name, with other names of classes and another normalisation."""
+        described = replace(self, name=name, class_names=tuple(class_names), mean=tuple(mean), std=tuple(std), _cache={})
+        return self._hand_over(described, "fingerprint", "_content")
+
+    def _hand_over(self, to: "LabelledImages", *names: str) -> "LabelledImages":
+        """Gives `to`, which has the same content, those of these properties that are computed already."""
+        to.__dict__.update({name: self.__dict__[name] for name in names if name in self.__dict__})
+        return to
 
     def inputs(self, indices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Normalised images, (value/255 - mean) / std, of `indices` (any shape S): (S, C, H, W) in `dtype`."""
@@ -174,25 +225,53 @@ def _checked_labels(labels: Tensor, images: int, class_names: Sequence[str] | No
 
 
 def _channel_statistics(pixels: Tensor) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values)."""
+    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values).
+
+    A channel of one value alone has no scale; its deviation is given as 1, so that normalising it divides by no zero and
+    test images that do differ are not blown up.
+    """
     means, stds = [], []
     levels = torch.arange(256, dtype=torch.float64) / 255
     for channel in pixels.transpose(0, 1):
         weights = torch.bincount(channel.flatten().int().cpu(), minlength=256).double() / channel.numel()
         mean = (weights * levels).sum()
         means.append(float(mean))
-        stds.append(max(float((weights * (levels - mean) ** 2).sum().sqrt()), 1 / 255))
+        constant = int((weights > 0).sum()) == 1  # asked here, as rounding may leave some deviation of a constant
+        stds.append(1.0 if constant else float((weights * (levels - mean) ** 2).sum().sqrt()))
     return means, stds
 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A named pair of training and test images with the same classes, shape and normalisation."""
+    """A named pair of training and test images with the same classes, shape and normalisation.
+
+    vouched: (catalog name, fingerprints of training and test images) where a published set is known by the MD5s of its
+    files rather than by the table of `known`. remarks: sentences about what was assumed in reading them.
+    """
 
     name: str
     train: LabelledImages
     test: LabelledImages
+    remarks: tuple[str, ...] = ()
+    vouched: tuple[str, str, str] | None = None
+
+    @property
+    def published(self) -> str | None:
+        """The catalog name of the published set that this is, whole and unchanged; None for any other, subsets too."""
+        prints = self.train._content, self.test._content
+        if self.vouched is not None and self.vouched[1:] == prints:
+            return self.vouched[0]
+        return published_as(*prints)
+
+    def with_remark(self, remark: str) -> "DataSet":
+        """The same set with one more sentence on how it was read, which sets made from it store."""
+        remarks = (*self.remarks, remark)
+        train, test = (
+            one._hand_over(replace(one, reading={**one.reading, "remarks": list(remarks)}), *_CONTENT)
+            for one in (self.train, self.test)
+        )
+        return replace(self, train=train, test=test, remarks=remarks)
 
     def to(self, device: Device) -> "DataSet":
         """The same set on another device."""
-        return DataSet(self.name, self.train.to(device), self.test.to(device))
+        return replace(self, train=self.train.to(device), test=self.test.to(device))

@@ -1,14 +1,16 @@
 """From raw images to a `DataSet`: the one fixed split for sources that have none, and the joining of both parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from condense.data.images import DataSet, LabelledImages
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 
 FIFTH = 5
 
@@ -58,10 +60,12 @@ def join(
     where: str | Path,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> DataSet:
     """The `DataSet` of two parts; the test images get the classes and the normalisation of the training images.
 
-    where: what a message names as the source. Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, and
+    where: what a message names as the source; reading: what was stated or assumed in reading it (its `remarks` become the
+    data set's). Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, and
     for train and test images of different shape.
     """
     learnt = LabelledImages.from_arrays(train.pixels, train.labels, class_names, name=str(where), mean=mean, std=std)
@@ -78,4 +82,37 @@ def join(
         raise CondenseError(
             f"{where}: training images are {learnt.shape} (channels, height, width), but test images {tested.shape}."
         )
-    return DataSet(name, replace(learnt, name=name), replace(tested, name=f"{name} (test)"))
+    facts = dict(reading or {})
+    return DataSet(
+        name,
+        replace(learnt, name=name, reading=facts),
+        replace(tested, name=f"{name} (test)", reading=facts),
+        tuple(facts.get("remarks", ())),
+    )
+
+
+def held_out(images: LabelledImages) -> tuple[LabelledImages, LabelledImages]:
+    """(To train on, held out): what chooses settings trains on the first and looks at the second; test images are for the
+    final number alone.
+
+    A fifth of each class is held out, one image at least: those whose bytes have the smallest SHA-256. So nothing is drawn,
+    and the same images are held out in whatever order and container they come. Raises `CondenseError` when a class has a
+    single image.
+    """
+    single = [name for name, count in zip(images.class_names, images.counts, strict=True) if count == 1]
+    if single:
+        raise CondenseError(
+            f"{images.name}: class {shortened(single[0])} has a single training image; holding some out needs two of each."
+        )
+    pixels = images.pixels.cpu().numpy()
+    digests = [sha256(image.tobytes()).digest() for image in pixels]
+    out = torch.zeros(len(images), dtype=torch.bool)
+    for members in torch.arange(len(images)).split(images.counts):
+        ranked = sorted(members.tolist(), key=digests.__getitem__)
+        out[ranked[: max(1, len(ranked) // FIFTH)] if ranked else []] = True
+    return _part_of(images, ~out), _part_of(images, out)
+
+
+def _part_of(images: LabelledImages, chosen: Tensor) -> LabelledImages:
+    places = chosen.nonzero().flatten().to(images.device)
+    return replace(images, pixels=images.pixels[places], labels=images.labels[places], _cache={})

@@ -17,7 +17,7 @@ from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.files import check_writable, locked, refuse_other_files, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
-from condense.records import Record, read_records
+from condense.records import Record, needed, read_records
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.synthetic_set import SyntheticSet
 
@@ -54,7 +54,7 @@ class MatrixFolder:
         if not self.description.exists():
             return
         for name, fingerprint in self._content()["images"].items():
-            if fingerprint != _fingerprints(data)[name]:
+            if not (data.train if name == "training" else data.test).is_known_as(fingerprint):
                 raise CondenseError(
                     f"{self.path} holds a matrix of other {name} images of {data.name}. Choose another --out."
                 )
@@ -131,7 +131,7 @@ class MatrixFolder:
         """A finished set. Raises `CondenseError` where the file is damaged, or not the set of its record."""
         path, record = self.set_path(task), self.learned(task)
         found = SyntheticSet.load(path)
-        if record is None or record.config["set"] != found.sha256:
+        if record is None or needed(record, "set") != found.sha256:
             raise CondenseError(f"{path} is not the set that {self.set_records(task)} describes.")
         return found
 
@@ -142,9 +142,9 @@ class MatrixFolder:
             return []
         records = read_records(path)
         for record in records:
-            if record.kind != "evaluate" or record.config["set"]["sha256"] != learned.config["set"]:
+            if record.kind != "evaluate" or needed(record, "set", "sha256") != needed(learned, "set"):
                 raise CondenseError(f"{path} holds records that do not belong to {self.set_path(task.of)}.")
-            found = record.config["network"], record.config["protocol"]
+            found = needed(record, "network"), needed(record, "protocol")
             if found != (task.network, task.protocol):
                 raise CondenseError(f"{path} holds records of {found[0]} under the protocol {found[1]}.")
         return records
@@ -192,6 +192,10 @@ def _split(config: MatrixConfig) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_same_settings(path: Path, there: MatrixConfig, now: MatrixConfig) -> None:
     before, after = _split(there)[0], _split(now)[0]
-    differing = [f"{name}: {before[name]!r} there, {after[name]!r} now" for name in after if before[name] != after[name]]
+    differing = [
+        f"{name}: {before.get(name)!r} there, {after.get(name)!r} now"
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
     if differing:
         raise CondenseError(f"{path} holds a matrix with other settings ({'; '.join(differing)}). Choose another --out.")

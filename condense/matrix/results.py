@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Callable
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from condense.config import as_dict
+from condense.data.naming import stored_name
 from condense.matrix.folder import MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask
+from condense.records import needed
 from condense.report.matrix import Matrix, merged_cells
+from condense.stage_c.schedules import overridden
 from condense.synthetic_set import SyntheticSet
 
 Value = TypeVar("Value")
@@ -39,20 +43,33 @@ def check_results(folder: MatrixFolder) -> None:
 
 def _matrix(folder: MatrixFolder, schedule: str, protocol: str, tasks: list[CellTask]) -> Matrix:
     first = folder.asked()[0]
+    learned = [record for of in _each(tasks, lambda task: task.of) if (record := folder.learned(of))]
     records = [record for task in tasks for record in folder.tested(task)]
     asked: Counter[tuple[str, str]] = Counter()
     for task in tasks:
         asked[task.of.config.network, task.network] += task.seeds
     return Matrix(
-        dataset=records[0].config["set"]["dataset"] if records else first.dataset,
+        dataset=_images(needed(records[0], "set", "dataset") if records else stored_name(first.dataset), first.train_size),
         images_per_class=first.ipc,
         schedule=schedule,
         protocol=protocol,
         rows=tuple(_each(tasks, lambda task: task.of.config.network)),
         columns=tuple(_each(tasks, lambda task: task.network)),
         asked=asked,
-        cells=merged_cells(records),
+        cells=merged_cells([*learned, *records]),
+        settings=_overridden(tasks, schedule),
     )
+
+
+def _images(dataset: str, train_size: int | None) -> str:
+    return dataset if train_size is None else f"{dataset} ({train_size:,} images of it)"
+
+
+def _overridden(tasks: list[CellTask], schedule: str) -> dict[str, Any]:
+    """The settings of the sets that are not their schedule's, whichever network's schedule has others."""
+    configs = [task.of.config for task in tasks]
+    found = [overridden(as_dict(one.resolved()), schedule, one.ipc, one.network) for one in configs]
+    return {name: value for one in found for name, value in one.items()}
 
 
 def _each(tasks: list[CellTask], value: Callable[[CellTask], Value]) -> list[Value]:

@@ -8,6 +8,7 @@ from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash
 from condense.stage_c.learn import check_classes
+from condense.stage_c.schedules import overridden, with_settings
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class SetTask:
     @property
     def label(self) -> str:
         """The same for people."""
-        return f"{self.config.network} ({self.config.schedule}, seed {self.config.seed})"
+        settings = as_dict(self.config.resolved())
+        own = overridden(settings, self.config.schedule, self.config.ipc, self.config.network)
+        return f"{self.config.network} ({with_settings(self.config.schedule, own)}, seed {self.config.seed})"
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,8 @@ def loss_curve(losses: Sequence[float], format: Format = "png") -> bytes:
 def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
     """Every network's accuracy as a point, one strip for each row of the accuracy table, with mean and 95 % interval.
 
-    A published mean under the same protocol is marked too. Raises `CondenseError` when nothing was evaluated.
+    Networks that diverged are left out. A published mean under the same protocol is marked too. Raises `CondenseError` when
+    nothing was evaluated.
     """
     found, _ = cells(records)
     if not found:
@@ -109,6 +110,9 @@ def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
 
 def _strip(axes: Axes, row: int, cell: Cell) -> None:
     """One row: points above, mean and interval below them, the published mean as a hollow diamond, numbers at the right."""
+    axes.annotate(own_accuracy(cell), (1.01, row), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+    if not cell.networks:
+        return
     values, offsets = spread_points(cell.networks)
     points = {"s": 14, "color": ACCENT, "alpha": 0.55, "linewidths": 0}
     axes.scatter(values, row + offsets, label="one network", **points)
@@ -118,8 +122,7 @@ def _strip(axes: Axes, row: int, cell: Cell) -> None:
     axes.plot([100 * low, 100 * summary.mean, 100 * high], [below] * 3, color=INK, label="mean, 95 % interval", **mean)
     if cell.published and cell.difference is not None:
         diamond: dict[str, Any] = {"markersize": 6, "markerfacecolor": "none", "markeredgewidth": 1.4}
-        axes.plot(cell.published.mean, below, "D", color=MARK, label="published mean", **diamond)
-    axes.annotate(own_accuracy(cell), (1.01, row), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+        axes.plot(cell.published.mean, below, "D", color=MARK, label=f"{cell.published.kind} mean", **diamond)
 
 
 def spread_points(accuracies: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -154,9 +157,9 @@ def _parts(cell: Cell, extra: Sequence[str]) -> dict[str, str]:
     ipc = cell.images_per_class
     return {
         "trained with": cell.trained_with,
-        "data set": cell.dataset,
+        "data set": cell.images,
         "images/class": "" if ipc is None else f"{ipc} image{'s' if ipc > 1 else ''}/class",
-        "method": cell.method,
+        "method": cell.fixed[2],
         "learned with": f"learned with {cell.learned_with}" if cell.learned_with else "",
         "protocol": f"protocol {cell.protocol}",
         **{name: f"{name} {cell.settings[name]}" if name in cell.settings else "" for name in extra},

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -13,6 +14,7 @@ from condense.report.cells import NONE, Cell, cells
 from condense.report.published import Published
 from condense.report.rendering import Table
 from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
+from condense.stage_c.schedules import with_settings
 from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import spread
 
@@ -20,18 +22,23 @@ _CORNER = "learned with ↓, trained with →"
 _DEVIATION = "Percent of the test images classified correctly, mean ± standard deviation over all networks (ddof = 0)."
 _INTERVAL = (
     "± the half width of the 95 % interval of our own mean (Student's t, ddof = 1; over networks for one set, over sets and "
-    "networks for several); the published mean is taken as it is printed."
+    "networks for several); none for fewer than three; the {} mean is taken as it is printed."
 )
 _SPREAD = (
     "Standard deviation in points between sets (of their means) / between networks on one set (pooled), ddof = 0: "
     "weighted by the number of networks their squares add up to that of all networks."
 )
 _TRANSFER = (
-    "Own: the network the set was learned with (a BatchNorm network's is its instance-norm twin); others: mean of all other "
-    "columns that have results, and how many those are; drop: own minus others; rank agreement: mean Spearman correlation "
-    "of a row's accuracies with those of each other row, over the columns both have. The last row: means of the rows that "
-    "have an own network and results in every column, as only those are of the same networks."
+    "Each row is about one network trained. Own: on the set learned with it (a BatchNorm network's is its instance-norm "
+    "twin); others: the same network on the sets of all other rows that have results, and how many those are; drop: own "
+    "minus others; rank agreement: mean Spearman correlation of the row's accuracies with those of each other row, over the "
+    "columns both have. The last row: means of the networks that have an own set and results on every set, as only those "
+    "are of the same sets."
 )
+_LOST = "Diverged: networks whose training ended in numbers that are not finite; they are left out of all else."
+_BOLD = "Bold: the best of a column whose cells have equally many networks, unless it is at chance."
+_WHOSE = {"published": "published", "reported": "reproduction report's"}
+_OF_OTHERS = ("published_", "reported_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +46,7 @@ class Matrix:
     """All cells of one schedule of stage C under one protocol of stage T.
 
     rows, columns: networks learned with and trained; asked: how many networks were asked for, over all sets, by (row,
-    column); cells: those with results.
+    column); cells: those with results; settings: those that stood in place of the schedule's own.
     """
 
     dataset: str
@@ -50,19 +57,25 @@ class Matrix:
     columns: tuple[str, ...]
     asked: Mapping[tuple[str, str], int]
     cells: dict[tuple[str, str], Cell]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def learned_by(self) -> str:
+        """The schedule, with the settings that stood in place of its own."""
+        return with_settings(self.schedule, self.settings)
 
     @property
     def title(self) -> str:
         """What the matrix is of."""
         plural = "" if self.images_per_class == 1 else "s"
         what = f"{self.dataset}, {self.images_per_class} image{plural} per class"
-        return f"{what}, schedule {self.schedule}, protocol {self.protocol}"
+        return f"{what}, schedule {self.learned_by}, protocol {self.protocol}"
 
     @property
     def means(self) -> np.ndarray:
-        """Mean accuracies in percent (rows, columns); NaN where nothing was run."""
+        """Mean accuracies in percent (rows, columns); NaN where nothing was run, or all networks diverged."""
         found = [[self.cells.get((row, column)) for column in self.columns] for row in self.rows]
-        return np.array([[100 * cell.summary.mean if cell else np.nan for cell in line] for line in found])
+        return np.array([[100 * cell.summary.mean if cell and cell.networks else np.nan for cell in line] for line in found])
 
     @cached_property
     def usual_size(self) -> str:
@@ -78,7 +91,7 @@ class Matrix:
     @property
     def unfinished(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(Networks there are, networks asked for) of the cells with results that have fewer than were asked for."""
-        counts = {place: (len(cell.networks), self.asked.get(place, 0)) for place, cell in self.cells.items()}
+        counts = {place: (len(cell.networks) + cell.lost, self.asked.get(place, 0)) for place, cell in self.cells.items()}
         return {place: (there, asked) for place, (there, asked) in counts.items() if there < asked}
 
     def own_column(self, row: str) -> int | None:
@@ -92,10 +105,20 @@ def merged_cells(records: Iterable[Record]) -> dict[tuple[str, str], Cell]:
     found: dict[tuple[str, str], Cell] = {}
     for cell in cells(records)[0]:
         key = cell.learned_with or NONE, cell.trained_with
-        before = found[key].groups if key in found else {}
-        groups = {of: {**before.get(of, {}), **cell.groups.get(of, {})} for of in [*before, *cell.groups]}
-        found[key] = replace(cell, groups=groups)
+        found[key] = _merged(found[key], cell) if key in found else cell
     return found
+
+
+def _merged(one: Cell, other: Cell) -> Cell:
+    before, more = one.diverged, other.diverged
+    return replace(
+        other,
+        groups={of: {**one.groups.get(of, {}), **other.groups.get(of, {})} for of in [*one.groups, *other.groups]},
+        diverged={of: before.get(of, set()) | more.get(of, set()) for of in [*before, *more]},
+        set_seeds={**one.set_seeds, **other.set_seeds},
+        comparable=one.comparable and other.comparable,
+        at_chance=[*one.at_chance, *other.at_chance],
+    )
 
 
 def matrix_tables(matrices: Sequence[Matrix], *, published: bool = False, bold_best: bool = False) -> list[Table]:
@@ -105,9 +128,9 @@ def matrix_tables(matrices: Sequence[Matrix], *, published: bool = False, bold_b
         found.append(accuracies(matrix, published=published, bold_best=bold_best))
         if published and any(cell.difference is not None for cell in matrix.cells.values()):
             found.append(differences(matrix))
-        if any(len(cell.groups) > 1 for cell in matrix.cells.values()):
+        if any(len(cell.accuracies) > 1 for cell in matrix.cells.values()):
             found.append(_grid(matrix, f"Spread: {matrix.title}", _spread, [_SPREAD]))
-        if len(matrix.columns) > 1 and matrix.cells:
+        if len(matrix.rows) > 1 and matrix.cells:
             found.append(transfer(matrix))
     return found
 
@@ -122,14 +145,16 @@ def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = Fal
         return " ".join(filter(None, parts))
 
     sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := _published(cell)))
-    notes = [f"{_DEVIATION} {'In brackets the published value.' if sources else ''}".strip()]
+    notes = [f"{_DEVIATION} {f'In brackets the {_WHOSE[_kind(matrix)]} value.' if sources else ''}".strip()]
     notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
     notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
-    notes += [f"Published: {source}." for source in sources]
+    notes += [f"{_kind(matrix).capitalize()}: {source}." for source in sources]
     missing = [f"{row} on {', '.join(columns)}" for row, columns in matrix.missing.items()]
     notes += [f"Not run (learned with, trained with): {'; '.join(missing)}."] if missing else []
     partial = [f"{row} on {column} ({there} of {asked})" for (row, column), (there, asked) in matrix.unfinished.items()]
     notes += [f"Not complete (networks): {'; '.join(partial)}."] if partial else []
+    notes += [_LOST] if any(cell.lost for cell in matrix.cells.values()) else []
+    notes += [_BOLD] if bold_best else []
     table = _grid(matrix, f"Test accuracy: {matrix.title}", text, notes)
     return replace(table, bold=_best(matrix)) if bold_best else table
 
@@ -140,28 +165,29 @@ def differences(matrix: Matrix) -> Table:
     def text(cell: Cell) -> str:
         if cell.difference is None:
             return ""
-        half = "" if cell.summary.high is None else f" ± {100 * (cell.summary.high - cell.summary.mean):.1f}"
+        half = "" if cell.summary.half is None else f" ± {100 * cell.summary.half:.1f}"
         return f"{signed(cell.difference)}{half}"
 
-    return _grid(matrix, f"Own minus published, percentage points: {matrix.title}", text, [_INTERVAL])
+    kind = _kind(matrix)
+    return _grid(matrix, f"Own minus {kind}, percentage points: {matrix.title}", text, [_INTERVAL.format(kind)])
 
 
 def transfer(matrix: Matrix) -> Table:
-    """How well the images of each row carry over to other networks."""
+    """How well images learned with other networks serve each network, against those learned with itself."""
     means, rows, complete = matrix.means, [], []
-    agreement = _rank_agreement(means)
+    agreement, owners = _rank_agreement(means), list(map(matrix.own_column, matrix.rows))
     for index, row in enumerate(matrix.rows):
-        own, values = matrix.own_column(row), means[index]
-        others = np.delete(values, own) if own is not None else values
+        own = owners[index]
+        values = means[:, own] if own is not None else np.full(len(means), np.nan)
+        others = values[[column != own for column in owners]]
         others = others[~np.isnan(others)]
-        own_mean = float(values[own]) if own is not None else float("nan")
         mean = float(others.mean()) if len(others) else float("nan")
-        summary = own_mean, mean, own_mean - mean, agreement[index]
-        if own is not None and not np.isnan(values).any():
-            complete.append(summary)
+        summary = float(values[index]), mean, float(values[index]) - mean, agreement[index]
+        if len(others) and not np.isnan(values).any():
+            complete.append((*summary, float(len(others))))
         rows.append((row, *_carried(summary, str(len(others)))))
-    columns = [_mean(column) for column in zip(*complete, strict=True)] or [float("nan")] * 4
-    rows.append((f"mean of {len(complete)}", *_carried(columns, str(len(matrix.columns) - 1) if complete else NONE)))
+    *columns, sizes = [_mean(column) for column in zip(*complete, strict=True)] or [float("nan")] * 5
+    rows.append((f"mean of {len(complete)}", *_carried(columns, f"{sizes:.3g}" if complete else NONE)))
     return Table(
         title=f"How images carry over, percent: {matrix.title}",
         header=("learned with", "own", "others", "number of others", "drop", "rank agreement"),
@@ -183,9 +209,16 @@ def _published(cell: Cell) -> Published | None:
     return cell.published if cell.published and cell.published.protocol == cell.protocol else None
 
 
+def _kind(matrix: Matrix) -> str:
+    """What the numbers are called that stand beside those of a matrix."""
+    return "reported" if matrix.protocol == "report" else "published"
+
+
 def _spread(cell: Cell) -> str:
+    if not cell.networks:
+        return ""
     between, within = spread(cell.accuracies)
-    return f"{100 * between:.1f} / {100 * within:.1f}" if len(cell.groups) > 1 else f"{NONE} / {100 * within:.1f}"
+    return f"{100 * between:.1f} / {100 * within:.1f}" if len(cell.accuracies) > 1 else f"{NONE} / {100 * within:.1f}"
 
 
 def _grid(matrix: Matrix, title: str, text: Callable[[Cell], str], notes: Sequence[str]) -> Table:
@@ -204,23 +237,32 @@ def _grid(matrix: Matrix, title: str, text: Callable[[Cell], str], notes: Sequen
 
 
 def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, str | int | float | None]:
-    stated = {"learned_with": place[0], "trained_with": place[1], "schedule": matrix.schedule, "protocol": matrix.protocol}
+    stated = {"learned_with": place[0], "trained_with": place[1], "schedule": matrix.learned_by, "protocol": matrix.protocol}
     cell = matrix.cells.get(place)
     if cell is None:
         return {"dataset": matrix.dataset, "images_per_class": matrix.images_per_class, **stated, "n": 0}
-    between, within = spread(cell.accuracies)
-    between_sets = round(100 * between, 4) if len(cell.groups) > 1 else None
-    deviations = {"between_sets_std_percent": between_sets, "between_networks_std_percent": round(100 * within, 4)}
+    between, within = spread(cell.accuracies) if cell.networks else (None, None)
+    deviations = {
+        "between_sets_std_percent": round(100 * between, 4) if between is not None and len(cell.accuracies) > 1 else None,
+        "between_networks_std_percent": None if within is None else round(100 * within, 4),
+    }
     # No number obtained under another protocol stands beside one of this.
-    others = {} if _published(cell) else {name: None for name in cell_data(cell) if name.startswith("published_")}
+    others = {} if _published(cell) else {name: None for name in cell_data(cell) if name.startswith(_OF_OTHERS)}
     return {**cell_data(cell), **others, **stated, **deviations}
 
 
 def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:
-    """(Row, column) in the table of the best mean of every column that has several."""
-    means = matrix.means
-    filled = [column for column in range(len(matrix.columns)) if (~np.isnan(means[:, column])).sum() > 1]
-    return frozenset((int(np.nanargmax(means[:, column])), column + 1) for column in filled)
+    """(Row, column) in the table of the best mean of every column that has several, all of equally many networks, unless
+    even that is at chance.
+    """
+    means, best = matrix.means, set[tuple[int, int]]()
+    for place, column in enumerate(matrix.columns):
+        found = [matrix.cells[row, column] for row in matrix.rows if (row, column) in matrix.cells]
+        if len({cell.size for cell in found}) == 1 and (~np.isnan(means[:, place])).sum() > 1:
+            row = int(np.nanargmax(means[:, place]))
+            if not all(matrix.cells[matrix.rows[row], column].at_chance):
+                best.add((row, place + 1))
+    return frozenset(best)
 
 
 def _rank_agreement(means: np.ndarray) -> list[float]:

@@ -18,7 +18,9 @@ LEGEND_WIDTH = 4.2
 
 
 def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
-    """Mean accuracies as colours and numbers; cells that were not run are empty, the network's own is framed."""
+    """Mean accuracies as colours and numbers; the network's own is framed. Cells that were not run, or all of whose networks
+    diverged, are empty.
+    """
     means = matrix.means
     low, high = _limits(matrix)
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
@@ -72,7 +74,7 @@ def strips(matrix: Matrix, format: Format = "png") -> bytes:
 
 def _limits(matrix: Matrix) -> tuple[float, float]:
     """The tens of percent between which all accuracies and published means lie."""
-    own = [100 * accuracy for cell in matrix.cells.values() for accuracy in cell.networks]
+    own = [100 * accuracy for cell in matrix.cells.values() for accuracy in cell.networks] or [0.0, 100.0]
     values = own + [cell.published.mean for cell in matrix.cells.values() if cell.published and cell.difference is not None]
     return min(90, 10 * math.floor(min(values) / 10)), min(100, 10 * math.floor(max(values) / 10 + 1))
 
@@ -82,12 +84,18 @@ def _panel(axes: Axes, matrix: Matrix, row: str) -> None:
     for place, column in enumerate(matrix.columns):
         cell = matrix.cells.get((row, column))
         if cell is None:
-            axes.annotate("not run", (0.01, place), xycoords=("axes fraction", "data"), color=MUTED, va="center", fontsize=8)
+            _instead(axes, place, "not run")
+        elif not cell.networks:
+            _instead(axes, place, "diverged")
         else:
             _strip(axes, place, cell)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
+
+
+def _instead(axes: Axes, place: int, text: str) -> None:
+    axes.annotate(text, (0.01, place), xycoords=("axes fraction", "data"), color=MUTED, va="center", fontsize=8)
 
 
 def _strip(axes: Axes, place: int, cell: Cell) -> None:
@@ -97,4 +105,4 @@ def _strip(axes: Axes, place: int, cell: Cell) -> None:
     axes.plot(100 * cell.summary.mean, place + 0.18, label="mean", **mark)
     if cell.published and cell.difference is not None:
         diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
-        axes.plot(cell.published.mean, place + 0.18, "D", color=MARK, label="published mean", **diamond)
+        axes.plot(cell.published.mean, place + 0.18, "D", color=MARK, label=f"{cell.published.kind} mean", **diamond)

@@ -6,14 +6,16 @@ from functools import partial
 
 import numpy as np
 
-from condense.records import Record
+from condense.data.naming import shareable
+from condense.records import Record, needed
 from condense.report.experiment import Configuration, Picture, Report, Section, provenance
 from condense.report.html import Figure, duration
 from condense.report.images import first_images, strip
 from condense.report.matrix import Matrix, matrix_tables
 from condense.report.matrix_figures import heat_map, strips
 from condense.report.rendering import Table
-from condense.stage_c.schedules import schedule_name
+from condense.report.tables import own_accuracy
+from condense.stage_c.schedules import schedule_text
 from condense.synthetic_set import SyntheticSet
 
 
@@ -29,7 +31,7 @@ def matrix_report(matrices: Sequence[Matrix], sets: Sequence[tuple[str, Syntheti
             *map(_section, matrices),
             Section("Images", tuple(_picture(name, one) for name, one in sets)),
             Section("Cost", (_costs(records),) if records else ()),
-            Section("Configuration", tuple(Configuration(name, one.provenance.config) for name, one in sets)),
+            Section("Configuration", tuple(Configuration(name, shareable(one.provenance.config)) for name, one in sets)),
         ),
         provenance=provenance(records),
     )
@@ -46,23 +48,28 @@ def headline(matrices: Sequence[Matrix]) -> str:
         if column is not None:
             own[row, column] = True
     known = ~np.isnan(means)
-    texts = [
-        f"{means[chosen].mean():.1f}\N{NO-BREAK SPACE}% on images learned with {what}"
-        for what, chosen in (("their own architecture", known & own), ("another", known & ~own))
-        if chosen.any()
-    ]
+    parts = {"their own architecture": known & own, "another": known & ~own}
+    both = np.all([chosen.any(axis=0) for chosen in parts.values()], axis=0)
+    texts = []
+    for what, chosen in parts.items():  # of the same networks, so far as there are any on sets of both kinds
+        columns = np.flatnonzero(both if both.any() else chosen.any(axis=0))
+        found = [means[chosen[:, column], column].mean() for column in columns]
+        texts += [f"{np.mean(found):.1f}\N{NO-BREAK SPACE}% on images learned with {what}"] if found else []
+    if not texts:
+        return f"All networks diverged ({matrix.title})."
     done = f"{known.sum() - len(matrix.unfinished)} of {len(matrix.asked)} cells complete"
-    return f"Networks trained from scratch reach {' and '.join(texts)} (means of cells; {done}; {matrix.title})."
+    means_of = "means over the networks that have both" if both.any() else "means over networks"
+    return f"Networks trained from scratch reach {' and '.join(texts)} ({means_of}; {done}; {matrix.title})."
 
 
 def _section(matrix: Matrix) -> Section:
-    title = f"Schedule {matrix.schedule}, protocol {matrix.protocol}"
+    title = f"Schedule {matrix.learned_by}, protocol {matrix.protocol}"
     tables = matrix_tables([matrix], published=True, bold_best=True)
     return Section(title, (*tables, *(_figures(matrix) if matrix.cells else ())))
 
 
 def _figures(matrix: Matrix) -> tuple[Figure, ...]:
-    seen = "; ".join(f"{row} on {column} {cell.summary.mean:.1%}" for (row, column), cell in matrix.cells.items())
+    seen = "; ".join(f"{row} on {column} {own_accuracy(cell)} %" for (row, column), cell in matrix.cells.items())
     framed = "Mean test accuracy; framed: the network the set was learned with, or its instance-norm twin."
     name = f"{matrix.schedule}-{matrix.protocol}"
     return (
@@ -82,11 +89,11 @@ def _costs(records: Sequence[Record]) -> Table:
     for record in records:
         if record.kind == "learn":
             # Not record.config["schedule"]: records made before schedules had names do not say it.
-            schedule = schedule_name(record.config, record.config["ipc"], record.config["network"])
+            schedule = schedule_text(record.config, needed(record, "ipc"), needed(record, "network"))
             work, count = f"learning a set, schedule {schedule}", 1
         else:
-            work, count = f"training and testing one, protocol {record.config['protocol']}", len(record.seeds)
-        found[record.config["network"], work].append((record.wall_seconds, count))
+            work, count = f"training and testing one, protocol {needed(record, 'protocol')}", len(record.seeds)
+        found[needed(record, "network"), work].append((record.wall_seconds, count))
     means = {key: sum(seconds for seconds, _ in of) / sum(count for _, count in of) for key, of in found.items()}
     return Table(
         title="Mean wall time",

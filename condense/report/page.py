@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from condense.records import Record
-from condense.report.cells import Cell, cells, needed
+from condense.data.naming import shareable, stored_name
+from condense.records import Record, needed
+from condense.report.cells import Cell, cells
 from condense.report.figures import accuracy_strip, loss_curve
 from condense.report.html import Figure, duration, memory, png_source, render_template, versions
 from condense.report.images import images_by_class, strip
 from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
-from condense.stage_c.schedules import schedule_name
+from condense.stage_c.schedules import schedule_text
 from condense.synthetic_set import Provenance, SyntheticSet
 
 
@@ -49,10 +50,13 @@ def headline(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> str:
     if not found:
         return "Nothing has been evaluated yet."
     cell = _main(found, synthetic_set)
+    article = "An" if cell.trained_with[:1].lower() in "aeiou" or cell.trained_with.startswith("MLP") else "A"
+    if not cell.networks:
+        trained = f"{article} {cell.trained_with} trained from scratch on {_trained_on(cell, synthetic_set)}"
+        return f"{trained} learns nothing: training diverged ({cell.size} networks)."
     mean, std = f"{100 * cell.summary.mean:.1f}", f"{100 * cell.summary.std:.1f}"
     images = f"the {cell.test_images:,} test images" if cell.test_images else "the test images"
     spread = f", standard deviation {std}" if cell.summary.n > 1 else ""
-    article = "An" if cell.trained_with[:1].lower() in "aeiou" or cell.trained_with.startswith("MLP") else "A"
     return (
         f"{article} {cell.trained_with} trained from scratch on {_trained_on(cell, synthetic_set)} classifies "
         f"{_unbroken(mean)} of {images} correctly ({_networks(cell)}{spread})."
@@ -66,7 +70,9 @@ def _comparison(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> st
     cell = _main(found, synthetic_set)
     sentences = []
     if cell.published and cell.difference is not None:
-        sentences.append(f"Published: {_unbroken(mean_and_std(cell.published.mean, cell.published.std))}.")
+        sentences.append(
+            f"{cell.published.kind.capitalize()}: {_unbroken(mean_and_std(cell.published.mean, cell.published.std))}."
+        )
     upper = [other for other in found if other is not cell and _is_upper_bound(other, cell)]
     if upper:
         sentences.append(f"Trained on all real images, the same network reaches {_unbroken(own_accuracy(upper[0]))}.")
@@ -94,28 +100,29 @@ def _unbroken(number: str) -> str:
 
 def _trained_on(cell: Cell, synthetic_set: SyntheticSet | None) -> str:
     if cell.images_per_class is None:
-        return f"all real images of {cell.dataset}"
+        return f"all real images of {cell.images}"
     if synthetic_set is not None and synthetic_set.sha256 in cell.groups:
         return f"{'these' if len(cell.groups) == 1 else 'sets like these'} {len(synthetic_set.images):,} images"
-    return f"{cell.images_per_class} image{'s' if cell.images_per_class > 1 else ''} per class of {cell.dataset}"
+    return f"{cell.images_per_class} image{'s' if cell.images_per_class > 1 else ''} per class of {cell.images}"
 
 
 def _networks(cell: Cell) -> str:
-    if len(cell.groups) > 1:
-        return f"{cell.summary.n} networks on {len(cell.groups)} sets"
-    return f"{cell.summary.n} networks" if cell.summary.n > 1 else "one network"
+    count = f"{cell.summary.n} networks" if cell.summary.n > 1 else "one network"
+    on = f" on {len(cell.accuracies)} sets" if len(cell.accuracies) > 1 else ""
+    return f"{count}{on}{f', {cell.lost} more diverged' if cell.lost else ''}"
 
 
 def _is_upper_bound(other: Cell, cell: Cell) -> bool:
-    same = (other.dataset, other.trained_with) == (cell.dataset, cell.trained_with)
+    same = (other.dataset, other.trained_with) == (cell.dataset, cell.trained_with) and bool(other.networks)
     return other.images_per_class is None and same
 
 
 def _set_line(synthetic_set: SyntheticSet) -> str:
     facts = synthetic_set.provenance
+    labels = " with soft labels" if synthetic_set.soft else ""
     return (
-        f"{len(synthetic_set.images):,} images, {facts.images_per_class} for each of the {len(facts.class_names)} classes "
-        f"of {facts.dataset}, every pixel as stored (denormalised, clipped to the displayable range)."
+        f"{len(synthetic_set.images):,} images{labels}, {facts.images_per_class} for each of the {len(facts.class_names)} "
+        f"classes of {facts.dataset}, every pixel as stored (denormalised, clipped to the displayable range)."
     )
 
 
@@ -148,7 +155,7 @@ def _what(record: Record) -> str:
     """What a record is about, in a few words."""
     network = needed(record, "network")
     if record.kind == "learn":
-        of = f"{needed(record, 'dataset')}, {needed(record, 'ipc')} per class{_seed(record.config)}"
+        of = f"{stored_name(needed(record, 'dataset'))}, {needed(record, 'ipc')} per class{_seed(record.config)}"
         return f"learning with {network}: {of}"
     if record.kind == "whole":
         return f"training {network} on the whole set {needed(record, 'dataset')}"
@@ -171,9 +178,9 @@ def _cost(record: Record) -> tuple[str, ...]:
 
 def _configurations(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, dict[str, Any]]]:
     """(summary, values) of every configuration."""
-    named = [(_what(record), record.config) for record in records]
+    named = [(_what(record), shareable(record.config)) for record in records]
     if synthetic_set is not None:
-        named.insert(0, ("stored with the synthetic set", synthetic_set.provenance.config))
+        named.insert(0, ("stored with the synthetic set", shareable(synthetic_set.provenance.config)))
     return named
 
 
@@ -183,7 +190,8 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
     if synthetic_set is not None:
         p = synthetic_set.provenance
         facts += [
-            ("set, SHA-256 of the images", synthetic_set.sha256),
+            ("set, SHA-256", synthetic_set.sha256),
+            *([("labels", "soft")] if synthetic_set.soft else []),
             ("data set", p.dataset),
             ("fingerprint of the real images", p.dataset_fingerprint),
             ("made by", _made_by(p)),
@@ -200,7 +208,7 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
 def _made_by(facts: Provenance) -> str:
     if not facts.iterations:
         return f"{facts.method}, seed {facts.seed}"
-    schedule = schedule_name(facts.config, facts.images_per_class, facts.network)
+    schedule = schedule_text(facts.config, facts.images_per_class, facts.network)
     return f"{facts.method} with {facts.network}, schedule {schedule}, {facts.iterations:,} iterations, seed {facts.seed}"
 
 

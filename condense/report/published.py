@@ -33,6 +33,11 @@ class Published:
     source: str
     protocol: str = "published"
 
+    @property
+    def kind(self) -> str:
+        """What a table calls it: 'published', or 'reported' of the reproduction report's."""
+        return "reported" if self.protocol == "report" else "published"
+
 
 # ConvNet, learned and trained: {data set: {images per class: (mean, std)}}.
 _CONVNET = {

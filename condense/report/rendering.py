@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -47,7 +48,8 @@ def _markdown(table: Table) -> str:
     rule = ["---:" if numeric else "---" for numeric in table.numeric]
     rows = [line(row) for row in _marked(table, _escape_markdown, "**{}**")]
     notes = [f"- {_escape_markdown(note)}" for note in table.notes]
-    return "\n".join([f"**{table.title}**", "", line(table.header), line(rule), *rows, "", *notes]) + "\n"
+    title, header = _escape_markdown(table.title), map(_escape_markdown, table.header)
+    return "\n".join([f"**{title}**", "", line(header), line(rule), *rows, "", *notes]) + "\n"
 
 
 def _escape_markdown(text: str) -> str:
@@ -137,14 +139,28 @@ def _marked(table: Table, escape: Callable[[str], str], bold: str) -> Iterator[l
 def _csv(table: Table) -> str:
     buffer = io.StringIO()
     names = dict.fromkeys(name for row in table.data for name in row)
-    writer = csv.DictWriter(buffer, fieldnames=list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table.data)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(_no_formula, names))
+    writer.writerows([_no_formula(row.get(name)) for name in names] for row in table.data)
     return buffer.getvalue()
 
 
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+
+
+def _no_formula(value: str | int | float | None) -> str | int | float | None:
+    """Text that spreadsheets would compute, behind an apostrophe, by which they take it for text; numbers stay numbers."""
+    if not isinstance(value, str):
+        return value
+    text = "\n".join(map(printable, value.split("\n")))
+    return f"'{text}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else text
+
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
 def _text(table: Table) -> str:
-    lines = [table.header, *(tuple(map(_one_line, row)) for row in table.rows)]
+    lines = [tuple(map(_one_line, row)) for row in (table.header, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
     def line(values: Iterable[str]) -> str:
@@ -152,11 +168,22 @@ def _text(table: Table) -> str:
         return "  ".join(v.rjust(width) if numeric else v.ljust(width) for v, width, numeric in cells).rstrip()
 
     rule = "  ".join("-" * width for width in widths)
-    return "\n".join([table.title, "", line(lines[0]), rule, *map(line, lines[1:]), "", *table.notes]) + "\n"
+    notes = map(_one_line, table.notes)
+    return "\n".join([_one_line(table.title), "", line(lines[0]), rule, *map(line, lines[1:]), "", *notes]) + "\n"
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Text with all escaped that moves a terminal's cursor, colours it, breaks lines or turns the direction of writing."""
+    return "".join(letter.encode("unicode_escape").decode() if _controls(letter) else letter for letter in text)
+
+
+def _controls(letter: str) -> bool:
+    kind = unicodedata.category(letter)
+    return kind in ("Cc", "Cs", "Zl", "Zp") or (kind == "Cf" and letter not in "\u200c\u200d")
 
 
 _RENDERERS: dict[str, Callable[[Table], str]] = {

@@ -5,20 +5,23 @@ from collections.abc import Iterable, Sequence
 from condense.errors import CondenseError
 from condense.records import Record
 from condense.report.cells import NONE, Cell, cells, distinguishing_settings
+from condense.report.published import Published
 from condense.report.rendering import Table
 from condense.stage_t.protocols import PROTOCOLS
 
 _FIXED = ("data set", "images/class", "method", "learned with", "trained with", "protocol")
-_MEASURED = ("accuracy %", "95 % interval", "n", "published %", "difference")
+_MEASURED = ("accuracy %", "95 % interval", "n")
 _NUMERIC = {"images/class"}
 
 _STATISTICS = (
     "Accuracy: percent of the test images classified correctly, mean ± standard deviation over all networks (ddof = 0, "
     "as published).",
-    "95 % interval: of the mean, by Student's t (ddof = 1); over networks for one set, over sets and networks for several.",
+    "95 % interval: of the mean, by Student's t (ddof = 1), within 0 to 100; over networks for one set, over sets and "
+    "networks for several; none for fewer than three.",
     "n: networks trained from scratch, each with its own seed; '3 × 20' means 3 sets with 20 networks on each.",
 )
-_DIFFERENCE = "Difference: own minus published mean in percentage points, where both are under the same protocol."
+_LOST = "Diverged: networks whose training ended in numbers that are not finite; they are left out of all else."
+_DIFFERENCE = "Difference: own minus {} mean in percentage points, where both are under the same protocol."
 
 
 def accuracy_table(records: Iterable[Record]) -> Table:
@@ -31,14 +34,23 @@ def accuracy_table(records: Iterable[Record]) -> Table:
     if not found:
         raise CondenseError("There are no evaluations among the records, so there is no table of accuracies.")
     extra = distinguishing_settings(found)
+    others = [kind for kind in ("published", "reported") if kind == "published" or kind in _kinds(found)]
+    measured = (*_MEASURED, *(f"{kind} %" for kind in others), "difference")
     return Table(
         title="Test accuracy of networks trained from scratch",
-        header=(*_FIXED, *extra, *_MEASURED),
-        rows=tuple((*cell.fixed, *(cell.settings.get(name, NONE) for name in extra), *_measured(cell)) for cell in found),
+        header=(*_FIXED, *extra, *measured),
+        rows=tuple(
+            (*cell.fixed, *(cell.settings.get(name, NONE) for name in extra), *_measured(cell, others)) for cell in found
+        ),
         notes=(*_STATISTICS, *_notes(found), *remarks),
         data=tuple(cell_data(cell, extra) for cell in found),
-        numeric=(*(name in _NUMERIC for name in _FIXED), *(False for _ in extra), *(True for _ in _MEASURED)),
+        numeric=(*(name in _NUMERIC for name in _FIXED), *(False for _ in extra), *(True for _ in measured)),
     )
+
+
+def _kinds(found: Sequence[Cell]) -> list[str]:
+    """What the numbers of others beside ours are: 'published', 'reported', both or neither."""
+    return list(dict.fromkeys(published.kind for published in (cell.published for cell in found) if published))
 
 
 def mean_and_std(mean: float, std: float | None) -> str:
@@ -52,54 +64,56 @@ def signed(value: float) -> str:
 
 
 def own_accuracy(cell: Cell) -> str:
-    """The mean and standard deviation of a cell in percent, as text."""
-    return mean_and_std(100 * cell.summary.mean, 100 * cell.summary.std)
+    """The mean and standard deviation of a cell in percent, as text; 'diverged' where no network came through."""
+    return mean_and_std(100 * cell.summary.mean, 100 * cell.summary.std) if cell.networks else "diverged"
 
 
-def _measured(cell: Cell) -> tuple[str, ...]:
-    summary, published, difference = cell.summary, cell.published, cell.difference
-    interval = NONE
-    if summary.low is not None and summary.high is not None:
-        interval = f"{100 * summary.low:.1f}–{100 * summary.high:.1f}"
+def _measured(cell: Cell, others: Sequence[str]) -> tuple[str, ...]:
+    published, difference, interval = cell.published, cell.difference, NONE
+    if cell.networks and cell.summary.low is not None and cell.summary.high is not None:
+        interval = f"{100 * cell.summary.low:.1f} to {100 * cell.summary.high:.1f}"
     return (
         own_accuracy(cell),
         interval,
         cell.size,
-        "" if published is None else mean_and_std(published.mean, published.std),
+        *(mean_and_std(published.mean, published.std) if published and published.kind == kind else "" for kind in others),
         "" if difference is None else signed(difference),
     )
 
 
 def cell_data(cell: Cell, extra: Sequence[str] = ()) -> dict[str, str | int | float | None]:
-    """A cell as plain values for CSV; accuracies in percent with four decimals."""
-    summary, published = cell.summary, cell.published
+    """A cell as plain values for CSV; accuracies in percent with four decimals, empty where all networks diverged."""
+    summary, published = cell.summary if cell.networks else None, cell.published
     learning = dict.fromkeys(("schedule", "iterations", "init", "distance", "precision", *extra))
-    measured = {
-        "mean": summary.mean,
-        "std": summary.std,
-        "low": summary.low,
-        "high": summary.high,
-        "minimum": summary.minimum,
-        "maximum": summary.maximum,
-    }
+    names = ("mean", "std", "low", "high", "minimum", "maximum")
+    measured = {name: getattr(summary, name) if summary else None for name in names}
     return {
         "dataset": cell.dataset,
+        **({} if cell.subset is None else {"train_size": cell.subset}),
         "images_per_class": cell.images_per_class,
         "method": cell.method,
+        **({"labels": "soft"} if cell.soft else {}),
         "learned_with": cell.learned_with,
         "trained_with": cell.trained_with,
         "protocol": cell.protocol,
         **{name: cell.settings.get(name) for name in learning},
         **{f"{name}_percent": None if value is None else round(100 * value, 4) for name, value in measured.items()},
-        "n": summary.n,
-        "sets": len(cell.groups),
-        "published_mean_percent": published.mean if published else None,
-        "published_std_percent": published.std if published else None,
-        "published_n": published.n if published else None,
-        "published_source": published.source if published else None,
-        "published_protocol": published.protocol if published else None,
+        "n": len(cell.networks),
+        "sets": len(cell.accuracies),
+        **({"diverged": cell.lost} if cell.lost else {}),
+        **_of_others(published),
         "difference_points": None if cell.difference is None else round(cell.difference, 4),
     }
+
+
+def _of_others(published: Published | None) -> dict[str, str | float | None]:
+    """The numbers of others for CSV: the published ones, or under names of their own those of the reproduction report."""
+    names = ("mean_percent", "std_percent", "n", "source", "protocol")
+    empty: dict[str, str | float | None] = {f"published_{name}": None for name in names}
+    if published is None:
+        return empty
+    values = (published.mean, published.std, published.n, published.source, published.protocol)
+    return empty | {f"{published.kind}_{name}": value for name, value in zip(names, values, strict=True)}
 
 
 def _notes(found: Sequence[Cell]) -> list[str]:
@@ -108,9 +122,11 @@ def _notes(found: Sequence[Cell]) -> list[str]:
     notes = [f"Protocol '{name}': {PROTOCOLS[name]}." for name in protocols]
     learning = dict.fromkeys(_learning(cell) for cell in found if "iterations" in cell.settings)
     notes += [f"Learned by {text}." for text in learning]
-    published = dict.fromkeys((p.n, p.source) for p in (cell.published for cell in found) if p)
-    notes += [f"Published{f' (n = {n})' if n else ''}: {source}." for n, source in published]
-    return [*notes, _DIFFERENCE] if any(cell.difference is not None for cell in found) else notes
+    published = dict.fromkeys((p.kind.capitalize(), p.n, p.source) for p in (cell.published for cell in found) if p)
+    notes += [f"{kind}{f' (n = {n})' if n else ''}: {source}." for kind, n, source in published]
+    compared = _kinds([cell for cell in found if cell.difference is not None])
+    notes += [_DIFFERENCE.format(" or ".join(compared))] if compared else []
+    return [*notes, _LOST] if any(cell.lost for cell in found) else notes
 
 
 def _learning(cell: Cell) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from condense.config import LearnConfig, as_dict, verified
 from condense.data.images import LabelledImages
+from condense.data.naming import stored_name
 from condense.errors import CondenseError, Interrupted, RunFailed, quoted, shortened
 from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
@@ -60,7 +61,7 @@ def learn(
     config = verified(config)
     network = build(config.network, data.shape, data.classes)
     check_classes(config, data)
-    config = config.resolved()
+    config = replace(config.resolved(), dataset=stored_name(config.dataset))
     check_storable(config, data)
     path = None if checkpoint is None else Path(checkpoint)
     with reproducible(data.device):
@@ -194,7 +195,8 @@ class _Run:
         surroundings: dict[str, Any],
     ) -> None:
         self.matching, self.path = matching, path
-        self.identity = {**as_dict(config), "dataset_fingerprint": data.fingerprint, **surroundings}
+        # By the fingerprint that depends on the order of the images, as what is drawn from them does.
+        self.identity = {**as_dict(config), "dataset_fingerprint": data.former_fingerprint, **surroundings}
         self.seconds = 0.0
 
     def finish(self, resume: bool, progress: Progress) -> State:
@@ -271,7 +273,7 @@ def learned_result(
         network=config.network,
         seed=config.seed,
         iterations=len(losses),
-        config=as_dict(config),
+        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
         code_version=code_version(),
         library_versions=library_versions(),
         device=data.device.type,

@@ -15,6 +15,8 @@ IMAGE_DECAYS = {"constant": "the same at every step", "cosine": "falling to zero
 IMAGE_CLIPS = {"none": "as long as they are", "median": "no image's gradient longer than three times the median image's"}
 BEFORE_SETTINGS = {"image_decay": "constant", "image_clip": "none"}
 """What held before these were settings: records and sets made then do not name them."""
+METHOD_SETTINGS = {"image_momentum": 0.5, "distance": "ours"}
+"""Settings of stage C that are the same in every schedule, and belong to all of them."""
 _PUBLISHED_LOOPS = {1: (1, 1), 10: (10, 50), 20: (20, 25), 30: (30, 20), 40: (40, 15), 50: (50, 10)}
 
 
@@ -56,13 +58,36 @@ def schedule(name: str, images_per_class: int, network: str) -> Schedule:
 
 
 def schedule_name(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
-    """The schedule whose values a resolved configuration has in every respect; 'own' where it is none's."""
-    settings = BEFORE_SETTINGS | dict(settings)
-    for name in SCHEDULES:
-        values = asdict(schedule(name, images_per_class, network))
-        if all(settings.get(key) == value for key, value in values.items()):
-            return name
-    return "own"
+    """The schedule whose values a resolved configuration has in every respect, momentum and distance of the method included;
+    'own' where it is none's.
+    """
+    return next((name for name in SCHEDULES if not overridden(settings, name, images_per_class, network)), "own")
+
+
+def schedule_text(settings: Mapping[str, Any], images_per_class: int, network: str) -> str:
+    """The schedule of a resolved configuration as people read it: its name, or that of the one asked for (else of the
+    nearest) with the settings that were not its own: 'published with iterations 3'.
+    """
+    name = schedule_name(settings, images_per_class, network)
+    if name != "own":
+        return name
+    found = {name: overridden(settings, name, images_per_class, network) for name in SCHEDULES}
+    asked = settings.get("schedule")
+    nearest = asked if asked in found else min(found, key=lambda name: len(found[name]))
+    return with_settings(nearest, found[nearest])
+
+
+def with_settings(name: str, settings: Mapping[str, Any]) -> str:
+    """The name of a schedule with the settings that stand in place of its own: 'published with iterations 3'."""
+    texts = [f"{key} {'not known' if value is None else value}" for key, value in settings.items()]
+    return f"{name} with {', '.join(texts)}" if texts else name
+
+
+def overridden(settings: Mapping[str, Any], name: str, images_per_class: int, network: str) -> dict[str, Any]:
+    """The settings of a resolved configuration that are not those of a schedule; None for those it does not state."""
+    stated = BEFORE_SETTINGS | dict(settings)
+    values = asdict(schedule(name, images_per_class, network)) | METHOD_SETTINGS
+    return {key: stated.get(key) for key, value in values.items() if stated.get(key) != value}
 
 
 def published_loops(images_per_class: int) -> tuple[int, int]:

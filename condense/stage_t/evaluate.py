@@ -11,11 +11,12 @@ import torch
 
 from condense.config import EvaluateConfig, verified
 from condense.data.images import DataSet, LabelledImages
+from condense.data.naming import shareable
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
-from condense.records import Record
+from condense.records import AT_CHANCE, Record
 from condense.stage_c.schedules import schedule_name
 from condense.stage_t.checkpoint import Tested, load_tested, save_tested
 from condense.stage_t.protocols import recipe, whole_recipe
@@ -80,7 +81,8 @@ def evaluate_network(
     device = data.test.device
     source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
     chosen = recipe(protocol, synthetic.provenance.dataset, name)
-    described = {"set": describe_set(synthetic), "protocol": protocol}
+    whole = {**describe_set(synthetic), "config": shareable(synthetic.provenance.config)}
+    described = {"set": whole, "protocol": protocol}
     network = build(name, data.test.shape, data.test.classes)
     return _Evaluation("evaluate", network, source, chosen, data, described).record(seeds, checkpoint, progress)
 
@@ -112,7 +114,7 @@ def evaluate_network_whole(
 
 
 def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
-    """What identifies a synthetic set in the records of its evaluations."""
+    """What identifies a synthetic set in the records of what was trained on it."""
     facts = synthetic.provenance
     names = ("dataset", "dataset_fingerprint", "method", "network", "images_per_class", "seed", "iterations")
     own = {name: getattr(facts, name) for name in names}
@@ -120,13 +122,18 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
     if facts.iterations:
         schedule = schedule_name(facts.config, facts.images_per_class, facts.network)
         learned |= {"schedule": schedule, "precision": facts.precision}
-    return {"sha256": synthetic.sha256, **own, **learned}
+    labels = {"labels": "soft"} if synthetic.soft else {}
+    return {"sha256": synthetic.sha256, **own, **learned, **labels}
 
 
 def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
     """Raises `CondenseError` unless the set was learned from the training images of `data`."""
     facts = synthetic.provenance
-    if facts.dataset_fingerprint != data.train.fingerprint:
+    if len(facts.class_names) != data.train.classes:
+        raise CondenseError(
+            f"The set has {len(facts.class_names)} classes, but the {data.name} given here has {data.train.classes}."
+        )
+    if not data.train.is_known_as(facts.dataset_fingerprint):
         raise CondenseError(
             f"The set was learned from other images: its {facts.dataset} has fingerprint {facts.dataset_fingerprint[:12]}, "
             f"the {data.name} found here {data.train.fingerprint[:12]}."
@@ -158,7 +165,7 @@ class _Evaluation:
         device = self.data.test.device
         surroundings = Surroundings.of(device)
         began = time.perf_counter()
-        kept = _Kept(checkpoint, {"config": self._facts, **surroundings.arithmetic})
+        kept = _Kept(checkpoint, {"config": self._identity, **surroundings.arithmetic})
         compiled = kept.tested.compiled = self._compiled(kept.tested.compiled)
         kept.tested.warm_up_seconds += time.perf_counter() - began
         tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
@@ -170,7 +177,9 @@ class _Evaluation:
             done = f"Stopped while training {self.network.name}; records of networks finished before are kept"
             raise Interrupted(f"{done}{where}.") from error
         tested, accuracies = kept.tested, [kept.tested.accuracies[seed] for seed in seeds]
-        at_chance = sum(accuracies) / len(accuracies) < _best_by_chance(self.data.test)
+        diverged = [seed for seed in seeds if seed in tested.diverged]
+        fine = [accuracy for seed, accuracy in zip(seeds, accuracies, strict=True) if seed not in diverged]
+        at_chance = bool(fine) and sum(fine) / len(fine) < _best_by_chance(self.data.test)
         return Record(
             kind=self.kind,
             config={**self._facts, "path": "compiled" if compiled else "eager"},
@@ -182,9 +191,10 @@ class _Evaluation:
             code_version=code_version(),
             library_versions=library_versions(),
             notes=[
-                *(f"seed {seed}: training diverged" for seed in seeds if seed in tested.diverged),
-                *(["accuracy stays at chance"] if at_chance else []),
+                *(f"seed {seed}: training diverged" for seed in diverged),
+                *([AT_CHANCE] if at_chance else []),
             ],
+            diverged=diverged,
             **asdict(surroundings),
         )
 
@@ -207,6 +217,12 @@ class _Evaluation:
             "test_images": len(self.data.test),
             "test_fingerprint": self.data.test.fingerprint,
         }
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        # By the fingerprints that depend on the order of the images, as training on them does; earlier versions did so too.
+        of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.kind == "whole" else {}
+        return {**self._facts, **of, "test_fingerprint": self.data.test.former_fingerprint}
 
     def _test_all(self, seeds: Sequence[int], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
         """Trains and tests the networks that are not tested yet, and keeps those of each stack as they are done."""

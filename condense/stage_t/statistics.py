@@ -10,6 +10,8 @@ from scipy import stats
 from condense.errors import CondenseError
 
 CONFIDENCE = 0.95
+LEAST_UNITS = 3
+"""Independent values from which on an interval of their mean is stated."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,9 @@ class Summary:
     """Accuracies in numbers; all but `n` are fractions.
 
     std: over all n accuracies with ddof=0, as the published tables state it (0 for n=1).
-    low, high: 95 % interval of the mean by Student's t with ddof=1; None where nothing can be said (n=1). It is not cut
-    to [0, 1], so that it stays symmetric about the mean.
+    half: half width of the 95 % interval of the mean by Student's t with ddof=1; low, high: the interval, within [0, 1]. All
+    None with fewer than `LEAST_UNITS` independent values (networks of one set; sets, where there are several), whose spread
+    says next to nothing.
     """
 
     n: int
@@ -28,6 +31,7 @@ class Summary:
     maximum: float
     low: float | None
     high: float | None
+    half: float | None = None
 
 
 def summarise(accuracies: Sequence[float]) -> Summary:
@@ -64,8 +68,9 @@ def summarise_sets(groups: Sequence[Mapping[int, float]]) -> Summary:
         std=float(values.std(ddof=0)),
         minimum=float(values.min()),
         maximum=float(values.max()),
-        low=None if half is None else mean - half,
-        high=None if half is None else mean + half,
+        low=None if half is None else max(mean - half, 0.0),
+        high=None if half is None else min(mean + half, 1.0),
+        half=half,
     )
 
 
@@ -75,6 +80,8 @@ def _half_width(groups: Sequence[Mapping[int, float]], mean: float) -> float | N
         for seed, accuracy in group.items():
             by_seed.setdefault(seed, []).append(accuracy)
     seeds, sets = list(by_seed.values()), [list(group.values()) for group in groups]
+    if len(sets if len(sets) > 1 else seeds) < LEAST_UNITS:
+        return None
     shared = len(seeds) < sum(map(len, sets))
     parts = [sets, seeds] if shared or len(sets) == 1 else [sets]
     found = [(_variance(part, mean), len(part) - 1.0) for part in parts if len(part) > 1]

@@ -152,7 +152,7 @@ def test_all_mistakes_on_the_command_line_and_in_the_file_are_said_at_once(said:
         ("ipc = = 3", "The configuration a.toml is not valid TOML: Invalid value (at line 1, column 7)."),
         ("\x00", "The configuration a.toml is not valid TOML: "),
         ('config = "b.toml"', "a.toml: config can be given on the command line only."),
-        ("network = 'MLP'", "a.toml: network = 'MLP': Input should be a valid array."),
+        ("network = 3", "a.toml: network = 3: Input should be a valid array."),
         ("seeds = 2024-01-01", "a.toml: seeds = '2024-01-01': Input should be a valid integer."),
         ("seeds = inf", "a.toml: seeds = inf: Input should be a valid integer."),
     ],

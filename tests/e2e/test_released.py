@@ -7,6 +7,12 @@ import pytest
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
+from condense.errors import CondenseError
+from condense.experiments.generalization.results import Recorded
+from condense.experiments.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
+from condense.experiments.hyperparameters.folder import SweepFolder
+from condense.experiments.hyperparameters.run import all_images, asked_for, trials_of
+from condense.matrix.folder import MatrixFolder
 from condense.records import read_records
 from condense.report.figures import image_grid
 from condense.stage_c.learn import learn
@@ -50,7 +56,7 @@ def test_its_first_iterations_are_those_of_today(real_data: Path) -> None:
     recorded = read_records(MNIST / "records.jsonl")[0]
     config = LearnConfig(**released.provenance.config)
     data = load(config.dataset, data_root=real_data).train
-    assert data.fingerprint == released.provenance.dataset_fingerprint
+    assert data.is_known_as(released.provenance.dataset_fingerprint)
     assert learn(replace(config, iterations=2), data).record.losses == pytest.approx(recorded.losses[:2], rel=1e-3)
 
 
@@ -63,3 +69,36 @@ def test_its_first_network_scores_about_as_recorded(real_data: Path) -> None:
     # Rounding differs between machines and grows over 1,001 epochs, up to what two networks differ by: 0.7 points
     # were seen. Only the network's start and its draws are the same.
     assert record.accuracies[0] == pytest.approx(recorded.accuracies[0], abs=0.02)
+
+
+@pytest.mark.realdata
+def test_the_released_matrix_is_known_to_be_of_mnist(real_data: Path) -> None:
+    folder, data = MatrixFolder(ARTIFACTS / "mnist-ipc1-matrix"), load("mnist", data_root=real_data)
+    folder.check_images(data)
+    with pytest.raises(CondenseError, match="a matrix of other training images"):
+        folder.check_images(replace(data, train=data.train.subset(1000, 0)))
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["cifar10", "fashion-mnist", "cifar10-mlps", "fashion-mnist-mlps"])
+def test_the_same_sweep_goes_on_in_a_released_folder(real_data: Path, name: str) -> None:
+    folder = SweepFolder(ARTIFACTS / "hyperparameter-study" / name)
+    asked = folder.asked()
+    data = load(asked.dataset, data_root=real_data)
+    size = asked.train_images if asked.train_images != len(data.train) else None
+    data = folder.as_recorded(data if size is None else replace(data, train=data.train.subset(size, 0)))
+    assert folder.check(asked_for(asked.grid, asked.seeds, data, [], asked.whole_images)).described == asked.described
+    trials = trials_of(asked.grid, data, [all_images(data)])
+    assert {trial.config_hash for trial in trials} <= set(folder.recorded())
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["small", "small-fig2"])
+def test_the_same_experiments_go_on_in_a_released_folder(real_data: Path, name: str) -> None:
+    records = recorded(ARTIFACTS / "generalization" / name)
+    config = GeneralizeConfig()
+    data = as_recorded(sized(config, load("cifar10", data_root=real_data)), records)
+    known = Recorded(records)
+    found = [known.of(run, data[line.train_size]) for line in config.lines("fig1a") for run in line.runs]
+    done = [known.of(run, data[line.train_size]) for line in config.lines("fig2a") for run in line.runs]
+    assert all(found) if name == "small" else all(done)

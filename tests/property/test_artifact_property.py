@@ -37,9 +37,9 @@ def synthetic_sets(draw: st.DrawFn) -> SyntheticSet:
     values = draw(st.lists(WIDTH_32, min_size=1, max_size=20))
     images = torch.tensor(np.resize(np.array(values, np.float32), shape))
     if draw(st.booleans()):
-        labels = torch.tensor(np.resize(np.array(values, np.float32), (shape[0], classes)))
+        labels = torch.tensor(np.resize(np.array(values, np.float32), (shape[0], classes))).softmax(dim=1)
     else:
-        labels = torch.tensor(draw(st.lists(st.integers(0, classes - 1), min_size=shape[0], max_size=shape[0])))
+        labels = torch.tensor(draw(st.permutations([label for label in range(classes) for _ in range(each)])))
     texts = {field.name: draw(TEXT) for field in fields(Provenance) if field.type in (str, "str")}
     provenance = Provenance(
         **texts,
@@ -139,13 +139,13 @@ def test_flipped_bits_all_through_a_real_file(real_file: Path, tmp_path: Path) -
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    seeds = draw(st.lists(COUNTS, max_size=4))
+    seeds = draw(st.lists(COUNTS, max_size=4, unique=True))
     return Record(
         kind=draw(st.sampled_from(["learn", "evaluate", "whole"])),
         config=draw(CONFIGS),
         seeds=seeds,
         accuracies=draw(st.lists(st.floats(0, 1), min_size=len(seeds), max_size=len(seeds))),
-        wall_seconds=draw(NUMBERS),
+        wall_seconds=draw(st.floats(0, 1e18)),
         peak_memory_bytes=draw(COUNTS),
         device=draw(ANY_TEXT),
         threads=draw(COUNTS),
@@ -154,6 +154,7 @@ def records(draw: st.DrawFn) -> Record:
         started_at=draw(ANY_TEXT),
         losses=draw(st.lists(NUMBERS, max_size=3)),
         notes=draw(st.lists(ANY_TEXT, max_size=2)),
+        diverged=draw(st.lists(st.sampled_from(seeds), max_size=2)) if seeds else [],
     )
 
 

@@ -1,5 +1,6 @@
 """What the tests of `condense.data.catalog` share: images, and the sentence a load is refused with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 import scipy.io
 
 from condense.data.catalog import load
+from condense.data.known import PUBLISHED, Fingerprints
+from condense.data.split import join
+from condense.data.torchvision_sets import PUBLISHED_SETS
 from condense.errors import CondenseError
 
 RNG = np.random.default_rng(0)
@@ -22,6 +26,20 @@ def message_of(name: object, **keywords: object) -> str:
     message = str(caught.value)
     assert "\n" not in message
     return message
+
+
+def declare_published(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> None:
+    """Lets the small files below `root` be the published set `name`."""
+    train, test, class_names = PUBLISHED_SETS[name].read(root)
+    data = join(name, train, test, class_names, where=name)
+    prints = Fingerprints(
+        *(
+            one
+            for kind in ("fingerprint", "former_fingerprint")
+            for one in (getattr(data.train, kind), getattr(data.test, kind))
+        )
+    )
+    monkeypatch.setitem(PUBLISHED, name, replace(PUBLISHED[name], class_names=tuple(class_names), fingerprints=prints))
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

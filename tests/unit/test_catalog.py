@@ -1,5 +1,6 @@
 """Published data sets and digits: how they are found, read and downloaded, and the sentences that say why not."""
 
+import gzip
 import hashlib
 import io
 import pickle
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from catalog_samples import DIGITS_OF_SVHN, files_below, message_of, write_svhn
+from catalog_samples import DIGITS_OF_SVHN, declare_published, files_below, message_of, write_svhn
 from torchvision import datasets
 
+from condense.data import torchvision_sets
 from condense.data.catalog import load, names
 from condense.data.digits import enlarge
 
@@ -62,8 +64,11 @@ def test_train_size_cuts_only_the_training_images():
 def test_digits_are_the_same_everywhere():
     data = load("digits")
     assert (data.name, len(data.train), len(data.test), data.train.shape) == ("digits", 1442, 355, (1, 28, 28))
-    assert data.train.fingerprint.startswith("633fc3901539")
-    assert data.test.fingerprint.startswith("d48c12f42621")
+    assert data.train.fingerprint.startswith("d41d843fb3b0")
+    assert data.test.fingerprint.startswith("120886fbc56e")
+    assert data.train.former_fingerprint.startswith("633fc3901539")
+    assert data.test.former_fingerprint.startswith("d48c12f42621")
+    assert data.published == "digits"
     assert (data.test.mean, data.test.std) == (data.train.mean, data.train.std)
 
 
@@ -82,17 +87,24 @@ def write_idx(path: Path, values: np.ndarray) -> None:
     path.write_bytes(struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape) + values.tobytes())
 
 
-def write_mnist(root: Path, folder: str = "MNIST", shift: int = 0) -> None:
+def write_mnist(root: Path, folder: str = "MNIST", shift: int = 0, packed: bool = False) -> None:
     for prefix, count in (("train", 20), ("t10k", 10)):
         labels = np.arange(count, dtype=np.uint8)[::-1] % 10
         pixels = (labels[:, None, None] + np.full((1, 28, 28), shift)).astype(np.uint8)
-        write_idx(root / folder / "raw" / f"{prefix}-images-idx3-ubyte", pixels)
-        write_idx(root / folder / "raw" / f"{prefix}-labels-idx1-ubyte", labels)
+        for kind, values in (("images-idx3", pixels), ("labels-idx1", labels)):
+            path = root / folder / "raw" / f"{prefix}-{kind}-ubyte"
+            write_idx(path, values)
+            if packed:
+                path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+                path.unlink()
 
 
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
-def test_idx_files_become_images(tmp_path, name, folder):
-    write_mnist(tmp_path, folder)
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_become_images(tmp_path, monkeypatch, name, folder, packed):
+    write_mnist(tmp_path, folder, packed=packed)
+    assert f"in {tmp_path}" in names(tmp_path)[name]
+    declare_published(monkeypatch, name, tmp_path)
     data = load(name, data_root=tmp_path)
     assert (data.name, data.train.counts, data.test.counts) == (name, (2,) * 10, (1,) * 10)
     assert data.train.pixels[:, 0, 3, 4].tolist() == data.train.labels.tolist()
@@ -107,6 +119,7 @@ def test_idx_files_become_images(tmp_path, name, folder):
 def test_the_data_root_comes_first_then_the_environment_then_the_cache(tmp_path, monkeypatch):
     for shift, folder in enumerate(("given", "environment", "cache/condense")):
         write_mnist(tmp_path / folder, shift=100 * shift)
+    monkeypatch.setattr(torchvision_sets, "check_content", lambda name, data, folder: None)
     monkeypatch.setenv("CONDENSE_DATA", str(tmp_path / "environment"))
     assert load("mnist", data_root=tmp_path / "given").train.pixels.min() == 0
     assert load("mnist", data_root=tmp_path / "empty").train.pixels.min() == 100
@@ -200,7 +213,8 @@ def cifar(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.parametrize(("name", "classes", "each"), [("cifar10", 10, 5), ("cifar100", 100, 1)])
-def test_cifar(cifar, name, classes, each):
+def test_cifar(cifar, monkeypatch, name, classes, each):
+    declare_published(monkeypatch, name, cifar)
     data = load(name, data_root=cifar)
     assert data.train.counts == (each,) * classes
     assert data.train.class_names == data.test.class_names == tuple(f"kind {i}" for i in range(classes))
@@ -217,7 +231,7 @@ def test_damaged_cifar_is_named_and_left_alone(cifar, file):
     shorten(path)
     before = files_below(cifar)
     message = message_of("cifar10", data_root=cifar)
-    assert message.startswith(f"{path}: damaged, not the published cifar10. Restore it")
+    assert message.startswith(f"{path}: damaged, or no file of CIFAR's (")
     path.unlink()
     assert f"incomplete: {path} missing" in message_of("cifar10", data_root=cifar)
     assert files_below(cifar).items() < before.items()

@@ -7,7 +7,8 @@ import pytest
 import scipy.stats
 import torch
 
-from condense.data.images import LabelledImages
+from condense.data.images import DataSet, LabelledImages
+from condense.data.known import PUBLISHED, Fingerprints
 from condense.errors import CondenseError
 from condense.randomness import generator
 
@@ -160,7 +161,7 @@ def test_a_subset_that_cannot_be(size, message):
     assert message in str(caught.value)
 
 
-def test_the_fingerprint_sees_pixels_labels_names_and_shape():
+def test_fingerprints_see_pixels_labels_and_shape_and_the_former_one_names_too():
     images = images_with([3, 4])
     changed = images.pixels.clone()
     changed[5, 0, 2, 3] ^= 1
@@ -172,7 +173,9 @@ def test_the_fingerprint_sees_pixels_labels_names_and_shape():
         replace(images, class_names=("0", "one")),
         replace(images, pixels=images.pixels.reshape(7, 1, 2, 8)),
     ]
-    assert len({images.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert len({images.former_fingerprint, *(other.former_fingerprint for other in others)}) == 5
+    assert len({images.fingerprint, *(other.fingerprint for other in others)}) == 4
+    assert images.fingerprint == others[2].fingerprint
     assert replace(images, name="another", mean=(0.0,)).fingerprint == images.fingerprint
 
 
@@ -181,3 +184,57 @@ def test_to_keeps_the_images():
     moved = images.to("cpu")
     assert moved.fingerprint == images.fingerprint
     assert np.array_equal(moved.inputs(torch.arange(7)).numpy(), images.inputs(torch.arange(7)).numpy())
+
+
+def test_the_fingerprint_is_of_the_pairs_whatever_their_order():
+    images = images_with([3, 4])
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(1))
+    mixed = LabelledImages.from_arrays(images.pixels[order], images.labels[order])
+    assert mixed.fingerprint == images.fingerprint
+    assert mixed.former_fingerprint != images.former_fingerprint
+    # Two images that change places across classes are other pairs, though images and labels are the same.
+    swapped = images.pixels.clone()
+    swapped[[0, 6]] = swapped[[6, 0]]
+    assert replace(images, pixels=swapped).fingerprint != images.fingerprint
+    # Pairs count as often as they occur, and bytes do not run on from one image into the next.
+    twice = LabelledImages.from_arrays(images.pixels.repeat(2, 1, 1, 1), images.labels.repeat(2))
+    assert twice.fingerprint != images.fingerprint
+    assert images.subset(6, 0).fingerprint != images.fingerprint
+
+
+def test_fingerprints_of_this_and_of_earlier_versions_are_known(monkeypatch):
+    images = images_with([3, 4])
+    assert images.is_known_as(images.fingerprint)
+    assert images.is_known_as(images.former_fingerprint)
+    assert not images.is_known_as("0" * 64)
+    reversed_order = LabelledImages.from_arrays(images.pixels.flip(0), images.labels.flip(0))
+    assert not reversed_order.is_known_as(images.former_fingerprint)
+    prints = Fingerprints(images.fingerprint, "1" * 64, images.former_fingerprint, "2" * 64)
+    monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], fingerprints=prints))
+    assert reversed_order.is_known_as(images.former_fingerprint)  # of a published set, in whatever order
+    assert not reversed_order.is_known_as("2" * 64)
+    assert not images.subset(6, 0).is_known_as(images.fingerprint)
+
+
+def test_images_stand_under_the_fingerprint_that_is_recorded():
+    images = images_with([3, 4])
+    under = images.as_recorded(["0" * 64, images.former_fingerprint])
+    assert under.fingerprint == images.former_fingerprint == under.to("cpu").fingerprint
+    assert under.is_known_as(images.fingerprint)
+    assert images.as_recorded(["0" * 64]).fingerprint == images.fingerprint
+    assert under.subset(6, 0).fingerprint == images.subset(6, 0).fingerprint
+
+
+def test_a_set_is_published_only_whole(monkeypatch):
+    train, test = images_with([3, 4]), images_with([2, 2])
+    data = DataSet("mine", train, test)
+    assert data.published is None
+    vouched = replace(data, vouched=("svhn", train.fingerprint, test.fingerprint))
+    assert vouched.published == vouched.to("cpu").published == "svhn"
+    assert replace(vouched, train=train.subset(6, 0)).published is None
+    prints = Fingerprints(train.fingerprint, test.fingerprint)
+    monkeypatch.setitem(PUBLISHED, "mnist", replace(PUBLISHED["mnist"], fingerprints=prints))
+    assert data.published == data.to("cpu").published == "mnist"
+    assert replace(data, train=test, test=train).published is None
+    assert replace(data, test=test.subset(2, 0)).published is None
+    assert replace(data, train=train.as_recorded([train.former_fingerprint])).published == "mnist"

@@ -11,9 +11,11 @@ from torch._dynamo.exc import TorchDynamoException
 
 from condense import machine
 from condense.config import LearnConfig
+from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.networks.registry import build
 from condense.stage_c import learn as module
+from condense.stage_c.checkpoint import stored_identity
 from condense.stage_c.learn import learn
 from condense.stage_c.matching import GradientMatcher
 from condense.stage_c.schedules import published_loops
@@ -77,6 +79,19 @@ def test_a_checkpoint_of_another_run_is_refused(small_images, tmp_path: Path) ->
         learn(other, small_images(), checkpoint=checkpoint, resume=True)
     with pytest.raises(CondenseError, match="dataset_fingerprint"):
         learn(QUICK, small_images(seed=9), checkpoint=checkpoint, resume=True)
+
+
+def test_a_checkpoint_is_of_the_images_in_their_order(small_images, tmp_path: Path) -> None:
+    """Draws depend on the order, so the same images in another one give other bytes."""
+    checkpoint, images = tmp_path / "run.checkpoint", small_images()
+    mixed = LabelledImages.from_arrays(images.pixels.flip(0), images.labels.flip(0), name="noise")
+    assert mixed.fingerprint == images.fingerprint
+    with pytest.raises(Interrupted):
+        learn(QUICK, images, checkpoint=checkpoint, progress=raise_interrupt)
+    assert stored_identity(checkpoint)["dataset_fingerprint"] == images.former_fingerprint  # as earlier versions have it
+    with pytest.raises(CondenseError, match="dataset_fingerprint"):
+        learn(QUICK, mixed, checkpoint=checkpoint, resume=True)
+    assert learn(QUICK, images, checkpoint=checkpoint, resume=True).set.provenance.dataset_fingerprint == images.fingerprint
 
 
 def raise_interrupt(done: int, total: int, loss: float) -> None:

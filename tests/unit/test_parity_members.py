@@ -267,7 +267,7 @@ def test_the_floor_and_what_leaves_it() -> None:
     nudged_run = base * (1 + 1e-6)
     changed = base.copy()
     changed[2:, 1] += 1e-4
-    changed[1:, 0] += 9e-6
+    changed[1:, 0] += 3e-6
     assert effects.first_steps(changed, base, [nudged_run]) == [None, 3]
     assert effects.first_steps(np.full((4, 2), np.nan), base, [nudged_run]) == [1, 1]
     exploded = base * [[1], [1], [np.inf], [np.inf]]  # the floor is infinite too, and so is what the runs share

@@ -1,14 +1,19 @@
 """The published sets themselves, where CONDENSE_DATA has them."""
 
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from catalog_samples import message_of
 
 from condense.data.catalog import load, names
 from condense.data.images import DataSet, LabelledImages
+from condense.data.known import PUBLISHED
+from condense.data.torchvision_sets import PUBLISHED_SETS
 from condense.networks.registry import build
 from condense.stage_c.precision import LEAST_COSINE, image_gradient_cosine
 
@@ -17,9 +22,10 @@ pytestmark = pytest.mark.realdata
 MNIST_COUNTS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 # name: (train images, test images, shape, counts of the training classes, fingerprints of train and test)
 EXPECTED = {
-    "mnist": (60000, 10000, (1, 28, 28), MNIST_COUNTS, "a3dac35ba8e3", "a51b9adc1f72"),
-    "fashion-mnist": (60000, 10000, (1, 28, 28), (6000,) * 10, "65426613126a", "123d31845bcf"),
-    "cifar10": (50000, 10000, (3, 32, 32), (5000,) * 10, "5bbb14bee2d9", "229edadba30d"),
+    "mnist": (60000, 10000, (1, 28, 28), MNIST_COUNTS, "f726cc00b6ad", "64d301e7c402"),
+    "fashion-mnist": (60000, 10000, (1, 28, 28), (6000,) * 10, "aeb9e839ca70", "88f1b1c5dbb0"),
+    "cifar10": (50000, 10000, (3, 32, 32), (5000,) * 10, "9f2e98e800a7", "8b50a38e7543"),
+    "cifar100": (50000, 10000, (3, 32, 32), (500,) * 100, "ee9bfb618608", "b9c188dd0bb6"),
 }
 
 
@@ -79,9 +85,43 @@ def test_part_of_svhn(folder):
     counts = tuple(a + b for a, b in zip(data.train.counts, data.test.counts, strict=True))
     assert counts[0] == 66
     assert sum(counts) == 1083
-    assert data.train.fingerprint.startswith("78f42339c9b1")
+    assert data.train.former_fingerprint.startswith("78f42339c9b1")
     assert data.train.mean == pytest.approx((0.4377, 0.4438, 0.4728), abs=0.03)
     assert torch.equal(data.train.labels.unique(), torch.arange(10))
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100"])
+def test_the_table_is_of_the_published_files(folder, name):
+    train, test, class_names = PUBLISHED_SETS[name].read(folder)
+    assert (len(train.labels), len(test.labels)) == ((60000, 10000) if "mnist" in name else (50000, 10000))
+    assert tuple(class_names) == PUBLISHED[name].class_names
+    data = real(name)
+    prints = PUBLISHED[name].fingerprints
+    assert prints is not None
+    assert (data.train.fingerprint, data.test.fingerprint) == (prints.train, prints.test)
+    if prints.former_train:
+        assert (data.train.former_fingerprint, data.test.former_fingerprint) == (prints.former_train, prints.former_test)
+
+
+def test_real_fashion_mnist_as_mnist_is_refused(folder, tmp_path):
+    (tmp_path / "MNIST").symlink_to(folder / "FashionMNIST")
+    assert "its training images are the training images of fashion-mnist" in message_of("mnist", data_root=tmp_path)
+
+
+def test_real_mnist_packed_or_in_one_file_is_mnist(folder, tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for packed in (folder / "MNIST" / "raw").glob("*.gz"):
+        (raw / packed.name).symlink_to(packed)
+    data = load("mnist", data_root=tmp_path)
+    order = torch.randperm(60000, generator=torch.Generator().manual_seed(0))
+    arrays = {"train_images": data.train.pixels[order, 0], "train_labels": data.train.labels[order]}
+    tested = {"test_images": data.test.pixels[:, 0], "test_labels": data.test.labels}
+    np.savez(tmp_path / "all.npz", **{name: value.numpy() for name, value in (arrays | tested).items()})
+    again = load(str(tmp_path / "all.npz"))
+    assert (again.name, again.published, again.train.mean) == ("mnist", "mnist", (0.1307,))
+    assert again.train.is_known_as("a3dac35ba8e3e0eb970dc66e66a66efecc421695af45a6c0f769f3c35357e0ef")
+    assert replace(again, train=again.train.subset(200, 0)).published is None
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ LAYERS = (
     ("", "reference"),
     ("cli",),
 )
-"""What may be imported, lowest first: a module or package of condense imports from its own layer and from those before it; ""
+"""What may be imported, lowest first: what belongs to a layer imports from it and from those before it; ""
 is condense itself."""
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

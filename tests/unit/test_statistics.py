@@ -25,11 +25,32 @@ def test_agrees_with_numpy_and_scipy():
     assert (summary.low, summary.high) == (pytest.approx(low, rel=1e-12), pytest.approx(high, rel=1e-12))
 
 
-def test_closed_form_of_two_values():
-    # With one degree of freedom the quantile is tan(pi * 0.475), and the standard error is half the distance.
-    summary = summarise([0.4, 0.6])
-    assert (summary.mean, summary.std) == (pytest.approx(0.5), pytest.approx(0.1))
-    assert summary.high == pytest.approx(0.5 + 0.1 * math.tan(math.pi * 0.475))
+def test_closed_form_of_three_values():
+    # With two degrees of freedom the quantile of p is (2p - 1) / sqrt(2p (1 - p)).
+    summary = summarise([0.4, 0.5, 0.6])
+    half = 0.95 / math.sqrt(2 * 0.975 * 0.025) * 0.1 / math.sqrt(3)
+    assert (summary.mean, summary.std) == (pytest.approx(0.5), pytest.approx(0.1 * math.sqrt(2 / 3)))
+    assert (summary.low, summary.high, summary.half) == tuple(pytest.approx(v) for v in (0.5 - half, 0.5 + half, half))
+
+
+@pytest.mark.parametrize("values", [[0.2, 0.41], [0.4, 0.6], [0.7]])
+def test_fewer_than_three_networks_have_no_interval(values: list[float]):
+    """The first are those of 30.5 % whose interval was stated as -103.7 to 164.8."""
+    summary = summarise(values)
+    assert (summary.low, summary.high, summary.half) == (None, None, None)
+
+
+def test_an_interval_stays_within_what_can_be_and_keeps_its_half_width():
+    high = summarise([0.9, 0.95, 1.0])
+    assert high.low is not None and high.half is not None and 0 < high.low < 0.9
+    assert high.high == 1.0 and high.mean + high.half > 1.05
+    low = summarise([0.0, 0.1, 0.0])
+    assert low.low == 0.0 and low.high is not None and low.high > 0.1
+
+
+def test_of_two_sets_nothing_is_said_however_many_networks_they_have():
+    assert summarise_sets(apart([VALUES, VALUES])).low is None
+    assert summarise_sets(apart([VALUES, VALUES, VALUES])).low is not None
 
 
 def test_one_value_has_no_interval():
@@ -53,8 +74,8 @@ def test_with_sets_of_unequal_size_the_interval_follows_the_cluster_robust_varia
     mean = 4.1 / 6
     variance = 3 / 2 * sum((len(g) * (np.mean(g) - mean)) ** 2 for g in groups) / 36
     summary = summarise_sets(apart(groups))
-    assert summary.mean == pytest.approx(mean)
-    assert summary.high == pytest.approx(mean + stats.t.ppf(0.975, 2) * math.sqrt(variance))
+    assert summary.mean == pytest.approx(mean) and summary.half is not None
+    assert summary.mean + summary.half == pytest.approx(mean + stats.t.ppf(0.975, 2) * math.sqrt(variance))
 
 
 def test_one_set_is_summarised_by_its_networks():
@@ -64,7 +85,7 @@ def test_one_set_is_summarised_by_its_networks():
 
 def test_networks_of_one_seed_on_several_sets_share_its_luck():
     # The set means are equal, so all that can make the mean uncertain is the networks, as if there were one set.
-    both, one = summarise_sets([dict(enumerate(VALUES))] * 2), summarise(VALUES)
+    both, one = summarise_sets([dict(enumerate(VALUES))] * 3), summarise(VALUES)
     assert (both.low, both.high) == (pytest.approx(one.low), pytest.approx(one.high))
     # One network a set, the same everywhere: nothing is known of other networks.
     alone = summarise_sets([{0: value} for value in VALUES])

@@ -1,7 +1,9 @@
 """Grids: the built-in ones against the report, and every mistake at once with its place."""
 
 import json
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,6 +55,60 @@ def test_the_space_has_720_networks_and_samples_repeat() -> None:
     assert drawn == grid.sample(30, 1) != grid.sample(30, 2) and len({row.network for row in drawn.rows}) == 30
     with pytest.raises(CondenseError, match=r"--sample 721: the grid has only 720 rows\."):
         grid.sample(721, 0)
+
+
+def space(values: int, *names: str) -> str:
+    lists = {"width": range(1, values + 1), "depth": range(1, values + 1), "batch_size": range(1, values + 1)}
+    lists |= {"epochs": range(1, values + 1), "learning_rate": [n / 100 for n in range(1, values + 1)]}
+    return "[defaults]\n" + ROW + "[space]\n" + "".join(f"{name} = {list(lists[name])}\n" for name in names)
+
+
+def test_a_grid_of_too_many_rows_is_refused_before_it_is_expanded() -> None:
+    began = time.monotonic()
+    names = ("width", "depth", "batch_size", "epochs", "learning_rate")
+    assert mistakes(space(99, *names)) == ["g.toml: the grid has 9,509,900,499 rows; 10,000 can be read at most."]
+    assert mistakes("rows = [" + "{}," * 10_001 + "]") == ["g.toml: the grid has 10,001 rows; 10,000 can be read at most."]
+    assert time.monotonic() - began < 5
+    large = parse_grid(space(32, "width", "batch_size"), "g.toml")
+    assert len(large.rows) == 1024
+    with pytest.raises(CondenseError, match=r"g.toml: 1,024 rows are more than the 1,000 .* draw some of them by --sample"):
+        large.check_on(load("digits"), "g.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title = " + "9" * 5000, "is not valid TOML: "),
+        ("[space]\nwidth = " + "[" * 3000 + "]" * 3000, "nested too deep"),
+        ("[space]\nwidth = [" + "[" * 300 + "]" * 300 + "]", "space.width[0] = "),
+        ("[defaults]\nepochs = " + "9" * 4000, "defaults.epochs = 999"),
+        ("[defaults]\n" + "n" * 100_000 + " = 1", "defaults.nnn"),
+        ("[[rows]]\nnetwork = '" + "n" * 100_000 + "'", "rows[0].network: Unknown network 'nnn"),
+        ("[defaults]\nlearning_rate = 1e999", "defaults.learning_rate = inf"),
+        ("[defaults]\nlearning_rate = nan", "defaults.learning_rate = nan"),
+        ("rows = 3", "rows = 3"),
+        ("space = [1]", "space = "),
+        ("[space]\nwidth = 3", "space.width = 3"),
+        ("[defaults]\nwidth = 1979-05-27", "defaults.width = "),
+    ],
+    ids=lambda value: value[:18] if value.isprintable() else "toml",
+)
+def test_hostile_toml_is_one_short_sentence(text: str, said: str) -> None:
+    found = mistakes(text)
+    assert any(said in line for line in found), [line[:200] for line in found]
+    assert all(len(line) < 600 for line in found)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_grid() -> None:
+    assert len(parse_grid("\N{ZERO WIDTH NO-BREAK SPACE}[[rows]]\n" + ROW, "g.toml").rows) == 1
+
+
+def test_grids_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes("title = 'caf\xe9'".encode("latin-1"))
+    for name in (tmp_path / "latin.toml", tmp_path / ("n" * 300 + ".toml"), "~nouser/g.toml", "a\0b.toml", tmp_path):
+        with pytest.raises(CondenseError) as caught:
+            load_grid(str(name))
+        assert "grid" in str(caught.value) and len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("images", [20, 14])

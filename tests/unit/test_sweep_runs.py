@@ -11,6 +11,7 @@ import torch
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
+from condense.data.split import held_out
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
@@ -36,7 +37,7 @@ from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
 from condense.files import taken
 from condense.machine import Surroundings
 from condense.networks.registry import build
-from condense.records import read_records
+from condense.records import config_hash, read_records
 from condense.report.rendering import Table, render
 from condense.stage_c.learn import learn
 from condense.training.accuracy import accuracies_and_losses
@@ -104,7 +105,7 @@ def test_one_line_a_row_with_all_its_networks(done: SweepFolder) -> None:
     records = read_records(done.records, SweepRecord)
     assert len(records) == 4 * 3 and not done.unfinished.exists()
     first = records[0]
-    assert first.seeds == [0, 1, 2] and len(set(first.accuracies)) > 1 and first.config["train_images"] == 400
+    assert first.seeds == [0, 1, 2] and len(set(first.accuracies)) > 1 and first.config["train_images"] == 320
     assert first.config["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
     assert 0 < first.training_seconds < first.wall_seconds and first.peak_memory_bytes > 2**26
     assert records[4].config["set"]["method"] == "random" and records[4].config["recipe"]["stages"][0]["epochs"] == 6
@@ -118,11 +119,13 @@ def test_the_numbers_are_the_engines(done: SweepFolder, grid: Grid, digits: Data
     row, record = grid.rows[1], done.finished()[1]
     network = row.build((1, 28, 28), 10)
     members = fresh_members(network, [1], "sweep network")
-    trained = train(network, members, digits.train, row.recipe(10), [MemberDraws.of(1, "sweep")])
+    seen, left_out = held_out(digits.train)
+    trained = train(network, members, seen, row.recipe(10), [MemberDraws.of(1, "sweep")])
     weight, bias, head, head_bias = trained.vector[0].split([784 * 16, 16, 160, 10])
     for images, accuracy, loss in (
         (digits.test, record.accuracies[1], None),
-        (digits.train, record.training_accuracies[1], record.training_losses[1]),
+        (left_out, record.held_out_accuracies[1], None),
+        (seen, record.training_accuracies[1], record.training_losses[1]),
     ):
         x = images.inputs(torch.arange(len(images))).flatten(1)
         hidden = torch.relu(x @ weight.view(16, 784).T + bias)
@@ -130,7 +133,7 @@ def test_the_numbers_are_the_engines(done: SweepFolder, grid: Grid, digits: Data
         share = (logits.argmax(1) == images.labels).double().mean().item()
         assert share == pytest.approx(accuracy, abs=2 / len(images))
         if loss is not None:
-            expected = -logits.log_softmax(1)[torch.arange(400), images.labels].mean().item()
+            expected = -logits.log_softmax(1)[torch.arange(320), images.labels].mean().item()
             assert loss == pytest.approx(expected, rel=1e-3)
 
 
@@ -190,7 +193,7 @@ def test_records_of_something_else_beside_a_proxy_are_no_obstacle(digits: DataSe
 def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
     whole = done.finished()[2]
     part = replace(whole, seeds=[0], accuracies=whole.accuracies[:1], training_accuracies=whole.training_accuracies[:1])
-    part = replace(part, training_losses=whole.training_losses[:1])
+    part = replace(part, training_losses=whole.training_losses[:1], held_out_accuracies=whole.held_out_accuracies[:1])
     trials, here = trials_of(grid, digits, [all_images(digits)]), Surroundings.of(torch.device("cpu"))
     folder = SweepFolder(tmp_path)
     folder.keep(part, complete=False)
@@ -242,6 +245,85 @@ def test_what_a_folder_refuses(done: SweepFolder, grid: Grid, digits: DataSet, t
     (tmp_path / "records.jsonl").write_text(json.dumps(damaged) + "\n")
     with pytest.raises(CondenseError, match=r"records\.jsonl, line 1: a record is damaged"):
         SweepFolder(tmp_path).finished()
+
+
+def reads_as_damaged(folder: SweepFolder) -> None:
+    with pytest.raises(CondenseError) as caught:
+        sweep = sweep_of(folder)
+        sweep_tables(sweep, studied(sweep))
+    assert len(str(caught.value)) < 500 and str(folder.path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xff\xfe{}",
+        b"[" * 3000 + b"]" * 3000,
+        b'{"seeds": ' + b"9" * 5000 + b"}",
+        b'{"classes": 1e999}',
+        b"null",
+        b"[]",
+        b"",
+    ],
+    ids=["not-utf-8", "deep", "long-number", "1e999", "null", "list", "empty"],
+)
+def test_a_description_that_is_none(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_bytes(text)
+    reads_as_damaged(SweepFolder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "x" * 100_000, -1, 0, 1.5, [], {}, True, [[[[1]]]]], ids=lambda value: str(value)[:9]
+)
+def test_every_value_of_a_description_may_be_of_another_type(wrong: object, done: SweepFolder, tmp_path: Path) -> None:
+    """It is refused or of no consequence; nothing ends in another error."""
+    whole = json.loads(done.description.read_text())
+    folder = SweepFolder(tmp_path)
+    folder.records.write_bytes(done.records.read_bytes())
+    places = [(whole, name) for name in whole] + [(whole["grid"], name) for name in whole["grid"]]
+    places += [(whole["grid"]["rows"][0], name) for name in whole["grid"]["rows"][0]]
+    places += [(whole["proxies"][0], name) for name in whole["proxies"][0]]
+    for holder, name in places:
+        before, holder[name] = holder[name], wrong
+        folder.description.write_text(json.dumps(whole))
+        holder[name] = before
+        try:
+            sweep = sweep_of(folder)
+            sweep_tables(sweep, studied(sweep))
+        except CondenseError as error:
+            assert len(str(error)) < 500, name
+
+
+@pytest.mark.parametrize("wrong", [None, "x", -1, 0, 1.5, [], {}, True, 10**400], ids=lambda value: str(value)[:9])
+def test_every_value_of_a_record_may_be_of_another_type(wrong: object, done: SweepFolder, tmp_path: Path) -> None:
+    """With a right hash too."""
+    first, *others = done.records.read_text().splitlines()
+    whole = json.loads(first)
+    folder = SweepFolder(tmp_path)
+    folder.description.write_bytes(done.description.read_bytes())
+    places = [(holder, name) for holder in (whole, whole["config"], whole["estimate"]) for name in holder]
+    for holder, name in places:
+        before, holder[name] = holder[name], wrong
+        if isinstance(whole["config"], dict):
+            whole["config_hash"] = config_hash(whole["config"])
+        folder.records.write_text("\n".join([json.dumps(whole), *others]) + "\n")
+        holder[name] = before
+        try:
+            sweep = sweep_of(folder)
+            sweep_tables(sweep, studied(sweep))
+        except CondenseError as error:
+            assert len(str(error)) < 500, name
+
+
+def test_a_sweep_of_an_earlier_version_is_not_gone_on_with(
+    done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path
+) -> None:
+    """It ranked rows on the test images: its tables say so, and it takes no new rows."""
+    before = json.loads(done.description.read_text())
+    del before["held_out"]
+    (tmp_path / "sweep.json").write_text(json.dumps(before))
+    with pytest.raises(CondenseError, match="holds a sweep of an earlier version, which compared rows on the test images"):
+        SweepFolder(tmp_path).check(asked_for(grid, 3, digits, []))
 
 
 def test_a_set_asked_for_again_is_described_as_it_is_now(grid: Grid, digits: DataSet, tmp_path: Path) -> None:
@@ -327,9 +409,9 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     sweep = sweep_of(done)
     tables = {table.title: table for table in sweep_tables(sweep, studied(sweep))}
     assert list(tables) == [
-        *("Small: accuracy", "Small: cost", "Differences of test accuracy in percentage points"),
+        *("Small: accuracy", "Small: cost", "Differences of held-out accuracy in percentage points"),
         *("Time by the ratio of epochs to batch size", "Small: small sets as proxies"),
-        "Small: test accuracy (%) on all images and on small sets",
+        "Small: held-out accuracy (%) on 320 of 400 training images and on small sets",
     ]
     accuracy = tables["Small: accuracy"].data[2]
     record = done.finished()[2]
@@ -341,11 +423,11 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     assert [row["set"] for row in proxies.data] == ["random, 1 a class, seed 0", "dc, MLP, own schedule, 1 a class, seed 0"]
     assert proxies.data[0]["cost_saved"] == proxies.data[0]["cost_saved_with_learning"]
     assert proxies.data[1]["cost_saved_with_learning"] is None  # no record lies beside the set
-    small = tables["Small: test accuracy (%) on all images and on small sets"]
-    assert small.header[-3:] == ("all images", "set 1", "set 2") and len(small.rows) == len(sweep.full.rows)
+    small = tables["Small: held-out accuracy (%) on 320 of 400 training images and on small sets"]
+    assert small.header[-3:] == ("320 of 400 training images", "set 1", "set 2") and len(small.rows) == len(sweep.full.rows)
     assert small.notes[1] == "Set 1: random, 1 a class, seed 0; set 2: dc, MLP, own schedule, 1 a class, seed 0."
     on_set = [r for r in done.finished() if r.config["set"] is not None and r.config["row"] == record.config["row"]]
-    assert small.data[2]["random, 1 a class, seed 0"] == pytest.approx(100 * np.mean(on_set[0].accuracies))
+    assert small.data[2]["random, 1 a class, seed 0"] == pytest.approx(100 * np.mean(on_set[0].held_out_accuracies))
     for table in tables.values():
         for kind in ("text", "markdown", "latex", "html", "csv"):
             assert render(table, kind)
@@ -373,14 +455,14 @@ def test_a_part_of_the_images_is_called_so(grid: Grid, digits: DataSet, tmp_path
     folder = SweepFolder(tmp_path / "s")
     folder.ask_for(asked_for(grid, 1, small, [proxy for proxy, _ in proxies], whole))
     trials = trials_of(grid, small, [all_images(small, whole), *(on for _, on in proxies)])
-    assert trials[0].on.label == "50 of 400 training images"
+    assert trials[0].on.label == "40 of 400 training images"
     run_sweep(trials, 1, small, folder, Listener())
     tables = tables_of(folder)
     titles = [table.title for table in tables]
-    assert titles[:2] == [f"Small: {of}, trained on 50 of 400 training images" for of in ("accuracy", "cost")]
+    assert titles[:2] == [f"Small: {of}, trained on 40 of 400 training images" for of in ("accuracy", "cost")]
     assert not any("reported" in header for header in tables[0].header)
     text = write_report(folder).read_text() + "".join(note for table in tables for note in table.notes)
-    assert "Made from more images than the 50 of 400 training images" in text and "all images," not in text
+    assert "Made from more images than the 40 of 400 training images" in text and "all images," not in text
     assert "on all images" not in text
 
 

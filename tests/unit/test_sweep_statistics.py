@@ -59,7 +59,7 @@ def test_the_best_row_is_corrected_for_all_pairs() -> None:
     raw = sorted(float(np.asarray(stats.ttest_rel(noise[2], noise[other]))[1]) for other in (0, 1, 3))
     assert min(one.p for one in found if one.p is not None) == pytest.approx(6 * raw[0])
     many = [result(str(index), dict(enumerate(row.tolist()))) for index, row in enumerate(np.tile(noise, (4, 1)))]
-    assert "Holm's correction for all 120 pairs of rows" in difference_table(many).notes[0]
+    assert "Holm's correction for all 120 pairs of rows" in difference_table(many, "test").notes[0]
 
 
 def trained(means: list[float], seconds: float, **values) -> Trained:
@@ -166,6 +166,74 @@ def test_a_figure_names_the_settings_in_which_rows_differ() -> None:
     assert "0: mlp-1x256<" in strips and "epochs" not in strips  # two rows alike but for their names
     assert figures._names(load_grid("mlps").rows)[0] == f"{first.name}: mlp-1x32, rate 0.003, momentum 0"
     assert figures._names(load_grid("report-fashion-mnist").rows)[1] == "2: mlp-1x256, batch 10, 10 epochs, decay 0.001"
+
+
+def several(*means: float, spread: float = 0.01, diverged: int = 0) -> Sweep:
+    """A sweep of rows with five networks each; of the last one so many diverged, to which class 0's share is an accuracy."""
+    noise = np.random.default_rng(0).normal(0, spread, size=(len(means), 5))
+    rows = [
+        result(str(place), dict(enumerate((mean + own).tolist())))
+        for place, (mean, own) in enumerate(zip(means, noise, strict=True))
+    ]
+    record = rows[-1].records[0]
+    losses = [None] * diverged + [0.1] * (5 - diverged)
+    accuracies = [0.1] * diverged + record.accuracies[diverged:]
+    rows[-1] = replace(rows[-1], records=(replace(record, training_losses=losses, accuracies=accuracies),))
+    return swept(Trained("all images", 10, 1, None, tuple(rows)))
+
+
+def test_no_row_is_called_best_where_no_difference_is_real() -> None:
+    said = headline(several(0.5, 0.501, 0.502), [])
+    assert said.startswith("No row can be called best: 0 of 3 differences are real. Row ") and "is best" not in said
+    assert "is best: 90.0\N{NO-BREAK SPACE}%" in headline(several(0.5, 0.7, 0.9, spread=1e-4), [])
+    some = headline(several(0.1, 0.8, 0.8001, spread=1e-3), [])
+    assert "has the highest mean" in some and "cannot be told from 1 of the 2 others" in some and "is best" not in some
+
+
+def test_networks_that_diverged_are_in_no_mean_and_said() -> None:
+    sweep = several(0.5, 0.9, spread=1e-3, diverged=2)
+    last = sweep.full.done["1"]
+    assert last.diverged == {0, 1} and sorted(last.accuracies) == [2, 3, 4] and last.summary
+    assert last.summary.mean == pytest.approx(0.9, abs=0.01) and last.summary.n == 3 and last.networks == 5
+    table = accuracy_table(sweep)
+    assert [line["diverged"] for line in table.data] == [0, 2] and any("in no mean" in note for note in table.notes)
+    said = headline(sweep, [])
+    assert (
+        "Row 0 (mlp-1x256)" in said and "2 of 10 networks diverged and are left out." in said
+    )  # no row is best by its luck
+
+
+def test_a_row_whose_networks_all_diverged_is_said_and_not_ranked() -> None:
+    sweep = several(0.5, 0.6, 0.7, 0.8, diverged=5)
+    last = sweep.full.done["3"]
+    assert last.summary is None and last.training_accuracy is None and list(sweep.full.comparable) == ["0", "1", "2"]
+    line = accuracy_table(sweep).data[3]
+    assert (line["test_accuracy"], line["n"], line["diverged"]) == (None, 0, 5)
+    found = study(sweep.full, sweep.full)
+    assert found and found.names == ("0", "1", "2")
+    alone = swept(replace(sweep.full, rows=(last,)))
+    assert headline(alone, []) == "All networks of the 1 of 10 rows that are done diverged."
+
+
+def test_rows_are_ranked_by_held_out_images_and_judged_by_test_images() -> None:
+    """Test accuracies say the opposite here; the regret is in them, of what was chosen without them."""
+
+    def of(pairs: list[tuple[float, float]]) -> Trained:
+        rows = [result(str(place), {0: tested}) for place, (_, tested) in enumerate(pairs)]
+        own = [replace(one.records[0], held_out_accuracies=[held]) for one, (held, _) in zip(rows, pairs, strict=True)]
+        return Trained("40 images", 10, 1, None, tuple(replace(one, records=(r,)) for one, r in zip(rows, own, strict=True)))
+
+    full, proxy = of([(0.5, 0.9), (0.6, 0.8), (0.7, 0.6)]), of([(0.9, 0.1), (0.6, 0.1), (0.5, 0.1)])
+    found = study(full, proxy)
+    assert found and found.chosen == (0,) and found.spearman.value == pytest.approx(-1)
+    assert found.regret == pytest.approx(0.6 - 0.9) and found.chance_regret == pytest.approx(0.6 - (0.9 + 0.8 + 0.6) / 3)
+    sweep = swept(full, proxy, held_out=10, train_images=50, whole_images=50)
+    said = headline(sweep, [])
+    assert "Row 2 (mlp-1x256) has the highest mean, 70.0\N{NO-BREAK SPACE}% of the held-out images" in said
+    assert "On the test images it has 60.0\N{NO-BREAK SPACE}%." in said
+    table = accuracy_table(sweep)
+    assert "held-out accuracy %" in table.header and any("held out" in note for note in table.notes)
+    assert any("compared, and small sets judged, on the test images" in note for note in accuracy_table(swept(full)).notes)
 
 
 def test_the_headline_says_how_all_sets_did_not_only_the_best() -> None:

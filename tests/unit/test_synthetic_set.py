@@ -155,12 +155,12 @@ def test_attributes_of_another_type(path: Path, name: str, value: Any) -> None:
         ({"class_names": '["a"]'}, "holds 4 images, but 1 classes x 2 were stated."),
         ({"class_names": "[1, 2]"}, "is damaged: class_names.0: Input should be a valid string."),
         ({"images_per_class": 3}, "holds 4 images, but 2 classes x 3 were stated."),
-        ({"images_per_class": -2}, "holds 4 images, but 2 classes x -2 were stated."),
+        ({"images_per_class": -2}, "states images_per_class -2, which must be from 1 to 1000000000."),
         ({"mean": [0.5]}, "must hold float32 images (N, 1, H, W), not torch.float32 (4, 3, 4, 5)."),
         ({"std": [0.5]}, "must hold float32 images (N, 3, H, W)"),
         ({"std": [0.5, 0.0, 0.5]}, "states a normalisation that cannot be"),
         ({"mean": [0.5, np.nan, 0.5]}, "states a normalisation that cannot be"),
-        ({"sha256": "0" * 64}, "is damaged: its images do not match the stored SHA-256."),
+        ({"sha256": "0" * 64}, "is damaged: its images or labels do not match the stored SHA-256."),
         ({"format_version": 2}, "has format version 2; this condense reads version 1."),
         ({"format_version": "1"}, "has format version 1; this condense reads version 1."),
     ],
@@ -181,7 +181,7 @@ NAN = np.full((4, 3, 4, 5), np.nan, np.float32)
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("images", np.zeros((4, 3, 4, 5), np.float32), "its images do not match the stored SHA-256."),
+        ("images", np.zeros((4, 3, 4, 5), np.float32), "its images or labels do not match the stored SHA-256."),
         ("images", NAN, "holds pixels that are not finite."),
         ("images", np.zeros((4, 3, 4, 5)), "must hold float32 images (N, 3, H, W), not torch.float64"),
         ("images", np.zeros((4, 1, 4, 5), np.float32), "not torch.float32 (4, 1, 4, 5)."),

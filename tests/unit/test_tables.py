@@ -10,7 +10,7 @@ from condense.report.published import WHOLE_SET, published_accuracy
 from condense.report.rendering import Table, render
 from condense.report.tables import accuracy_table
 
-SAMPLE = [learned(), evaluated([0.91, 0.93]), on_whole_set([0.996])]
+SAMPLE = [learned(), evaluated([0.91, 0.92, 0.93]), on_whole_set([0.996])]
 
 
 def row(table: Table, index: int = 0) -> dict[str, str]:
@@ -30,7 +30,7 @@ def test_text():
         "  published %  difference",
         "--------  ------------  ---------  ------------  ------------  ---------  ----------  -------------  -"
         "  -----------  ----------",
-        "mnist                1  dc         ConvNet       ConvNet       published  92.0 ± 1.0     79.3–104.7  2"
+        "mnist                1  dc         ConvNet       ConvNet       published  92.0 ± 0.8   89.5 to 94.5  3"
         "   91.7 ± 0.5        +0.3",
         "mnist                –  whole set  –             ConvNet       whole      99.6 ± 0.0              –  1",
         "",
@@ -44,7 +44,7 @@ def test_markdown():
         "| data set | images/class | method | learned with | trained with | protocol | accuracy % | 95 % interval | n |"
         " published % | difference |",
         "| --- | ---: | --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
-        "| mnist | 1 | dc | ConvNet | ConvNet | published | 92.0 ± 1.0 | 79.3–104.7 | 2 | 91.7 ± 0.5 | +0.3 |",
+        "| mnist | 1 | dc | ConvNet | ConvNet | published | 92.0 ± 0.8 | 89.5 to 94.5 | 3 | 91.7 ± 0.5 | +0.3 |",
         "| mnist | – | whole set | – | ConvNet | whole | 99.6 ± 0.0 | – | 1 |  |  |",
         "",
         "- ",
@@ -62,7 +62,7 @@ def test_latex():
         r"data set & images/class & method & learned with & trained with & protocol & accuracy \% & 95 \% interval & n &"
         r" published \% & difference \\",
         r"\midrule",
-        r"mnist & 1 & dc & ConvNet & ConvNet & published & 92.0 $\pm$ 1.0 & 79.3--104.7 & 2 & 91.7 $\pm$ 0.5 & +0.3 \\",
+        r"mnist & 1 & dc & ConvNet & ConvNet & published & 92.0 $\pm$ 0.8 & 89.5 to 94.5 & 3 & 91.7 $\pm$ 0.5 & +0.3 \\",
         r"mnist & -- & whole set & -- & ConvNet & whole & 99.6 $\pm$ 0.0 & -- & 1 &  &  \\",
         r"\bottomrule",
         r"\end{tabular}",
@@ -87,12 +87,12 @@ def test_csv_holds_plain_values():
         "distance": "ours",
         "precision": "fp32",
         "mean_percent": "92.0",
-        "std_percent": "1.0",
-        "low_percent": "79.2938",
-        "high_percent": "104.7062",
+        "std_percent": "0.8165",
+        "low_percent": "89.5159",
+        "high_percent": "94.4841",
         "minimum_percent": "91.0",
         "maximum_percent": "93.0",
-        "n": "2",
+        "n": "3",
         "sets": "1",
         "published_mean_percent": "91.7",
         "published_std_percent": "0.5",
@@ -119,7 +119,7 @@ def test_different_sets_of_one_setting_are_pooled():
     records = [evaluated([0.9, 0.92], sha256="a", seed=0), evaluated([0.94, 0.96], sha256="b", seed=1)]
     table = accuracy_table(records)
     assert len(table.rows) == 1
-    assert (row(table)["n"], row(table)["accuracy %"]) == ("2 × 2", "93.0 ± 2.2")
+    assert (row(table)["n"], row(table)["accuracy %"], row(table)["95 % interval"]) == ("2 × 2", "93.0 ± 2.2", "–")
     assert (table.data[0]["n"], table.data[0]["sets"]) == (4, 2)
 
 
@@ -182,8 +182,13 @@ def test_selected_images_are_learned_with_nothing():
 def test_difference_only_under_the_same_protocol():
     papers = row(accuracy_table([evaluated([0.271], protocol="report", dataset="cifar10")]))
     assert (papers["published %"], papers["difference"]) == ("28.3 ± 0.5", "")
-    reports = row(accuracy_table([evaluated([0.871], protocol="report")]))
-    assert (reports["published %"], reports["difference"]) == ("87.7 ± 0.7", "−0.6")
+    assert "reported %" not in papers
+    table = accuracy_table([evaluated([0.871], protocol="report")])
+    reports = row(table)
+    assert (reports["published %"], reports["reported %"], reports["difference"]) == ("", "87.7 ± 0.7", "−0.6")
+    assert any(note.startswith("Reported: ") and "reproduction report" in note for note in table.notes)
+    assert any(note.startswith("Difference: own minus reported mean") for note in table.notes)
+    assert (table.data[0]["published_mean_percent"], table.data[0]["reported_mean_percent"]) == (None, 87.7)
 
 
 def test_a_difference_that_rounds_to_zero_has_no_minus():

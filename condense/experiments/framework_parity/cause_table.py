@@ -15,10 +15,10 @@ from condense.experiments.framework_parity.causes import Cause
 from condense.experiments.framework_parity.config import ParityConfig
 from condense.experiments.framework_parity.effects import Outcome, Run
 from condense.experiments.framework_parity.members import Task
+from condense.experiments.framework_parity.nudging import UNITS, nudges_of
 from condense.experiments.framework_parity.preparation import prepared
 from condense.experiments.framework_parity.setting import Setting, aligned
 
-NUDGES = 2
 REGRESSION_EPOCHS = 10
 REDUCTIONS = ("sum", "sum of squares", "mean of squares")
 """Losses that differ from their base's by a factor alone."""
@@ -52,6 +52,7 @@ class CauseTable:
             "seeds": list(self._shared(base).seeds),
             "steps": len(outcome.losses),
             "first_steps": first,
+            "floor_units": UNITS,
             "not_finite_from": [_not_finite(column) for column in outcome.losses.T],
             "closing": closing,
             "setting": asdict(changed),
@@ -65,7 +66,7 @@ class CauseTable:
         if name not in self._bases:
             setting = self.setting(name)
             outcome = self._run(f"{name}-aligned", setting, setting)
-            nudges = [self._run(f"{name}-nudged{n}", setting, setting, nudge=n).losses for n in range(NUDGES)]
+            nudges = [self._run(run, setting, setting, nudge=n).losses for run, n in nudges_of(name)]
             self._bases[name] = setting, outcome, nudges
         return self._bases[name]
 

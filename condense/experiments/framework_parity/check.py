@@ -17,10 +17,11 @@ from condense.experiments.framework_parity.comparison import (
     differences,
     first_divergence,
     floors,
+    shown_steps,
     too_wide,
 )
-from condense.experiments.framework_parity.nudging import nudged as moved_weights
-from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS
+from condense.experiments.framework_parity.nudging import moved
+from condense.experiments.framework_parity.parts import FAIL, LEAST, NOT_RUN, PASS
 from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory
 
 Dump = Trajectory | Path | str
@@ -31,8 +32,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Check:
     """What `check` found.
 
-    verdict: PASS, FAIL, or NOT RUN where no dumps were given or the floor is so wide that they could not part; warnings:
-    sentences about the model, its loss and such a floor;
+    verdict: PASS, FAIL, or NOT RUN where no dumps were given, or the floor is so wide that they could not part; warnings:
+    sentences about the model, its loss, and from which step on the floor is so wide;
     divergence: the first place above the limit; differences: all of them.
     """
 
@@ -61,8 +62,9 @@ def check(
 
     inputs, targets, loss: one batch and the loss it is trained with; with a model they are looked at for predictions (N, 1)
     against targets (N,), and for a softmax before a loss that takes logits. tolerance: relative difference that may be
-    between losses, gradients and weights; nudged: dumps of `mine` from initial weights moved by one unit in the last place:
-    losses, gradients and weights are then held against 10 times the floor they measure for each, instead of the tolerance.
+    between losses, gradients and weights; nudged: dumps of `mine` from initial weights that `nudge` has moved, in pairs
+    (seeds 0 and 1, 2 and 3), and of `mine` in float64 where that can be: losses, gradients and weights are then held against
+    `MARGIN` times the floor they measure for each, instead of the tolerance, up to the step at which that is 1 or more.
     Raises `CondenseError` for dumps that are damaged or cannot be compared, and where only one of a pair is given.
     """
     if (mine is None) != (other is None):
@@ -73,18 +75,25 @@ def check(
     own = _loaded(mine)
     found = differences(own, _loaded(other))
     limits = _limits([_loaded(one) for one in nudged], own, tolerance) if nudged else tolerance
-    first, wide = first_divergence(found, limits), too_wide(limits.loss) if isinstance(limits, Differences) else ""
-    if wide and not first:
-        return Check(NOT_RUN, (*warnings, wide), None, found)
+    first = first_divergence(found, limits)
+    if isinstance(limits, Differences) and (wide := too_wide(limits.loss)):
+        shown, warnings = shown_steps(limits.loss, len(own.loss)), (*warnings, wide)
+        if first and first.step > shown and np.isfinite(first.difference):
+            first = None
+        if not first and (shown < LEAST or not np.isfinite(limits.loss).all()):
+            return Check(NOT_RUN, warnings, None, found)
     return Check(FAIL if first else PASS, warnings, first, found)
 
 
 def nudge(model: nn.Module, seed: int = 0) -> None:
-    """Moves every parameter by one unit in the last place, in place, up or down as drawn with `seed`; zeros stay."""
+    """Moves every parameter by 256 units in the last place, in place, up or down; zeros stay.
+
+    The directions are drawn with `seed`; those of seeds 0 and 1 are opposite, of 2 and 3, and so on, so that of two such
+    runs one goes to the other side of any kink of the loss: give `check` runs of whole pairs.
+    """
     with torch.no_grad():
-        for name, value in model.named_parameters():
-            moved = moved_weights({name: value.detach().cpu().double().numpy()}, value.dtype, seed)[name]
-            value.copy_(torch.from_numpy(moved))
+        for index, value in enumerate(model.parameters()):
+            value.copy_(moved(value.detach().cpu(), seed, index))
 
 
 def _limits(nudged: Sequence[Trajectory], own: Trajectory, tolerance: float) -> Differences:

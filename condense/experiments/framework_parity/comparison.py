@@ -11,8 +11,9 @@ from condense.experiments.framework_parity.trajectory import Trajectory
 TOLERANCE = 1e-11
 """Relative difference that aligned float64 runs may have at any step."""
 
-MARGIN = 10.0
-"""How many times the floor a float32 difference may be: the floor is the largest of a few nudged runs, not a bound."""
+MARGIN = 4.0
+"""How many times the floor a float32 difference may be: the floor is the largest of a few nudged runs, not a bound. What
+guards against chance is how far these are moved (`nudging`), not this factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +119,12 @@ def not_finite(runs: Iterable[Trajectory]) -> str:
         if len(bad):
             return f"The loss of {run.program} is not finite from step {bad[0] + 1} of {len(run.loss)}: nothing is shown."
     return ""
+
+
+def shown_steps(limit: float | np.ndarray, steps: int) -> int:
+    """How many steps come before the first at which the limit is 1 or more; all of them where none is."""
+    wide = np.flatnonzero(~(np.broadcast_to(limit, (steps,)) < 1))
+    return int(wide[0]) if len(wide) else steps
 
 
 def too_wide(limit: float | np.ndarray) -> str:

@@ -13,8 +13,8 @@ from condense.experiments.framework_parity import members as training
 from condense.experiments.framework_parity.comparison import MARGIN
 from condense.experiments.framework_parity.folder import save_arrays
 from condense.experiments.framework_parity.members import Members, Task
+from condense.experiments.framework_parity.npz import read_npz
 from condense.experiments.framework_parity.setting import Setting
-from condense.experiments.framework_parity.trajectory import read_npz
 from condense.sealed import load_sealed, save_sealed
 
 FORMAT = "condense parity checkpoint 2"
@@ -52,9 +52,19 @@ class Outcome:
         """Reads what `save` wrote. Raises `CondenseError` for a file that is damaged or something else."""
         content = read_npz(path)
         names = {field.name for field in fields(Outcome)}
-        if content.keys() != names or content["losses"].ndim != 2 or content["accuracy"].ndim != 2:
+        if content.keys() != names or not Outcome(**content)._fits:
             raise CondenseError(f"{path}: is not what a cause came to; delete it, and the cause is measured anew.")
         return Outcome(**content)
+
+    @property
+    def _fits(self) -> bool:
+        """Whether the arrays are numbers of the shapes that they must have."""
+        members = self.losses.shape[1:]
+        shapes = (
+            self.test_loss.shape == self.printed_loss.shape == members and self.accuracy.shape == self.tested.shape + members
+        )
+        numbers = all(array.dtype.kind == "f" for array in (self.losses, self.test_loss, self.printed_loss, self.accuracy))
+        return self.losses.ndim == 2 and self.tested.ndim == 1 and self.tested.dtype.kind == "i" and shapes and numbers
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from condense.experiments.framework_parity.nudging import UNITS
 from condense.experiments.framework_parity.parts import Part, compared, measured_floor
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.trajectory import Trajectory
@@ -39,18 +40,23 @@ def losses(sides: Mapping[str, Trajectory], names: Sequence[str], format: Format
 def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], format: Format = "png") -> bytes:
     """The relative loss difference up to each step (running maximum) of each part, and the floors, on logarithmic scales."""
     with matplotlib.rc_context(STYLE):
-        floors = sorted({part.nudged for part in parts if part.nudged})
+        floors = {part.nudged[0]: part for part in reversed(parts) if part.nudged}  # the first part's of each run
         figure = Figure(figsize=(6.4, 3.2 + _ENTRY * (len(parts) + len(floors))), layout="constrained")
         axes = figure.add_subplot(xlabel="step", ylabel="relative loss difference", yscale="log", xscale="log")
         for index, part in enumerate(parts):
             found, _ = compared(part, sides)
             values = np.maximum(np.maximum.accumulate(np.minimum(found.loss, 1e3)), SMALLEST)
             axes.plot(np.arange(1, len(values) + 1), values, label=part.title, linewidth=1.5, **_told_apart(index))
-        for index, nudged in enumerate(floors):
-            floor = np.maximum(measured_floor(nudged, sides), SMALLEST)
-            kind = nudged[0].removeprefix("torch-").replace("-norm", " with BatchNorm")
+        for index, (name, part) in enumerate(sorted(floors.items())):
+            floor = np.maximum(measured_floor(part, sides), SMALLEST)
+            kind = name.removeprefix("torch-").replace("-norm", " with BatchNorm")
             style: dict[str, Any] = {"linestyle": _FLOOR_DASHES[index % len(_FLOOR_DASHES)], "linewidth": 1.2, "color": INK}
-            axes.plot(np.arange(1, len(floor) + 1), floor, label=f"floor of {kind}: one unit in the last place", **style)
+            axes.plot(
+                np.arange(1, len(floor) + 1),
+                floor,
+                label=f"floor of {kind}: {UNITS} units in the last place",
+                **style,
+            )
         axes.axhline(1e-11, color=MUTED, linewidth=0.8)
         place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
         axes.annotate("tolerance of float64, 1e-11", (1, 1.4e-11), fontsize=7, color=MUTED, **place)

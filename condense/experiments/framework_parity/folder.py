@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from condense.config import as_dict, checked
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 from condense.experiments.framework_parity.config import ParityConfig
+from condense.experiments.texts import json_of
 from condense.files import check_writable, refuse_other_files, write_atomically
 
 FORMAT = "condense parity 1"
@@ -81,12 +82,12 @@ class ParityFolder:
 
     def _read(self) -> dict:
         try:
-            content = json.loads(self.description.read_text(encoding="utf-8"))
+            content = json_of(self.description.read_bytes(), f"{shortened(self.description)} is damaged")
             if content["format"] != FORMAT:
                 raise CondenseError(f"{self.description} was written by another version of condense.")
             return {"settings": dict(content["settings"]), "data": content["data"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CondenseError(f"{self.description} is damaged: {error}.") from error
+            raise CondenseError(f"{self.description} is damaged: {shortened(error)}.") from error
 
 
 def _settings(config: ParityConfig) -> dict:

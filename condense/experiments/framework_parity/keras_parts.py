@@ -10,13 +10,12 @@ from condense.errors import RunFailed
 from condense.experiments.framework_parity import perceptron
 from condense.experiments.framework_parity.config import ParityConfig
 from condense.experiments.framework_parity.keras_process import Job, KerasSettings, train_keras
-from condense.experiments.framework_parity.nudging import nudged
+from condense.experiments.framework_parity.nudging import nudged, nudges_of, with_nudges
 from condense.experiments.framework_parity.parts import Part, Progress, Side
 from condense.experiments.framework_parity.perceptron import Alignment
 from condense.experiments.framework_parity.preparation import Problem
 from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, sha256, spread_steps
 
-NUDGES = 3
 KEPT = 24
 DECAY, NORM_EPSILON = 0.01, 1e-3
 NORM_STEPS = 200
@@ -74,17 +73,17 @@ class KerasSides:
         return [
             self._keras("keras-float64", job, softmax),
             self._torch("torch-float64", job, exact),
-            *(self._torch(f"torch-float64-nudged{n}", job, exact, nudge=n) for n in range(NUDGES)),
+            *(self._torch(name, job, exact, nudge=n) for name, n in nudges_of("torch-float64")),
             *(self._torch(f"torch-float64-{n}", job, replace(exact, epsilon=e), keep=False) for n, e in naive.items()),
             self._keras("keras-float64-decay", job, replace(softmax, weight_decay=DECAY)),
             self._torch("torch-float64-decoupled", job, decayed),
             self._torch("torch-float64-coupled", job, replace(decayed, decoupled=False), keep=False),
             self._keras("keras-float32", job, replace(softmax, dtype="float32")),
             self._torch("torch-float32", job, rounded, dtype=torch.float32),
-            *(self._torch(f"torch-float32-nudged{n}", job, rounded, dtype=torch.float32, nudge=n) for n in range(NUDGES)),
+            *(self._torch(name, job, rounded, dtype=torch.float32, nudge=n) for name, n in nudges_of("torch-float32")),
             self._keras("keras-float32-norm", "normed", replace(softmax, dtype="float32", batch_norm=True)),
             self._torch("torch-float32-norm", alignment=normed, **norm),
-            *(self._torch(f"torch-float32-norm-nudged{n}", alignment=normed, nudge=n, **norm) for n in range(NUDGES)),
+            *(self._torch(name, alignment=normed, nudge=n, **norm) for name, n in nudges_of("torch-float32-norm")),
             self._torch("torch-float32-norm-default", alignment=replace(normed, norm_epsilon=1e-5), **norm, keep=False),
             self._keras("keras-regression", "regression", squares),
             self._torch("torch-regression", "regression", values),
@@ -136,13 +135,9 @@ def _job(
     return Job(x, y, test_x, test_y, order, initial, tuple(spread_steps(len(order), KEPT)), hashes)
 
 
-def _with_nudges(name: str) -> tuple[str, ...]:
-    return (name, *(f"{name}-nudged{n}" for n in range(NUDGES)))
-
-
 def _double_parts() -> list[Part]:
     """The classifier in float64."""
-    text, floor = "float64, epsilon placed and probabilities clipped to 1e-7 as in Keras", _with_nudges("torch-float64")
+    text, floor = "float64, epsilon placed and probabilities clipped to 1e-7 as in Keras", with_nudges("torch-float64")
     naive, default = "torch-float64-epsilon-naive", "torch-float64-epsilon-default"
     controls = (
         ("epsilon-naive", "epsilon 1e-7 given to PyTorch", naive, "keras-float64"),
@@ -162,12 +157,13 @@ def _double_parts() -> list[Part]:
 
 def _single_parts() -> list[Part]:
     """The classifier in float32, and with BatchNorm."""
-    single, norm = _with_nudges("torch-float32"), _with_nudges("torch-float32-norm")
+    single, norm = with_nudges("torch-float32"), with_nudges("torch-float32-norm")
+    exact = tuple((f"{program}-float32", f"{program}-float64") for program in ("torch", "keras"))
     powers = "float32, powers of the betas rounded as in Keras"
     norms = f"BatchNorm with Keras' epsilon {NORM_EPSILON}, float32 (as Keras computes it in any case)"
     default = "control: BatchNorm with PyTorch's defaults, epsilon 1e-5"
     return [
-        Part("float32", powers, "torch-float32", "keras-float32", "floor", single),
+        Part("float32", powers, "torch-float32", "keras-float32", "floor", single, exact),
         Part("batch-norm", norms, "torch-float32-norm", "keras-float32-norm", "floor", norm),
         Part("batch-norm-default", default, "torch-float32-norm-default", "keras-float32-norm", "apart", norm),
     ]

@@ -13,7 +13,8 @@ import numpy as np
 
 from condense.errors import CondenseError
 from condense.experiments.framework_parity.following import follow
-from condense.experiments.framework_parity.trajectory import Trajectory, read_npz
+from condense.experiments.framework_parity.npz import read_npz
+from condense.experiments.framework_parity.trajectory import Trajectory
 from condense.files import write_atomically
 
 PROGRAM = Path(__file__).with_name("keras_program.py")

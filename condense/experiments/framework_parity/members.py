@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from condense.experiments.framework_parity.nudging import moved
 from condense.experiments.framework_parity.perceptron import BETA1, BETA2, partition_batches
 from condense.experiments.framework_parity.setting import Setting
 from condense.experiments.framework_parity.simplenn_twin import Network, draw_batches, layer4
@@ -71,12 +72,12 @@ class Members:
 
 
 def fresh_members(setting: Setting, task: Task, seeds: Sequence[int], nudge: int | None = None) -> Members:
-    """Members with initial weights of their seeds; with `nudge` each number is moved by one unit in the last place."""
+    """Members with initial weights of their seeds; with `nudge` each number is moved as of `nudging`."""
     dtype = torch.float64 if setting.float64 else torch.float32
     each = [_initial(setting, task, seed) for seed in seeds]
     parameters = [torch.stack([one[index] for one in each]).to(dtype) for index in range(len(each[0]))]
     if nudge is not None:
-        parameters = [_nudged(value, nudge, index) for index, value in enumerate(parameters)]
+        parameters = [moved(value, nudge, index) for index, value in enumerate(parameters)]
     hidden = HIDDEN["batch-norm"] if setting.base == "batch-norm" else ()
     for width in hidden:
         parameters += [torch.ones(len(seeds), width, dtype=dtype), torch.zeros(len(seeds), width, dtype=dtype)]
@@ -262,10 +263,3 @@ def _shapes(setting: Setting, task: Task) -> list[tuple[int, ...]]:
         return [*filters, *network.fans()[len(filters) :]]
     sizes = (math.prod(task.x.shape[1:]), *HIDDEN[setting.base], task.outputs)
     return [(after, before) for before, after in pairwise(sizes)]
-
-
-def _nudged(value: Tensor, nudge: int, index: int) -> Tensor:
-    """Each number one unit in the last place up or down; zeros stay."""
-    signs = torch.rand(value.shape, generator=generator(nudge, "parity nudge", index)) < 0.5
-    away = torch.where(signs, torch.inf, -torch.inf).to(value.dtype)
-    return torch.where(value == 0, value, torch.nextafter(value, away))

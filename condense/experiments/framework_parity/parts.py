@@ -15,12 +15,16 @@ from condense.experiments.framework_parity.comparison import (
     first_divergence,
     floor,
     not_finite,
+    shown_steps,
     too_wide,
 )
 from condense.experiments.framework_parity.trajectory import Trajectory
 
 Progress = Callable[[int, int], None]
 PASS, FAIL, NOT_RUN = "PASS", "FAIL", "NOT RUN"
+
+LEAST = 2
+"""Steps that must be judged at least: the first loss is that of the initial weights, before any update."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Part:
     """A comparison of two sides, by name.
 
     expects: 'tolerance', every loss, gradient and weight within `TOLERANCE`; 'floor', every loss within `MARGIN` times the
-    floor, which the nudged sides measure; 'apart', a deliberate mistake that must be seen: a loss above that limit.
+    floor; 'apart', a deliberate mistake that must be seen: a loss above that limit, or above the tolerance without a floor.
+    nudged, exact: what measures the floor: a run and the same from moved weights (`nudging`); pairs of a run that is
+    compared and the same program's run in float64, whose difference is what rounding did to that very run.
     reason: why the part cannot be run, where it cannot.
     """
 
@@ -47,6 +53,7 @@ class Part:
     reference: str = ""
     expects: Literal["tolerance", "floor", "apart"] = "tolerance"
     nudged: tuple[str, ...] = ()
+    exact: tuple[tuple[str, str], ...] = ()
     reason: str = ""
 
 
@@ -70,13 +77,15 @@ class Judgement:
 def judge(part: Part, sides: Mapping[str, Trajectory]) -> Judgement:
     """Compares the part's sides. Raises `CondenseError` when they cannot be compared.
 
-    A part with a loss that is not finite fails, and one whose limit comes to 1 or more shows nothing: it does not count as
-    run unless its runs have parted.
+    A part with a loss that is not finite fails. Steps from which on the limit is 1 or more show nothing and are not judged;
+    a part that has no other steps than the first, whose losses are those of the initial weights, does not count as run.
     """
     if part.reason:
         return Judgement(NOT_RUN, part.reason)
     found, limit = compared(part, sides)
     first = first_divergence(found, limit)
+    if first is not None and first.step > shown_steps(limit, len(found.loss)) and np.isfinite(first.difference):
+        first = None
     status, sentence = _outcome(part, sides, found, limit, first)
     arrays = part.expects == "tolerance"
     return Judgement(
@@ -95,16 +104,22 @@ def compared(part: Part, sides: Mapping[str, Trajectory]) -> tuple[Differences, 
     run, reference = sides[part.run], sides[part.reference]
     if part.expects == "tolerance":
         return differences(run, reference), TOLERANCE
-    limit = MARGIN * measured_floor(part.nudged, sides) if part.nudged else TOLERANCE
+    limit = MARGIN * measured_floor(part, sides) if part.nudged else TOLERANCE
     return differences(losses_only(run), losses_only(reference)), limit
 
 
-def measured_floor(nudged: Sequence[str], sides: Mapping[str, Trajectory]) -> np.ndarray:
-    """The floor (S,), at least one rounding: the first of the names is the run the others repeat from nudged weights."""
-    base, *others = (losses_only(sides[name]) for name in nudged)
-    single = "float32" in nudged[0]
-    rounding = np.finfo(np.float32 if single else np.float64).eps / 2
-    return np.maximum(floor([differences(one, base) for one in others]), rounding)
+def measured_floor(part: Part, sides: Mapping[str, Trajectory]) -> np.ndarray:
+    """The floor (S,), at least one rounding, of a part with nudged runs."""
+    base, *others = (losses_only(sides[name]) for name in part.nudged)
+    pairs = [(losses_only(sides[exact]), losses_only(sides[run])) for run, exact in part.exact]
+    rounding = np.finfo(np.float32 if "float32" in part.nudged[0] else np.float64).eps / 2
+    found = [differences(replace(one, hashes={}), run) for one, run in [*((other, base) for other in others), *pairs]]
+    return np.maximum(floor(found), rounding)
+
+
+def names_of(part: Part) -> tuple[str, ...]:
+    """All runs that a verdict depends on."""
+    return tuple(dict.fromkeys((part.run, part.reference, *part.nudged, *(name for pair in part.exact for name in pair))))
 
 
 def losses_only(run: Trajectory) -> Trajectory:
@@ -126,22 +141,27 @@ def _outcome(
     first: Divergence | None,
 ) -> tuple[str, str]:
     """Status and sentence."""
-    exploded = not_finite(sides[name] for name in (part.run, part.reference, *part.nudged))
+    exploded = not_finite(sides[name] for name in names_of(part))
     if exploded:
         return FAIL, exploded
-    ok = (first is None) is (part.expects != "apart")
-    wide = too_wide(limit)
-    if wide and (ok or part.expects == "apart"):
+    shown, wide, apart = shown_steps(limit, len(found.loss)), too_wide(limit), part.expects == "apart"
+    parted = first is not None and first.step <= shown
+    if wide and not parted and (apart or shown < LEAST):
         return NOT_RUN, wide
-    return PASS if ok else FAIL, _sentence(part, found, first, ok)
+    return PASS if parted is apart else FAIL, _sentence(part, shown, len(found.loss), first, parted, wide)
 
 
-def _sentence(part: Part, found: Differences, first: object, ok: bool) -> str:
-    steps = len(found.loss)
+def _sentence(part: Part, shown: int, steps: int, first: object, parted: bool, wide: str) -> str:
     if part.expects == "apart":
-        return f"As it must, it parts: {first}." if ok else f"A deliberate mistake was not seen in {steps} steps."
+        return f"As it must, it parts: {first}." if parted else f"A deliberate mistake was not seen in {steps} steps."
     held = f"{TOLERANCE:.0e}" if part.expects == "tolerance" else f"{MARGIN:.0f} times the rounding floor"
-    return f"All {steps} steps agree within {held}." if ok else f"They part by more than {held}: {first}."
+    if parted:
+        return f"They part by more than {held}: {first}."
+    return (
+        f"The first {shown} of {steps} steps agree within {held}. {wide}"
+        if wide
+        else f"All {steps} steps agree within {held}."
+    )
 
 
 def _finite(value: float) -> float | None:

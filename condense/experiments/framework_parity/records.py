@@ -1,13 +1,14 @@
 """Records of a parity run: one JSON line a finished part or cause, the only input of its tables."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
+from condense.experiments.texts import json_of
 from condense.files import append_line
 from condense.records import config_hash
 
@@ -44,11 +45,57 @@ class ParityRecord:
         return json.dumps({**asdict(self), "config_hash": config_hash(self.config)}, sort_keys=True, allow_nan=False)
 
 
-NEEDED = {
-    "part": {"status", "sentence", "loss", "gradient", "weight", "first", "limit"},
-    "cause": {"base", "seeds", "test_loss", "aligned_test_loss", "accuracy", "aligned_accuracy", "epochs_tested", "setting"},
-}
-"""What the tables read from every record's results."""
+@dataclass
+class _Part:
+    status: Literal["PASS", "FAIL", "NOT RUN"]
+    sentence: str
+    loss: float | None
+    gradient: float | None
+    weight: float | None
+    first: str | None
+    limit: float | None
+    judged: dict[str, str] | None = None
+    programs: list[str] = field(default_factory=list)
+    floor_units: int = 1
+
+
+@dataclass
+class _Closing:
+    first_steps: list[int | None]
+    largest: float | None
+
+
+@dataclass
+class _Cause:
+    base: str
+    closes: str
+    claim: str
+    seeds: list[int]
+    test_loss: list[float | None]
+    aligned_test_loss: list[float | None]
+    printed_loss: list[float | None]
+    aligned_printed_loss: list[float | None]
+    accuracy: list[list[float | None]]
+    aligned_accuracy: list[list[float | None]]
+    epochs_tested: list[int]
+    first_steps: list[int | None]
+    not_finite_from: list[int | None]
+    closing: _Closing | None
+    setting: dict[str, Any]
+    steps: int = 1
+    floor_units: int = 1
+
+
+@dataclass
+class _Settings:
+    framework: Literal["simplenn", "keras"]
+    dataset: str
+    epochs: int
+    batch: int
+
+
+_NEEDED = {"part": TypeAdapter(_Part), "cause": TypeAdapter(_Cause), "settings": TypeAdapter(_Settings)}
+"""What the tables read from every record's results and settings; there may be more."""
 
 _ADAPTER = TypeAdapter(ParityRecord)
 
@@ -65,15 +112,27 @@ def read(path: Path) -> list[ParityRecord]:
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         where = f"{path}, line {number}"
+        content = json_of(line, f"{where}: damaged")
         try:
-            content = json.loads(line)
             stored = content.pop("config_hash")
             record = _ADAPTER.validate_json(json.dumps(content), strict=True)
+            _check_read(record)
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise CondenseError(f"{where}: not a complete record of condense parity.") from error
-        if not NEEDED[record.kind] <= record.results.keys():
-            raise CondenseError(f"{where}: not a complete record of condense parity.")
         if stored != config_hash(record.config):
             raise CondenseError(f"{where}: the configuration does not match its hash; the record was changed.")
         found.append(record)
     return found
+
+
+def _check_read(record: ParityRecord) -> None:
+    """Raises `ValueError` where what the tables read is missing, of another type, or not one value for each seed."""
+    _NEEDED["settings"].validate_json(json.dumps(record.config), strict=True)
+    _NEEDED[record.kind].validate_json(json.dumps(record.results), strict=True)
+    if record.kind == "cause":
+        found, seeds = record.results, len(record.results["seeds"])
+        by_seed = [found[name] for name in ("test_loss", "aligned_test_loss", "printed_loss", "aligned_printed_loss")]
+        by_seed += [found["first_steps"], found["not_finite_from"], *found["accuracy"], *found["aligned_accuracy"]]
+        tests = {len(found["epochs_tested"]), len(found["accuracy"]), len(found["aligned_accuracy"])}
+        if not seeds or any(len(values) != seeds for values in by_seed) or len(tests) > 1 or tests == {0}:
+            raise ValueError("lists of other lengths")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from condense.experiments.framework_parity.figures import difference_lines, effects, losses
 from condense.experiments.framework_parity.folder import ParityFolder
-from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS, Part
+from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS, Part, names_of
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.tables import (
     accuracy_table,
@@ -73,7 +73,7 @@ def write_report(folder: ParityFolder, records: Sequence[ParityRecord], parts: S
 def _figures(folder: ParityFolder, records: Sequence[ParityRecord], parts: Sequence[Part]) -> list[Figure]:
     """The losses and differences of parts that were run, the effects of causes that were measured."""
     ready = [part for part in parts if part.run and not part.reason]
-    names = {name for part in ready for name in (part.run, part.reference, *part.nudged)}
+    names = {name for part in ready for name in names_of(part)}
     sides = {name: load_trajectory(folder.side(name)) for name in sorted(names)}
     main = [name for part in ready for name in (part.reference, part.run) if not {"regression", "norm"} & {*name.split("-")}]
     shown = list(dict.fromkeys(main))

@@ -16,7 +16,8 @@ from condense.experiments.framework_parity.causes import chosen_causes
 from condense.experiments.framework_parity.config import ParityConfig
 from condense.experiments.framework_parity.folder import ParityFolder, save_arrays
 from condense.experiments.framework_parity.keras_parts import KerasSides
-from condense.experiments.framework_parity.parts import Part, Side, judge
+from condense.experiments.framework_parity.nudging import UNITS
+from condense.experiments.framework_parity.parts import Part, Side, judge, names_of
 from condense.experiments.framework_parity.preparation import prepared
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.framework_parity.simplenn_parts import OCTAVE, SimplennSides
@@ -55,10 +56,10 @@ def run_parity(
             raise CondenseError("--simplenn belongs to condense parity simplenn; leave it out.")
         octave.check_octave(checkout)
     data = config.subset(data)
-    folder.open(config, data.train.fingerprint)
+    folder.open(config, data.train.former_fingerprint)  # batches depend on the order of the images
     with taken(folder.path):
         found = {(record.kind, record.name): record for record in records.read(folder.records)}
-        done = {key: record for key, record in found.items() if record.kind == "cause" or _holds(record, folder)}
+        done = {key: record for key, record in found.items() if _holds(record, folder)}
         parts = _prove(config, data, folder, begins, checkout, done) if proof else []
         table = CauseTable(config, data, folder.causes, begins)
         for cause in causes:
@@ -99,8 +100,10 @@ def _prove(
 
 
 def _holds(record: ParityRecord, folder: ParityFolder) -> bool:
-    """Whether the dumps that a verdict was given on are those in the folder."""
-    judged = record.results.get("judged")
+    """Whether a verdict was given by the rule of today, on the dumps that are in the folder."""
+    if record.results.get("floor_units") != UNITS:
+        return False
+    judged = {} if record.kind == "cause" else record.results.get("judged")
     return judged is not None and all(folder.digest(name) == digest for name, digest in judged.items())
 
 
@@ -124,10 +127,10 @@ def _keep_the_start(sides: SimplennSides, found: dict[str, Trajectory], folder: 
 
 def _judged(part: Part, found: dict[str, Trajectory], config: ParityConfig, folder: ParityFolder) -> ParityRecord:
     began, start = now(), time.perf_counter()
-    results = asdict(judge(part, found)) | {"judged": {}}
+    results = asdict(judge(part, found)) | {"judged": {}, "floor_units": UNITS}
     if not part.reason:
         results |= {
-            "judged": {name: folder.digest(name) for name in (part.run, part.reference, *part.nudged)},
+            "judged": {name: folder.digest(name) for name in names_of(part)},
             "programs": [found[name].program for name in (part.run, part.reference)],
             "hashes": found[part.run].hashes,
         }

@@ -12,16 +12,16 @@ from condense.errors import CondenseError
 from condense.experiments.framework_parity import octave, simplenn_torch
 from condense.experiments.framework_parity import simplenn_twin as twin
 from condense.experiments.framework_parity.config import ParityConfig
-from condense.experiments.framework_parity.nudging import nudged
+from condense.experiments.framework_parity.npz import read_npz
+from condense.experiments.framework_parity.nudging import nudged, nudges_of, with_nudges
 from condense.experiments.framework_parity.parts import Part, Progress, Side
 from condense.experiments.framework_parity.preparation import Problem
 from condense.experiments.framework_parity.simplenn_twin import Sgd, Weights
-from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, read_npz, sha256, spread_steps
+from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, sha256, spread_steps
 
 OCTAVE = "octave-float64"
 """The name of the real program's run."""
 
-NUDGES = 3
 KEPT = 24
 
 
@@ -40,7 +40,6 @@ class SimplennSides:
 
     def sides(self) -> list[Side]:
         """Every run, in the order they are made."""
-        nudges = [self._torch(f"torch-float32-nudged{n}", torch.float32, nudge=n) for n in range(NUDGES)]
         return [
             *([Side(OCTAVE, "simpleNN in Octave", self._octave)] if self.checkout else []),
             Side("twin-float64", "NumPy twin", lambda progress: self._twin(self.sgd, progress)),
@@ -48,14 +47,13 @@ class SimplennSides:
             self._torch("torch-float64", torch.float64),
             self._torch("torch-float64-free", torch.float64, sgd=self.free),
             self._torch("torch-float32", torch.float32),
-            *nudges,
-            self._torch("torch-float32-no-decay", torch.float32, sgd=self.free, keep=False),
+            *(self._torch(name, torch.float32, nudge=n) for name, n in nudges_of("torch-float32")),
             self._torch("torch-float32-mean", torch.float32, form=nn.functional.mse_loss, keep=False),
         ]
 
     def parts(self) -> list[Part]:
         """Every comparison."""
-        nudges = ("torch-float32", *(f"torch-float32-nudged{n}" for n in range(NUDGES)))
+        nudges, exact = with_nudges("torch-float32"), (("torch-float32", "torch-float64"),)
         real = "PyTorch float64 against the real simpleNN in Octave"
         if self.checkout:
             first = [
@@ -68,16 +66,11 @@ class SimplennSides:
             *first,
             Part("twin", "PyTorch float64 against the NumPy twin", "torch-float64", "twin-float64"),
             Part("twin-free", "the same without regularisation", "torch-float64-free", "twin-float64-free"),
-            Part("float32", "PyTorch float32 against the NumPy twin", "torch-float32", "twin-float64", "floor", nudges),
             Part(
-                "no-decay",
-                "control: weight_decay left at 0",
-                "torch-float32-no-decay",
-                "twin-float64",
-                "apart",
-                nudges,
+                "float32", "PyTorch float32 against the NumPy twin", "torch-float32", "twin-float64", "floor", nudges, exact
             ),
-            Part("mean", "control: MSELoss with its mean", "torch-float32-mean", "twin-float64", "apart", nudges),
+            Part("no-decay", "control: weight_decay left at 0", "torch-float64-free", "twin-float64", "apart"),
+            Part("mean", "control: MSELoss with its mean", "torch-float32-mean", "twin-float64", "apart", nudges, exact),
         ]
 
     def use(self, path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
+from condense.experiments.framework_parity.comparison import MARGIN
 from condense.experiments.framework_parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 from condense.experiments.framework_parity.records import ParityRecord
 from condense.experiments.statistics import Paired, holm, paired
@@ -35,14 +36,31 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
         rows=tuple(rows),
         notes=(
             "Relative difference: |a - b| / |b| of a loss, the same of norms for each layer's gradient and weights.",
-            "Aligned float64: the limit is 1e-11 at every step. float32 and controls: losses only, held against 10 times "
-            "the floor, the largest difference that moving the initial weights by one last place has made up to that step.",
+            _floor_note(parts),
             "A control is a deliberate mistake: it passes when it is seen.",
             *not_run,
         ),
         data=tuple(data),
         numeric=(False, False, True, True, True, True, False),
         wide=frozenset({0, 6}),
+    )
+
+
+def _moved(records: Sequence[ParityRecord]) -> str:
+    """By how much weights were moved for the floors of these records; older ones do not say: it was one unit."""
+    units = sorted({record.results.get("floor_units", 1) for record in records})
+    return " or ".join("one last place" if unit == 1 else f"{unit} units in the last place" for unit in units)
+
+
+def _floor_note(parts: Sequence[ParityRecord]) -> str:
+    if all("floor_units" not in record.results for record in parts):
+        held, exact = "float32 and controls: losses only, held against 10 times", ""
+    else:
+        held = f"float32, and controls that have a floor: losses only, held against {MARGIN:.0f} times"
+        exact = ", or rounding in that very run (against the same program in float64)"
+    return (
+        f"Aligned float64: the limit is 1e-11 at every step. {held} the floor, the largest difference that moving the "
+        f"initial weights by {_moved(parts)}{exact} has made up to that step."
     )
 
 
@@ -224,8 +242,8 @@ def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
     own = "; the regression: own data, 10 epochs" if any(one.results["base"] == "regression" for one in causes) else ""
     return (
         f"Epochs: {', '.join(map(str, epochs))}; batch {causes[0].config['batch']}{own}.",
-        "First step above floor: median over seeds; the floor is what moving the initial weights by one last place makes; "
-        "losses of another reduction are scaled to the aligned run's first.",
+        f"First step above floor: median over seeds; the floor is what moving the initial weights by {_moved(causes)} "
+        "makes; losses of another reduction are scaled to the aligned run's first.",
         "d: changed minus aligned, mean ± standard error over paired seeds; test loss as the aligned run computes it "
         "(cross-entropy, squared error over the batch, or mean squared error).",
         f"p: Student's paired test, corrected by Holm for all {tests} tests of this table; bold: below {LEVEL}.",

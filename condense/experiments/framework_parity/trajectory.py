@@ -6,14 +6,14 @@ The file is what two programs exchange, so it needs nothing but NumPy: `loss` (S
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, quoted, shortened
+from condense.experiments.framework_parity.npz import read_npz
 from condense.files import write_atomically
 
 KINDS = ("output", "gradient", "weight")
@@ -45,43 +45,35 @@ class Trajectory:
 
 def load_trajectory(path: Path) -> Trajectory:
     """Reads a file. Raises `CondenseError` for one that is missing, damaged, of another layout, or at odds with itself."""
-    content = read_npz(path)
+    content, where = read_npz(path), shortened(path)
     missing = [name for name in ("loss", "steps") if name not in content]
     if missing:
         raise CondenseError(
-            f"{path}: lacks {' and '.join(missing)}; a dump holds loss (S,), steps (K,) and KIND/LAYER arrays."
+            f"{where}: lacks {' and '.join(missing)}; a dump holds loss (S,), steps (K,) and KIND/LAYER arrays."
         )
     loss, steps = content.pop("loss"), content.pop("steps")
-    program = str(content.pop("program", path.stem))
-    hashes = {name.removeprefix("hash/"): str(content.pop(name)) for name in list(content) if name.startswith("hash/")}
+    texts = {name: content.pop(name) for name in list(content) if name == "program" or name.startswith("hash/")}
+    for name, text in texts.items():
+        if text.ndim or text.dtype.kind != "U":
+            raise CondenseError(f"{where}: {quoted(name)} must be one text, not {text.dtype} {shortened(text.shape)}.")
+    program = shortened(str(texts.pop("program", path.stem)), 200)
+    hashes = {name.removeprefix("hash/"): str(text) for name, text in texts.items()}
     if loss.ndim != 1 or not len(loss) or loss.dtype.kind != "f":
-        raise CondenseError(f"{path}: loss must be one floating-point number a step, not {loss.dtype} {loss.shape}.")
+        raise CondenseError(
+            f"{where}: loss must be one floating-point number a step, not {loss.dtype} {shortened(loss.shape)}."
+        )
     ascending = steps.ndim == 1 and steps.dtype.kind in "iu" and (np.diff(steps.astype(np.int64)) > 0).all()
     if not ascending or (len(steps) and (steps[0] < 1 or steps[-1] > len(loss))):
-        raise CondenseError(f"{path}: steps must be ascending whole numbers from 1 to {len(loss)}.")
+        raise CondenseError(f"{where}: steps must be ascending whole numbers from 1 to {len(loss)}.")
     for name, array in content.items():
         if name.split("/")[0] not in KINDS or "/" not in name:
-            raise CondenseError(f"{path}: unknown array '{name}'; names are KIND/LAYER with KIND {', '.join(KINDS)}.")
+            raise CondenseError(f"{where}: unknown array {quoted(name)}; names are KIND/LAYER with KIND {', '.join(KINDS)}.")
         if array.ndim < 1 or len(array) != len(steps) or array.dtype.kind != "f":
             raise CondenseError(
-                f"{path}: {name} {array.dtype} {array.shape} must have one entry for each of {len(steps)} steps."
+                f"{where}: {shortened(name)} {array.dtype} {shortened(array.shape)} must have one entry for each of "
+                f"{len(steps)} steps."
             )
     return Trajectory(program, loss.astype(np.float64), steps.astype(np.int64), content, hashes)
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an archive. Raises `CondenseError` for a file that is missing, damaged or of another kind."""
-    if not path.exists():
-        raise CondenseError(f"There is no file {path}.")
-    if not zipfile.is_zipfile(path):
-        raise CondenseError(f"{path}: is no NumPy .npz archive, or a truncated one.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib and NumPy's parser raise many kinds for damaged or foreign bytes
-        raise CondenseError(
-            f"{path}: cannot be read as a NumPy .npz archive; damaged or of another kind ({error})."
-        ) from error
 
 
 class Recorder:

@@ -1,5 +1,6 @@
 """Checkpoints of runs in the middle of their training, so that a kill costs minutes of a long run and not all of it."""
 
+import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,8 +56,8 @@ def load(path: Path, network: Network, epochs: int, device: torch.device) -> Sav
         return None
     content = load_sealed(path, FORMAT, device)
     try:
-        saved = Saved(**{**content, "course": _COURSE.validate_python(content["course"], strict=True)})
-    except (KeyError, TypeError, ValueError) as error:
+        saved = Saved(**{**content, "course": _COURSE.validate_json(json.dumps(content["course"]), strict=True)})
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
     if not _is_possible(saved, network, epochs, device):
         raise damaged(path)

@@ -51,7 +51,8 @@ FINDINGS = {
 def rates_without_norm(results: Sequence[Result]) -> list[str]:
     """A sentence a learning rate on how Inception without BatchNorm got on at it, from the records; none without any.
 
-    A run trains where it has not diverged, which here is to stay at chance.
+    A run trains where it has not diverged, which here is to stay at chance; of a rate that is said only where all its runs
+    do.
     """
     by_rate: dict[float, list[Record]] = {}
     for record in (record for result in results for record in result.records.values()):
@@ -66,4 +67,6 @@ def _trained(records: Sequence[Record]) -> str:
         return f"does not train (none of {len(records)} runs ended better than chance)"
     accuracy = 100 * float(np.mean([record.series["train_accuracy"][-1] for record in trains]))
     count = f"{len(trains)} of {len(records)} runs ended better than chance"
+    if len(trains) < len(records):
+        return f"does not train reliably ({count}, these at {accuracy:.1f} % training accuracy on average)"
     return f"trains ({count}, at {accuracy:.1f} % training accuracy on average)"

@@ -1,14 +1,21 @@
-"""Images as these experiments see them: 28x28 pixels, standardised one by one, and varied in training if asked for."""
+"""Images as these experiments see them: 28x28 pixels, standardised one by one, and varied in training if asked for.
+
+Of images of up to 32x32 pixels, as CIFAR-10's, the networks see 28x28, as in the paper; larger ones are resized whole.
+"""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError
 
-SIDE = 28
+SIDE, LARGEST = 28, 32
+"""What the networks take, and up to which side images are cropped to it, as the paper does with CIFAR-10."""
+AT_ONCE = 1000
 JITTER = 0.1
 """Brightness, saturation and contrast are multiplied by 1 - JITTER .. 1 + JITTER."""
 HUE = 0.05
@@ -22,6 +29,34 @@ def standardised(x: Tensor) -> Tensor:
     """
     variance, mean = torch.var_mean(x, dim=(-3, -2, -1), correction=0, keepdim=True)
     return (x - mean) / variance.sqrt().clamp(min=x.shape[-3:].numel() ** -0.5)
+
+
+def is_resized(images: LabelledImages) -> bool:
+    """Whether these images are larger than those that the paper crops."""
+    return max(images.shape[1:]) > LARGEST
+
+
+def remark(images: LabelledImages) -> str:
+    """A sentence on what the networks see of these images, where they are resized; '' where they are not."""
+    height, width = images.shape[1:]
+    if not is_resized(images):
+        return ""
+    return (
+        f"The images of {height}x{width} pixels are resized, each as a whole, to the {SIDE}x{SIDE} that these networks take; "
+        "random crops then leave them as they are."
+    )
+
+
+@lru_cache(maxsize=8)
+def fitted(images: LabelledImages) -> LabelledImages:
+    """The images themselves, or, where they are larger than 32x32, each as a whole resized to 28x28 (antialiased)."""
+    if not is_resized(images):
+        return images
+    parts = [
+        interpolate(part.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True).round().clamp(0, 255).to(torch.uint8)
+        for part in images.pixels.split(AT_ONCE)
+    ]
+    return replace(images, pixels=torch.cat(parts), _cache={})
 
 
 def centred(images: LabelledImages) -> LabelledImages:

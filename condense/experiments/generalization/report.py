@@ -7,6 +7,7 @@ from pathlib import Path
 from condense.experiments.generalization import published
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.experiments.generalization.findings import FINDINGS, PAPER, REPORT, rates_without_norm
+from condense.experiments.generalization.images import remark
 from condense.experiments.generalization.plan import EXPERIMENTS
 from condense.experiments.generalization.results import Result, gathered
 from condense.experiments.generalization.run import OWN_NETWORKS, GeneralizeConfig, Sized
@@ -53,7 +54,8 @@ def write_report(config: GeneralizeConfig, data: Sized, records: Sequence[Record
 
 def _section(name: str, results: Sequence[Result], data: Sized, config: GeneralizeConfig) -> Section:
     classes, sizes = next(iter(data.values())).train.classes, _sizes(results, data)
-    said = [*FINDINGS[name], *rates_without_norm(results)]
+    resized = remark(next(iter(data.values())).train)
+    said = [*FINDINGS[name], *rates_without_norm(results), *([resized] if resized else [])]
     if config.networks and name in OWN_NETWORKS:
         said.append("--networks leaves this experiment as it is: it compares variants of Inception.")
     dataset = next(iter(data.values())).name

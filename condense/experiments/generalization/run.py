@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict
 
 from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
-from condense.data.images import DataSet
+from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, Interrupted
 from condense.experiments.generalization.fit import Progress, at_once, fit, network_of
 from condense.experiments.generalization.images import SIDE, check_size
@@ -99,8 +99,11 @@ Sized = Mapping[int | None, DataSet]
 
 
 def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
-    """The images in the sizes of all experiments. Raises `CondenseError` where those asked for need a size of which no
-    balanced subset is possible, the images are smaller than the crop, or no network takes them.
+    """The images in the sizes of all experiments: those of --train-size, or of the scale, where there are so few images or
+    such classes that no balanced subset has its size the largest below it.
+
+    Raises `CondenseError` where no balanced subset has the size of --train-size, the images are smaller than the crop, or no
+    network takes them.
     """
     scale = SCALES[config.scale]
     check_size(data.train)
@@ -110,24 +113,22 @@ def sized(config: GeneralizeConfig, data: DataSet) -> Sized:
         )
     for name in config.networks:
         build(name, (data.train.shape[0], SIDE, SIDE), data.train.classes)
-    test = data.test.subset(_test_size(data, scale.test_size), seed=0) if scale.test_size else data.test
+    test = data.test.subset(_possible(data.test, scale.test_size), seed=0) if scale.test_size else data.test
     found: dict[int | None, DataSet] = {}
-    for size, asked in _sizes_of_lines(config).items():
-        try:
-            found[size] = replace(data, train=data.train.subset(size, seed=0) if size else data.train, test=test)
-        except CondenseError:
-            if asked:
-                raise
+    for size in sorted({line.train_size for name in EXPERIMENTS for line in config.lines(name)}, key=lambda size: size or 0):
+        taken = size if size is None or config.train_size else _possible(data.train, size)
+        found[size] = replace(data, train=data.train.subset(taken, seed=0) if taken else data.train, test=test)
     return found
 
 
-def _sizes_of_lines(config: GeneralizeConfig) -> dict[int | None, bool]:
-    """The sizes of the training set in all experiments, and whether one of those asked for has it."""
-    sizes: dict[int | None, bool] = {}
-    for name in EXPERIMENTS:
-        for line in config.lines(name):
-            sizes[line.train_size] = sizes.get(line.train_size, False) or name in config.names
-    return sizes
+def as_recorded(data: Sized, records: Sequence[Record]) -> Sized:
+    """The images under the fingerprints that these records have, where they are known as these."""
+    train, test = (
+        sorted({str(record.config.get(name)) for record in records}) for name in ("dataset_fingerprint", "test_fingerprint")
+    )
+    return {
+        size: replace(one, train=one.train.as_recorded(train), test=one.test.as_recorded(test)) for size, one in data.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,6 @@ def _cost(task: _Task) -> int:
     return len(task.data.train) * network_of(task.run, task.data).multiply_adds
 
 
-def _test_size(data: DataSet, most: int) -> int:
-    """The largest class-balanced subset of the test images, but no more than `most` of them (one a class at least)."""
-    return max(1, min(min(data.test.counts), most // data.test.classes)) * data.test.classes
+def _possible(images: LabelledImages, most: int) -> int:
+    """The size of the largest class-balanced subset, but no more than `most` of them (one a class at least)."""
+    return max(1, min(min(images.counts), most // images.classes)) * images.classes

@@ -5,7 +5,7 @@ from typing import Any
 
 from condense.data.corrupt import CORRUPTIONS, corrupted_labels, shuffled_pixels
 from condense.data.images import LabelledImages
-from condense.experiments.generalization.images import Augmented, Cropped, Standardised, centred
+from condense.experiments.generalization.images import Augmented, Cropped, Standardised, centred, fitted, is_resized
 from condense.records import config_hash
 
 BATCH = 60
@@ -44,13 +44,14 @@ class Run:
         sizes = {"train_images": len(train), "test_images": len(test)}
         data = {"dataset": train.name, "dataset_fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
         recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS, "fitted": "in training"}
-        return {**asdict(self), **data, **sizes, **recipe, **self._exceptions}
+        return {**asdict(self), **data, **sizes, **recipe, **self._exceptions(train)}
 
-    @property
-    def _exceptions(self) -> dict[str, str]:
+    def _exceptions(self, train: LabelledImages) -> dict[str, str]:
         # Only where they apply, so that runs recorded before they did are done anew and all others are not.
+        resized = {"resized": f"from {train.shape[1]}x{train.shape[2]}"} if is_resized(train) else {}
         start = {"initialisation": "He"} if self.network in HE_NETWORKS else {}
-        return start if self.corruption == "labels" else {**start, "corrupted_pixels": "after the crop"}
+        corrupted = {} if self.corruption == "labels" else {"corrupted_pixels": "after the crop"}
+        return {**resized, **start, **corrupted}
 
     def key(self, train: LabelledImages, test: LabelledImages) -> str:
         """The hash of its configuration."""
@@ -65,8 +66,10 @@ class Run:
     def sources(self, train: LabelledImages, test: LabelledImages) -> tuple[Standardised, Standardised]:
         """Training and test images; test images are corrupted only where the whole task is another (shuffled pixels).
 
-        Pixels are corrupted after the crop, so that no pixel is moved out of the image or into it.
+        Pixels are corrupted after the crop, so that no pixel is moved out of the image or into it. Images larger than those
+        that are cropped are resized first.
         """
+        train, test = fitted(train), fitted(test)
         if self.corruption == "labels":
             seen = corrupted_labels(train, self.p, self.seed)
         else:

@@ -19,15 +19,15 @@ ACROSS = 3
 
 
 def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
-    """One strip a row: every network's test accuracy as a point, the mean, what was reported. Needs a finished row."""
-    results = list(sweep.full.done.values())
+    """One strip a row: every network's accuracy as a point, the mean, what was reported. Needs a comparable row."""
+    results, on = list(sweep.full.comparable.values()), sweep.asked.compared_on
     with matplotlib.rc_context(STYLE):
         names = _names([result.row for result in results])
         width = 4.2 + 0.075 * max(map(len, names))
         figure = Figure(figsize=(width, 1.2 + 0.3 * len(results)), layout="constrained")
-        axes = figure.add_subplot(xlabel="test accuracy (%)")
+        axes = figure.add_subplot(xlabel=f"{on} accuracy (%)")
         for place, result in enumerate(results):
-            _strip(axes, place, result, reported=sweep.reported)
+            _strip(axes, place, result, reported=sweep.reported and on == "test")
         axes.set_yticks(range(len(results)), names, parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(results) - 0.5, -0.5)
@@ -41,10 +41,11 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
 
 
 def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None:
-    values, offsets = spread_points(list(result.accuracies.values()))
+    values, offsets = spread_points(list(result.compared.values()))
     axes.scatter(values, place + offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0, label="one network")
     mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
-    axes.plot(100 * result.summary.mean, place + 0.2, label="mean", **mean)
+    assert result.score, "Only rows with a score are drawn."
+    axes.plot(100 * result.score.mean, place + 0.2, label="mean", **mean)
     if reported and result.row.reported:
         diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
         axes.plot(result.row.reported.test_accuracy, place + 0.2, "D", color=MARK, label="reported (one run)", **diamond)
@@ -70,10 +71,10 @@ def _names(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def proxy_scatter(found: Sequence[ProxyResult], label: str, format: Format = "png") -> bytes:
+def proxy_scatter(found: Sequence[ProxyResult], label: str, on: str, format: Format = "png") -> bytes:
     """One panel a proxy, one point a configuration: accuracy trained on it against accuracy trained on real images.
 
-    label: what these images are called, such as 'all images'.
+    label: what these images are called, such as 'all images'; on: whether rows are compared on 'held-out' or 'test' images.
     """
     across = min(len(found), ACROSS)
     down = -(-len(found) // across)
@@ -86,7 +87,7 @@ def proxy_scatter(found: Sequence[ProxyResult], label: str, format: Format = "pn
             axes.set_visible(False)
         for axes in panels[::across]:
             axes.set_ylabel(f"trained on {label}")
-        figure.supxlabel("trained on the set; test accuracy (%)", fontsize=9)
+        figure.supxlabel(f"trained on the set; {on} accuracy (%)", fontsize=9)
         figure.legend(
             *panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3 if across > 1 else 1, handletextpad=0.3
         )

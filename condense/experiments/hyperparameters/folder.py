@@ -4,13 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from condense.errors import CondenseError
+from condense.data.images import DataSet
+from condense.errors import CondenseError, shortened
 from condense.experiments.hyperparameters.grid import Grid
+from condense.experiments.hyperparameters.rows import Whole
 from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check_complete
+from condense.experiments.texts import json_of
 from condense.files import refuse_other_files, write_atomically
 from condense.machine import Surroundings
 from condense.records import append_record, read_records
@@ -29,8 +32,8 @@ class Proxy:
     file: str
     label: str
     described: dict[str, Any]
-    epochs_factor: int
-    learn_seconds: float | None
+    epochs_factor: Whole
+    learn_seconds: Annotated[float, Field(ge=0)] | None
     learned_on: str | None = None
 
 
@@ -43,19 +46,20 @@ def real_images(count: int, whole: int) -> str:
 class Asked:
     """What was asked for in a folder.
 
-    train_images, whole_images: real training images used, and of how many in the data set; None in folders of versions that
-    did not say.
+    train_images, whole_images: real training images used, and of how many in the data set; held_out: how many of those used
+    were held out, to compare rows on. None in folders of versions that did not say, or held none out.
     """
 
     format: str
     dataset: str
     described: dict[str, Any]
-    classes: int
+    classes: Whole
     grid: Grid
-    seeds: int
+    seeds: Whole
     proxies: list[Proxy] = field(default_factory=list)
-    train_images: int | None = None
-    whole_images: int | None = None
+    train_images: Whole | None = None
+    whole_images: Whole | None = None
+    held_out: Whole | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -67,7 +71,14 @@ class Asked:
     @property
     def label(self) -> str:
         """The real images that rows are trained on, as people read it."""
-        return "real images" if self.train_images is None else real_images(self.train_images, self.whole_images or 0)
+        if self.train_images is None:
+            return "real images"
+        return real_images(self.train_images - (self.held_out or 0), self.whole_images or 0)
+
+    @property
+    def compared_on(self) -> str:
+        """The images that rows are compared and ranked on, in a word."""
+        return "test" if self.held_out is None else "held-out"
 
     @property
     def from_more(self) -> list[Proxy]:
@@ -111,6 +122,11 @@ class SweepFolder:
         if not self.description.exists():
             return now
         before = self.asked()
+        if before.held_out is None:
+            raise CondenseError(
+                f"{shortened(self.path)} holds a sweep of an earlier version, which compared rows on the test images; now a "
+                "fifth of the training images is held out for that. Choose another --out."
+            )
         for name, there, here in (
             ("images", (before.dataset, before.described), (now.dataset, now.described)),
             ("rows", _plain_rows(before.grid), _plain_rows(now.grid)),
@@ -119,6 +135,17 @@ class SweepFolder:
                 raise CondenseError(f"{self.path} holds a sweep with other {name}. Choose another --out.")
         return replace(now, seeds=max(before.seeds, now.seeds), proxies=_joined(before.proxies, now.proxies))
 
+    def as_recorded(self, data: DataSet) -> DataSet:
+        """The images under the fingerprints that are in this folder, where they are known as these."""
+        if not self.description.exists():
+            return data
+        asked = self.asked()
+        described = [asked.described, *(proxy.described for proxy in asked.proxies)]
+        train, test = (
+            [one[name] for one in described if name in one] for name in ("dataset_fingerprint", "test_fingerprint")
+        )
+        return replace(data, train=data.train.as_recorded(train), test=data.test.as_recorded(test))
+
     def ask_for(self, now: Asked) -> None:
         """Adds to what was asked for. Raises `CondenseError` as `check` does."""
         write_atomically(self.description, json.dumps(asdict(self.check(now)), indent=1) + "\n")
@@ -126,14 +153,17 @@ class SweepFolder:
     def asked(self) -> Asked:
         """What was asked for; raises `CondenseError` when there is no sweep here or its description is damaged."""
         try:
-            text = self.description.read_text(encoding="utf-8")
+            data = self.description.read_bytes()
         except FileNotFoundError:
             raise CondenseError(f"{self.path} holds no sweep: there is no sweep.json.") from None
+        except OSError as error:
+            raise CondenseError(f"Cannot read {shortened(self.description)}: {error.strerror}.") from error
+        content = json_of(data, f"{shortened(self.description)} is damaged")
         try:
-            found = _ASKED.validate_json(text, strict=True)
+            found = _ASKED.validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
+            place = shortened(".".join(map(str, first["loc"])))
             raise CondenseError(f"{self.description} is damaged ({place or 'JSON'}: {first['msg']}).") from error
         if found.format != FORMAT:
             raise CondenseError(f"{self.description} was written by another version of condense.")
@@ -162,7 +192,9 @@ class SweepFolder:
             done = self.recorded().get(record.config_hash, set())
             if not record.seeds or done & set(record.seeds):  # killed after it joined the others
                 continue
-            same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
+            before = {name: getattr(record, name) for name in surroundings.arithmetic}
+            before["code_version"] = record.code_version.partition("+")[0]  # the commit is no part of what must be the same
+            same = surroundings.arithmetic == before
             if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
                 return record
             append_record(self.records, record.with_own_estimate())

@@ -1,9 +1,10 @@
 """Grids: TOML files of rows, or of a space whose every combination is a row; built-in ones are read like users' own."""
 
 import json
-import tomllib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Annotated, Any
 import torch
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from condense.config import AtLeastOne, Positive, one_of
+from condense.config import Positive, one_of
 from condense.data.images import DataSet
-from condense.errors import CondenseError, unknown_name
+from condense.errors import CondenseError, quoted, shortened, unknown_name
 from condense.experiments.hyperparameters.config import SweepConfig
-from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, network_name
+from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, Whole, network_name
+from condense.experiments.texts import toml_of
 from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
 from condense.networks.registry import check_name, names
 from condense.randomness import generator
@@ -29,6 +31,9 @@ BUILT_IN = {
     "mlps": "36 MLPs over learning rate, momentum, width and depth, for two cores",
 }
 DEFAULT_GRIDS = {"fashion-mnist": "report-fashion-mnist", "cifar10": "report-cifar10"}
+
+MOST, COMPARED = 10_000, 1_000
+"""Rows that a grid may have, and of which so many may be trained in one sweep: every pair of them is compared."""
 
 NAMED = 5
 """Rows named in a sentence on many."""
@@ -63,8 +68,8 @@ class Settings:
     pooling: _value_of(POOLINGS, "pooling") | None = None  # type: ignore[valid-type]
     learning_rate: Positive | None = None
     momentum: Probability | None = None
-    batch_size: AtLeastOne | None = None
-    epochs: AtLeastOne | None = None
+    batch_size: Whole | None = None
+    epochs: Whole | None = None
     weight_decay: Decay | None = None
     dropout: Probability | None = None
     objective: Annotated[str, one_of("objective", OBJECTIVES)] | None = None
@@ -105,10 +110,15 @@ class Grid:
 
     def check_on(self, data: DataSet, where: str) -> None:
         """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data."""
+        if len(self.rows) > COMPARED:
+            raise CondenseError(
+                f"{where}: {len(self.rows):,} rows are more than the {COMPARED:,} of which a sweep compares every pair; "
+                "draw some of them by --sample."
+            )
         causes: dict[str, list[str]] = {}
         for row in self.rows:
             if row.batch_size > len(data.train):
-                cause = f"batch_size = {row.batch_size}: {data.name} has {len(data.train)} training images."
+                cause = f"batch_size = {row.batch_size}: there are {len(data.train)} images of {data.name} to train on."
                 causes.setdefault(cause, []).append(row.name)
             try:
                 row.build(data.train.shape, data.train.classes)
@@ -149,22 +159,28 @@ def load_grid(name_or_path: str) -> Grid:
             .read_text(encoding="utf-8")
         )
         return parse_grid(text, name_or_path)
-    path = Path(name_or_path).expanduser()
-    if not path.exists() and path.suffix != ".toml":
-        raise unknown_name("grid", name_or_path, BUILT_IN)
     try:
-        return parse_grid(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CondenseError(f"Cannot read the grid {path}: {getattr(error, 'strerror', None) or error}.") from error
+        path = Path(name_or_path).expanduser()
+        if not path.exists() and path.suffix != ".toml":
+            raise unknown_name("grid", name_or_path, BUILT_IN)
+        text = path.read_text(encoding="utf-8")
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CondenseError(f"Cannot read the grid {shortened(name_or_path, 240)}: {shortened(reason)}.") from error
+    return parse_grid(text, shortened(path))
 
 
 def parse_grid(text: str, where: str) -> Grid:
     """The grid a TOML text describes; `where` begins every error."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CondenseError(f"The grid {where} is not valid TOML: {error}.") from error
+    content = toml_of(text, f"The grid {where}")
     mistakes: list[str] = []
+    rows_stated = _count(content)
+    if rows_stated > MOST:
+        raise CondenseError(f"{where}: the grid has {_large(rows_stated)} rows; {MOST:,} can be read at most.")
     right = {key: value for key, value in content.items() if _checked(GridFile, {key: value}, "", mistakes)}
     written = GridFile(**right)
     rows = list(_rows(written, mistakes))
@@ -173,6 +189,17 @@ def parse_grid(text: str, where: str) -> Grid:
     if mistakes:
         raise CondenseError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
     return Grid(written.title or Path(where).stem, written.source, written.dataset, tuple(rows))
+
+
+def _count(content: dict[str, Any]) -> int:
+    """How many rows a grid states, as far as it is written in the form of one; nothing is expanded."""
+    rows, space = content.get("rows"), content.get("space")
+    lists = [values for values in space.values() if isinstance(values, list)] if isinstance(space, dict) else []
+    return (len(rows) if isinstance(rows, list) else 0) + (math.prod(map(len, lists)) if lists else 0)
+
+
+def _large(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"about 1e{int(math.log10(count))}"
 
 
 def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
@@ -203,7 +230,7 @@ def _rows(written: GridFile, mistakes: list[str]) -> Iterator[Row]:
         if key in seen:
             mistakes.append(f"{place} is the same configuration as {seen[key]}.")
         if row.name in called:
-            mistakes.append(f"{place}.name: {row.name} is the name of another row too.")
+            mistakes.append(f"{place}.name: {shortened(row.name)} is the name of another row too.")
         seen.setdefault(key, place)
         called.add(row.name)
         yield row
@@ -221,7 +248,10 @@ def _combinations(space: dict[str, list[Any]], mistakes: list[str]) -> list[tupl
         return []
     every = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
     # Read as rows are: 0 and 0.0 are one learning rate.
-    found = [("space: " + ", ".join(f"{k} = {v}" for k, v in one.items()), _checked(Settings, one, "", [])) for one in every]
+    found = [
+        ("space: " + ", ".join(f"{k} = {shortened(v)}" for k, v in one.items()), _checked(Settings, one, "", []))
+        for one in every
+    ]
     return found
 
 
@@ -262,17 +292,26 @@ def _checked(
 ) -> Any:
     """The values as a dataclass; None, with a sentence for each mistake, where some are wrong."""
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
-    except ValidationError as error:
+        return _adapter(kind).validate_json(json.dumps(values, default=str), strict=True)
+    except (RecursionError, ValueError) as error:
+        if not isinstance(error, ValidationError):  # which is a ValueError too
+            mistakes.append(f"{place or shortened(next(iter(values)))}: nested too deep, or a number too large, to be read.")
+            return None
         mistakes += [_sentence(detail, place, kind, called) for detail in error.errors()]
     return None
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _sentence(detail: Any, place: str, kind: type[Any], called: Callable[[str], str] | None) -> str:
     """One error of pydantic's with its path, such as rows[3].batch_size, its value and what is right."""
     name, *inner = detail["loc"]
-    path = called(name) if called else f"{place}.{name}" if place else str(name)
-    path += "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner)
+    name = shortened(name)
+    path = called(name) if called else f"{place}.{name}" if place else name
+    path += "".join(f"[{part}]" if isinstance(part, int) else f".{shortened(part)}" for part in inner)
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = Reported if inner else kind
         return f"{path}: {unknown_name('key', str((inner or [name])[-1]), [field.name for field in fields(known)])}"
@@ -280,4 +319,4 @@ def _sentence(detail: Any, place: str, kind: type[Any], called: Callable[[str], 
         return f"{path}: {detail['msg'].removeprefix('Value error, ')}"
     if detail["type"] == "missing":
         return f"{path} is missing."
-    return f"{path} = {detail['input']!r}: {detail['msg'].partition(', unable to parse')[0]}."
+    return f"{path} = {quoted(detail['input'])}: {detail['msg'].partition(', unable to parse')[0]}."

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
+from condense.experiments.hyperparameters.results import Sweep, Trained
 from condense.randomness import derived_seed
 from condense.report.html import machine
-from condense.stage_t.statistics import CONFIDENCE
+from condense.stage_t.statistics import CONFIDENCE, Summary
 
 RESAMPLES = 2000
 FEWEST = 8
@@ -35,9 +35,11 @@ class Correlation:
 class ProxyResult:
     """A small set as a proxy; accuracies are fractions, of the rows done on both, by name in the grid's order.
 
-    regret: test accuracy on all images of the best row, less that of the row the proxy ranks first, averaged over
-    all it ranks first where some are tied; chance_regret: the same for a row drawn at random. The accuracies are means over
-    seeds, so the best is the best found, with its luck.
+    full, proxy: means of the accuracy that rows are compared by, trained on all images and on the set; tested: of the test
+    accuracy, trained on all images. Rows whose networks all diverged on either are left out.
+    regret: test accuracy, trained on all images, of the row that is first when trained on them, less that of the row the
+    proxy ranks first; averaged over all that are first where some are tied. chance_regret: the same for a row drawn at
+    random. The accuracies are means over seeds, so the first is the best found, with its luck.
     networks, proxy_networks: of each row, on all images and on the set. proxy_seconds: of training all those on the set;
     full_seconds: of training as many on all images, by each row's seconds per network. None in saved or saved_with_learning
     where what is compared was not measured on one device with one number of threads, or learning not at all.
@@ -49,6 +51,7 @@ class ProxyResult:
     names: tuple[str, ...]
     full: tuple[float, ...]
     proxy: tuple[float, ...]
+    tested: tuple[float, ...]
     networks: tuple[int, ...]
     proxy_networks: tuple[int, ...]
     full_seconds: float
@@ -61,17 +64,20 @@ class ProxyResult:
     @property
     def chosen(self) -> tuple[int, ...]:
         """The rows the proxy ranks first: several where they are tied, none where all are, as it then chooses nothing."""
-        first = self._first
+        first = _first(self.proxy)
         return first if len(first) < len(self.proxy) else ()
 
     @property
-    def _first(self) -> tuple[int, ...]:
-        return tuple(index for index, value in enumerate(self.proxy) if value == max(self.proxy))
+    def regret(self) -> float:
+        """Test accuracy lost by taking a row it ranks first; where rows are tied, on average over them."""
+        return self._best - self._tested(_first(self.proxy))
 
     @property
-    def regret(self) -> float:
-        """Accuracy lost by taking a row it ranks first; where rows are tied, on average over them."""
-        return max(self.full) - sum(self.full[index] for index in self._first) / len(self._first)
+    def _best(self) -> float:
+        return self._tested(_first(self.full))
+
+    def _tested(self, rows: Sequence[int]) -> float:
+        return sum(self.tested[index] for index in rows) / len(rows)
 
     @property
     def saved(self) -> float | None:
@@ -87,23 +93,24 @@ class ProxyResult:
 
     @property
     def chance_regret(self) -> float:
-        """Accuracy lost, on average, by drawing a row."""
-        return max(self.full) - sum(self.full) / len(self.full)
+        """Test accuracy lost, on average, by drawing a row."""
+        return self._best - self._tested(range(len(self.tested)))
 
 
 def study(full: Trained, proxy: Trained) -> ProxyResult | None:
     """The proxy against all images, from rows done on both; None with fewer than three."""
-    shared = [name for name in full.done if name in proxy.done]
+    shared = [name for name in full.comparable if name in proxy.comparable]
     if len(shared) < 3:
         return None
     on_full, on_proxy = [full.done[name] for name in shared], [proxy.done[name] for name in shared]
-    x, y = _means(on_proxy), _means(on_full)
-    networks, proxy_networks = (tuple(result.summary.n for result in results) for results in (on_full, on_proxy))
-    per_network = [result.seconds[1] / result.summary.n for result in on_full]
+    tested = _means([result.summary for result in on_full])
+    x, y = (_means([result.score for result in results]) for results in (on_proxy, on_full))
+    networks, proxy_networks = (tuple(result.networks for result in results) for results in (on_full, on_proxy))
+    per_network = [result.seconds[1] / result.networks for result in on_full]
     machines = {machine(record.device, record.threads) for result in on_full + on_proxy for record in result.records}
     learned_here = not proxy.learn_seconds or proxy.learned_on in machines
     return ProxyResult(
-        *(proxy.label, proxy.images, proxy.epochs_factor, tuple(shared), y, x),
+        *(proxy.label, proxy.images, proxy.epochs_factor, tuple(shared), y, x, tested),
         networks=networks,
         proxy_networks=proxy_networks,
         full_seconds=sum(seconds * count for seconds, count in zip(per_network, proxy_networks, strict=True)),
@@ -126,8 +133,13 @@ def _kendall(x: np.ndarray, y: np.ndarray) -> float:
     return float(result.statistic)
 
 
-def _means(results: Sequence[RowResult]) -> tuple[float, ...]:
-    return tuple(round(result.summary.mean, DIGITS) for result in results)
+def _means(summaries: Sequence[Summary | None]) -> tuple[float, ...]:
+    return tuple(round(summary.mean, DIGITS) for summary in summaries if summary)
+
+
+def _first(values: Sequence[float]) -> tuple[int, ...]:
+    """The places of the highest value."""
+    return tuple(index for index, value in enumerate(values) if value == max(values))
 
 
 def correlation(x: Sequence[float], y: Sequence[float], statistic: Callable[[np.ndarray, np.ndarray], float]) -> Correlation:

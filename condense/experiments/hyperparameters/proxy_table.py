@@ -55,15 +55,16 @@ def _data(one: ProxyResult) -> dict[str, str | int | float | None]:
 
 
 def _notes(found: Sequence[ProxyResult], sweep: Sweep) -> tuple[str, ...]:
-    on = sweep.full.label
+    on, compared = sweep.full.label, sweep.asked.compared_on
     factors = sorted({one.epochs_factor for one in found})
     return (
-        f"Rank correlations of mean test accuracy on the set with that on {on}, with 95 % bootstrap intervals over "
+        f"Rank correlations of mean {compared} accuracy on the set with that on {on}, with 95 % bootstrap intervals over "
         f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
         f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
-        f"Regret: test accuracy on {on} (percentage points) of the best row less that of the row the set ranks first; "
-        "by chance: of a row drawn at random. Choosing on test images flatters all rows alike. Rows tied for the first "
-        "place are all named, and their accuracies averaged; where all are tied nothing is chosen.",
+        f"Regret: test accuracy on {on} (percentage points) of the row that is first on them less that of the row the set "
+        "ranks first; by chance: of a row drawn at random. Rows tied for the first place are all named, and their "
+        "accuracies averaged; where all are tied nothing is chosen.",
+        *_choosing(sweep),
         "A batch larger than a set is the whole set, so on a set no larger than the batch, rows that differ only in batch "
         "size are one run.",
         f"Cost saved: time of training the rows on {on} over that on the set, as many networks of each row (by its "
@@ -79,6 +80,21 @@ _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 
 def _choice(one: ProxyResult) -> str | None:
     return ", ".join(one.names[index] for index in one.chosen) or None
+
+
+def _choosing(sweep: Sweep) -> list[str]:
+    """On which images rows were ranked, and which rows could not be."""
+    if sweep.asked.held_out is None:
+        said = ["Rows were ranked on the test images, which flatters all of them alike."]
+    else:
+        said = [
+            f"Rows were ranked on {sweep.asked.held_out:,} held-out training images; the accuracies in the regret are of "
+            "the test images. A set that was made from all training images has seen those held out."
+        ]
+    every = [name for one in (sweep.full, *sweep.proxies) for name in one.done if name not in one.comparable]
+    if every:
+        said.append(f"Left out, as all their networks diverged on one of the sets: rows {', '.join(dict.fromkeys(every))}.")
+    return said
 
 
 def _from_more(sweep: Sweep) -> list[str]:

@@ -1,7 +1,8 @@
 """What a folder's records say of each row: one `RowResult` for each row and each set of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from condense.errors import CondenseError
@@ -13,33 +14,59 @@ from condense.stage_t.statistics import Summary, summarise
 
 @dataclass(frozen=True)
 class RowResult:
-    """All networks of one row on one set of images: its records, in which each seed counts once."""
+    """All networks of one row on one set of images: its records, in which each seed counts once.
+
+    Networks whose training diverged have no accuracy: what they 'classify' is the share of the first class.
+    """
 
     row: Row
     records: tuple[SweepRecord, ...]
 
-    @property
+    @cached_property
+    def networks(self) -> int:
+        """How many were trained."""
+        return sum(len(record.seeds) for record in self.records)
+
+    @cached_property
+    def diverged(self) -> set[int]:
+        """Seeds of the networks whose training diverged."""
+        return {seed for record in self.records for seed in record.diverged}
+
+    @cached_property
     def accuracies(self) -> dict[int, float]:
         """Test accuracy (fraction) by seed."""
-        return {s: a for record in self.records for s, a in zip(record.seeds, record.accuracies, strict=True)}
+        return self._by_seed([record.accuracies for record in self.records])
+
+    @cached_property
+    def compared(self) -> dict[int, float]:
+        """The accuracy that rows are compared by (fraction), by seed: on held-out images, before that on test images."""
+        return self._by_seed([record.held_out_accuracies or record.accuracies for record in self.records])
 
     @property
-    def summary(self) -> Summary:
-        """Statistics of the test accuracies."""
-        return summarise(list(self.accuracies.values()))
+    def summary(self) -> Summary | None:
+        """Statistics of the test accuracies; None where all networks diverged."""
+        return summarise(list(self.accuracies.values())) if self.accuracies else None
 
     @property
-    def training_accuracy(self) -> float:
-        """Mean over networks (fraction)."""
-        values = [value for record in self.records for value in record.training_accuracies]
-        return sum(values) / len(values)
+    def score(self) -> Summary | None:
+        """Statistics of the accuracies that rows are compared by; None where all networks diverged."""
+        return summarise(list(self.compared.values())) if self.compared else None
+
+    @property
+    def training_accuracy(self) -> float | None:
+        """Mean over networks (fraction); None where all diverged."""
+        return _mean(self._by_seed([record.training_accuracies for record in self.records]))
 
     @property
     def training_loss(self) -> float | None:
-        """Mean cross-entropy per image, mean over networks; None where one diverged."""
-        values = [value for record in self.records for value in record.training_losses]
-        finite = [value for value in values if value is not None]
-        return sum(finite) / len(finite) if len(finite) == len(values) else None
+        """Mean cross-entropy per image, mean over networks; None where all diverged."""
+        return _mean(self._by_seed([record.training_losses for record in self.records]))
+
+    def _by_seed(self, values: Sequence[Sequence[Any]]) -> dict[int, Any]:
+        """Values that the records hold of each network, but those that diverged, by seed."""
+        pairs = zip(self.records, values, strict=True)
+        every = ((seed, value) for record, own in pairs for seed, value in zip(record.seeds, own, strict=True))
+        return {seed: value for seed, value in every if seed not in self.diverged}
 
     @property
     def parameters(self) -> int:
@@ -82,6 +109,11 @@ class Trained:
         """The rows that are done, by name."""
         return {result.row.name: result for result in self.rows if result is not None}
 
+    @property
+    def comparable(self) -> dict[str, RowResult]:
+        """Of these the rows of which a network did not diverge."""
+        return {name: result for name, result in self.done.items() if result.score}
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -97,6 +129,10 @@ class Sweep:
         """Whether numbers reported for these rows belong beside the results: not where these come from fewer images."""
         grid = self.asked.grid
         return not self.asked.subset and grid.dataset == self.asked.dataset and any(row.reported for row in grid.rows)
+
+
+def _mean(values: Mapping[int, float]) -> float | None:
+    return sum(values.values()) / len(values) if values else None
 
 
 def sweep_of(folder: SweepFolder) -> Sweep:

@@ -24,6 +24,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Networks named by what makes them up, and the keys that do so."""
 
 
+Whole = Annotated[int, Field(ge=1, le=10**9)]
+"""A count that a row may state."""
+
 Percentage = Annotated[float, Field(ge=0, le=100)]
 Loss = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -50,12 +53,12 @@ class Row:
 
     name: str
     network: str
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    dropout: float = 0.0
+    learning_rate: Positive
+    batch_size: Whole
+    epochs: Whole
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Loss = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     objective: str = "mean"
     reported: Reported | None = None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.data.images import DataSet
+from condense.data.split import held_out
 from condense.errors import CondenseError, Interrupted
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import data_bytes
@@ -48,7 +49,7 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
     found: dict[str, tuple[Proxy, TrainedOn]] = {}
     for path in config.proxy:
         synthetic = SyntheticSet.load(path)
-        of = data if synthetic.provenance.dataset_fingerprint == data.train.fingerprint else whole
+        of = data if data.train.is_known_as(synthetic.provenance.dataset_fingerprint) else whole
         try:
             check_same_data(synthetic, of)
         except CondenseError as error:
@@ -80,26 +81,29 @@ def _learning(path: Path, synthetic: SyntheticSet) -> tuple[float | None, str | 
 
 
 def all_images(data: DataSet, whole: int | None = None) -> TrainedOn:
-    """All real training images of `data`; whole: how many the data set has where these are a part of it."""
+    """All real training images of `data` but those held out; whole: how many the data set has where `data` has fewer."""
     fingerprints = {"dataset_fingerprint": data.train.fingerprint, "test_fingerprint": data.test.fingerprint}
     described = {"dataset": data.name, **fingerprints, "set": None}
-    return TrainedOn(real_images(len(data.train), whole or len(data.train)), data.train, described)
+    train, _ = held_out(data.train)
+    return TrainedOn(real_images(len(train), whole or len(data.train)), train, described)
 
 
 def asked_for(grid: Grid, seeds: int, data: DataSet, proxies: Sequence[Proxy], whole: int | None = None) -> Asked:
     """What a folder keeps of a command; whole as for `all_images`."""
     images = len(data.train)
-    described = all_images(data).described
+    on = all_images(data)
     return Asked(
-        *(FORMAT, data.name, described, data.train.classes, grid, seeds, list(proxies)),
+        *(FORMAT, data.name, on.described, data.train.classes, grid, seeds, list(proxies)),
         train_images=images,
         whole_images=whole or images,
+        held_out=images - on.images,
     )
 
 
 def trials_of(grid: Grid, data: DataSet, on: Iterable[TrainedOn]) -> list[Trial]:
-    """Every row on all images, then on each small set."""
-    return [Trial(row, one, data) for one in on for row in grid.rows]
+    """Every row on all images but those held out, then on each small set."""
+    _, compared_on = held_out(data.train)
+    return [Trial(row, one, data, compared_on) for one in on for row in grid.rows]
 
 
 def calibrate(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from condense.experiments.hyperparameters.comparison import LEVEL, Difference, against_best, differences
+from condense.experiments.hyperparameters.difference_table import difference_table
 from condense.experiments.hyperparameters.proxy_study import ProxyResult
 from condense.experiments.hyperparameters.proxy_table import proxy_table
 from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
@@ -13,9 +13,7 @@ from condense.report.cells import NONE
 from condense.report.html import duration, machine, memory
 from condense.report.rendering import Table
 from condense.report.tables import mean_and_std
-
-SQUARE = 12
-"""Rows up to which every pair is compared, in a square table."""
+from condense.stage_t.statistics import Summary
 
 Value = str | int | float | None
 
@@ -36,8 +34,8 @@ def sweep_tables(sweep: Sweep, found: Sequence[ProxyResult]) -> list[Table]:
     if not sweep.full.done and not any(proxy.done for proxy in sweep.proxies):
         return []
     tables = [accuracy_table(sweep), cost_table(sweep)] if sweep.full.done else []
-    if len(sweep.full.done) > 1:
-        tables.append(difference_table(list(sweep.full.done.values())))
+    if len(sweep.full.comparable) > 1:
+        tables.append(difference_table(list(sweep.full.comparable.values()), sweep.asked.compared_on))
     if any(_ratio(base) != _ratio(result) for base, result in ratio_pairs(sweep.full)):
         tables.append(ratio_table(sweep))
     if found:
@@ -72,13 +70,15 @@ def accuracy_table(sweep: Sweep) -> Table:
     columns = [
         *_settings(results),
         Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
-        Column("training accuracy %", "training_accuracy", lambda result: 100 * result.training_accuracy, _decimals(1)),
+        Column("training accuracy %", "training_accuracy", _training_accuracy, _decimals(1)),
         Column("training loss", "training_loss", lambda result: result.training_loss, _loss),
         Column("× batch / classes", "training_loss_as_reported", lambda r: _summed_loss(r, sweep), _loss),
-        Column("test accuracy %", "test_accuracy", lambda result: 100 * result.summary.mean, _decimals(2)),
-        Column("± ", "test_accuracy_std", lambda result: 100 * result.summary.std, _decimals(2)),
-        Column("n", "n", lambda result: result.summary.n),
+        *(_mean_columns("held-out", lambda result: result.score) if sweep.asked.held_out is not None else []),
+        *_mean_columns("test", lambda result: result.summary),
+        Column("n", "n", lambda result: len(result.accuracies)),
     ]
+    if any(result.diverged for result in results):
+        columns.append(Column("diverged", "diverged", lambda result: len(result.diverged)))
     if sweep.reported:
         columns += [
             Column("reported training %", "reported_training_accuracy", _reported("training_accuracy"), _decimals(1)),
@@ -97,6 +97,9 @@ def accuracy_table(sweep: Sweep) -> Table:
             "In steps on the mean, the rate is so many times batch / classes, the decay as many times smaller."
         )
     notes += [f"Reported: {sweep.asked.grid.source}."] if sweep.reported else []
+    notes += _compared_on(sweep)
+    if any(result.diverged for result in results):
+        notes.append("Networks whose training diverged are counted apart, and are in no mean and no comparison.")
     title = f"{sweep.asked.grid.title}: accuracy{_on(sweep)}"
     return _without_constants(_table(title, results, columns, notes + _remarks(results)))
 
@@ -106,7 +109,7 @@ def set_table(sweep: Sweep) -> Table:
     sources = [one for one in (sweep.full, *sweep.proxies) if one.done]
     done = [result for results in zip(*(one.rows for one in sources), strict=True) if (result := _first(results))]
     plain = _table(
-        f"{sweep.asked.grid.title}: test accuracy (%) on {sweep.full.label} and on small sets",
+        f"{sweep.asked.grid.title}: {sweep.asked.compared_on} accuracy (%) on {sweep.full.label} and on small sets",
         done,
         _settings(done),
         _set_notes(sweep),
@@ -116,11 +119,11 @@ def set_table(sweep: Sweep) -> Table:
         replace(
             plain,
             header=(*plain.header, *(_set_name(sweep, one) for one in sources)),
-            rows=tuple((*row, *map(_mean, own)) for row, own in zip(plain.rows, found, strict=True)),
+            rows=tuple((*row, *map(_mean_text, own)) for row, own in zip(plain.rows, found, strict=True)),
             data=tuple(
                 {
                     **row,
-                    **{one.label: result and 100 * result.summary.mean for one, result in zip(sources, own, strict=True)},
+                    **{one.label: result and _mean_of(result.score) for one, result in zip(sources, own, strict=True)},
                 }
                 for row, own in zip(plain.data, found, strict=True)
             ),
@@ -135,7 +138,7 @@ def cost_table(sweep: Sweep) -> Table:
     columns = [
         Column("row", "row", lambda result: result.row.name, numeric=False),
         Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
-        Column("n", "n", lambda result: result.summary.n),
+        Column("n", "n", lambda result: result.networks),
         Column("steps", "steps", lambda result: result.steps, lambda n: f"{n:,}"),
         Column("memory estimated", "memory_estimated", lambda result: result.memory[0], memory),
         Column("measured", "memory_measured", lambda result: result.memory[1], memory),
@@ -165,37 +168,6 @@ def cost_table(sweep: Sweep) -> Table:
     return _table(f"{sweep.asked.grid.title}: cost{_on(sweep)}", results, columns, notes)
 
 
-def difference_table(results: Sequence[RowResult]) -> Table:
-    """Which rows differ: every pair of a small grid, each row against the best of a large one."""
-    square = len(results) <= SQUARE
-    found = differences(results) if square else against_best(results)
-    real, pairs = sum(one.real for one in found), len(results) * (len(results) - 1) // 2
-    every = f"all {pairs:,} pairs of rows, as the best was found in the same data"
-    corrected = f"{'all of them' if square else every} (but those without p)"
-    note = (
-        f"{real} of {len(found)} differences are real (*): paired t-test over the seeds two rows share, p < {LEVEL} after "
-        f"Holm's correction for {corrected}."
-    )
-    untested = (
-        "Without p: fewer than two seeds are shared, or all differences are equal, and a t-test has nothing to divide by."
-    )
-    notes = [note, *([] if all(one.p is not None for one in found) else [untested])]
-    data = tuple(
-        {"first": one.first, "second": one.second, "difference": 100 * one.mean, "seeds": one.seeds, "p": one.p}
-        for one in found
-    )
-    title = "Differences of test accuracy in percentage points"
-    if not square:
-        rows = tuple((one.second, _difference(one), NONE if one.p is None else f"{one.p:.3g}") for one in found)
-        header = ("row", f"row {found[0].first} (best) minus it", "p, corrected")
-        return Table(title, header, rows, tuple(notes), data, (False, True, True))
-    cells = {(one.first, one.second): _difference(one) for one in found}
-    names = [result.row.name for result in results]
-    rows = tuple((name, *(cells.get((name, other), "") for other in names[1:])) for name in names[:-1])
-    header = ("row minus", *names[1:])
-    return Table(title, header, rows, tuple(notes), data, (False, *(True for _ in names[1:])))
-
-
 def ratio_pairs(trained: Trained) -> list[tuple[RowResult, RowResult]]:
     """(A network's row of the smallest batch, another of its rows): what the ratio of epochs to batch size can be tested on.
 
@@ -213,7 +185,7 @@ def ratio_table(sweep: Sweep) -> Table:
     rows, data = [], []
     for base, result in ratio_pairs(sweep.full):
         ratio = _ratio(result) / _ratio(base)
-        per_network = [one.seconds[1] / one.summary.n for one in (base, result)]
+        per_network = [one.seconds[1] / one.networks for one in (base, result)]
         measured = per_network[1] / per_network[0]
         texts = [result.row.name, base.row.name, f"{ratio:.2f}", f"{measured:.2f}", _percentage(ratio / measured - 1)]
         values = {"row": result.row.name, "base": base.row.name, "ratio": ratio, "measured": measured}
@@ -280,8 +252,43 @@ def _first(results: Sequence[RowResult | None]) -> RowResult | None:
     return next((result for result in results if result is not None), None)
 
 
-def _mean(result: RowResult | None) -> str:
-    return mean_and_std(100 * result.summary.mean, 100 * result.summary.std) if result else NONE
+def _mean_text(result: RowResult | None) -> str:
+    if result is None:
+        return NONE
+    return mean_and_std(100 * result.score.mean, 100 * result.score.std) if result.score else "diverged"
+
+
+def _mean_of(summary: Summary | None) -> float | None:
+    return 100 * summary.mean if summary else None
+
+
+def _training_accuracy(result: RowResult) -> float | None:
+    return None if result.training_accuracy is None else 100 * result.training_accuracy
+
+
+def _mean_columns(on: str, of: Callable[[RowResult], Summary | None]) -> list[Column]:
+    """Mean and standard deviation of accuracies on the held-out or the test images."""
+    key = f"{on.replace('-', '_')}_accuracy"
+
+    def std(result: RowResult) -> float | None:
+        summary = of(result)
+        return 100 * summary.std if summary else None
+
+    deviation = Column("± ", f"{key}_std", std, _decimals(2))
+    return [Column(f"{on} accuracy %", key, lambda result: _mean_of(of(result)), _decimals(2)), deviation]
+
+
+def _compared_on(sweep: Sweep) -> list[str]:
+    """On which images rows are compared."""
+    held_out, more = sweep.asked.held_out, ""
+    if held_out is None:
+        return ["Rows are compared, and small sets judged, on the test images."]
+    if sweep.reported:
+        more = f" What was reported is of networks trained on all {sweep.asked.whole_images or 0:,}."
+    return [
+        f"Rows are compared, and small sets judged, on {held_out:,} training images held out for it (a fifth of a class); "
+        f"the test images give the final number.{more}"
+    ]
 
 
 def _set_name(sweep: Sweep, one: Trained) -> str:
@@ -297,7 +304,7 @@ def _set_notes(sweep: Sweep) -> list[str]:
         for one in shown
         for said in _remarks(list(one.done.values()))
     ]
-    counts = sorted({result.summary.n for one in (sweep.full, *shown) for result in one.done.values()})
+    counts = sorted({len(result.compared) for one in (sweep.full, *shown) for result in one.comparable.values()})
     return [
         f"{named[0].upper()}{named[1:]}.",
         f"Mean ± standard deviation (ddof = 0) over networks ({' or '.join(map(str, counts))} a row).",
@@ -334,10 +341,6 @@ def _error(pair: tuple[float, float]) -> float:
 
 def _percentage(value: float) -> str:
     return f"{100 * value:+.0f} %".replace("-", "\N{MINUS SIGN}")
-
-
-def _difference(one: Difference) -> str:
-    return f"{100 * one.mean:+.2f}{'*' if one.real else ''}".replace("-", "\N{MINUS SIGN}")
 
 
 def _decimals(count: int) -> Callable[[float], str]:

@@ -1,5 +1,6 @@
 """Training one row: all its networks, with their fit to what they were trained on, their test accuracy, and the cost."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from condense.data.images import DataSet
+from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.estimate import Memory, Speed, Work, group_size, memory, training_seconds
 from condense.experiments.hyperparameters.memory import in_use, peak, start_peak
@@ -22,24 +23,39 @@ from condense.training.recipe import Recipe
 from condense.training.sources import Source
 from condense.versions import code_version, library_versions
 
+LARGEST = 10**18
+"""No count of a record is as large."""
+
+
+TERMS = ("members", "steps", "images", "multiply_adds", "step_seconds", "multiply_adds_per_second")
+"""What an estimate must state, to be made anew for another number of networks."""
+
 
 @dataclass(frozen=True)
 class SweepRecord(Record):
     """The networks of one row, trained on one set of images.
 
-    accuracies: on the test images; training_accuracies and training_losses (mean cross-entropy per image, without any
-    penalty) are of the trained networks on all they were trained on, None where training diverged. training_seconds: of
-    training alone, all networks; wall_seconds: with tests. estimated_seconds, estimated_memory_bytes: said of the same
-    before it began, from `estimate`, which holds the terms. peak_memory_bytes: of training and testing this row.
+    accuracies: on the test images; held_out_accuracies: on the training images that were held out, by which rows are
+    compared (empty in records of versions that compared rows on the test images); training_accuracies, training_losses (mean
+    cross-entropy per image, without any penalty): of the trained networks on all they were trained on, losses None where
+    training diverged. training_seconds: of training alone, all networks; wall_seconds: with tests. estimated_seconds,
+    estimated_memory_bytes: said of the same before it began, from `estimate`, which holds the terms. peak_memory_bytes: of
+    training and testing this row.
     """
 
     kind: Literal["sweep"]
+    held_out_accuracies: list[float] = field(default_factory=list)
     training_accuracies: list[float] = field(default_factory=list)
     training_losses: list[float | None] = field(default_factory=list)
     training_seconds: float = 0.0
     estimated_seconds: float = 0.0
     estimated_memory_bytes: int = 0
     estimate: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def diverged(self) -> set[int]:
+        """Seeds of the networks whose training diverged: what they 'classify' is the share of the first class."""
+        return {seed for seed, loss in zip(self.seeds, self.training_losses, strict=True) if loss is None}
 
     def with_own_estimate(self) -> "SweepRecord":
         """The record with its estimated seconds for the networks it holds, which after an interruption may be fewer or more
@@ -87,11 +103,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Trial:
-    """One row on one set of images: what is to be done, and what it will take."""
+    """One row on one set of images: what is to be done, and what it will take; held_out: images to compare rows on."""
 
     row: Row
     on: TrainedOn
     data: DataSet
+    held_out: LabelledImages
 
     @property
     def network(self) -> Network:
@@ -118,6 +135,7 @@ class Trial:
             "recipe": {**self.recipe.facts(), "in_proportion": self.row.in_proportion},
             "epochs_factor": self.on.epochs_factor,
             "train_images": self.on.images,
+            "held_out_images": len(self.held_out),
             "test_images": len(self.data.test),
             "test_fingerprint": self.data.test.fingerprint,
         }
@@ -202,6 +220,7 @@ class Trial:
         self, record: SweepRecord, seeds: Sequence[int], members: Members, seconds: float, began: float
     ) -> SweepRecord:
         tested = accuracies(self.network, members, self.data.test)
+        compared = accuracies(self.network, members, self.held_out)
         fitted, losses = accuracies_and_losses(self.network, members, self.on.source)
         finite = [loss if loss == loss and abs(loss) != float("inf") else None for loss in losses]
         diverged = [f"seed {seed}: training diverged" for seed, loss in zip(seeds, finite, strict=True) if loss is None]
@@ -209,6 +228,7 @@ class Trial:
             record,
             seeds=[*record.seeds, *seeds],
             accuracies=[*record.accuracies, *tested],
+            held_out_accuracies=[*record.held_out_accuracies, *compared],
             training_accuracies=[*record.training_accuracies, *fitted],
             training_losses=[*record.training_losses, *finite],
             training_seconds=record.training_seconds + seconds,
@@ -224,6 +244,25 @@ def _tell(progress: Callable[[int, int], None], before: int, members: int, total
 
 def check_complete(record: SweepRecord, where: str) -> None:
     """Raises `CondenseError` unless the lists of a record agree."""
-    counts = {len(record.seeds), len(record.training_accuracies), len(record.training_losses)}
-    if len(counts) > 1 or not {"row", "train_images", "set"} <= set(record.config):
+    lists = [record.training_accuracies, record.training_losses]
+    lists += [record.held_out_accuracies] if "held_out_images" in record.config else []
+    if any(len(values) != len(record.seeds) for values in lists):
         raise CondenseError(f"{where}: a record is damaged: it does not hold one training accuracy and loss for each seed.")
+    fractions = [*record.training_accuracies, *record.held_out_accuracies]
+    losses = [loss for loss in record.training_losses if loss is not None]
+    if not all(0 <= value <= 1 for value in fractions) or not all(0 <= loss < math.inf for loss in losses):
+        raise CondenseError(f"{where}: a record is damaged: accuracies must lie between 0 and 1, losses from 0 on.")
+    _check_read(record, where)
+
+
+def _check_read(record: SweepRecord, where: str) -> None:
+    """What tables read of a record's configuration and estimate must be there, and be what it is taken for."""
+    measured = {name: getattr(record, name) for name in ("training_seconds", "estimated_seconds", "peak_memory_bytes")}
+    whole = {name: record.config.get(name) for name in ("train_images", "parameters", "epochs_factor")}
+    numbers = {name: record.estimate.get(name) for name in TERMS}
+    wrong = [name for name, value in whole.items() if type(value) is not int or not 1 <= value < LARGEST]
+    wrong += [name for name, value in {**numbers, **measured}.items() if value is None or not 0 < value < LARGEST]
+    wrong += [name for name in ("members", "steps") if name not in wrong and numbers[name] < 1]
+    wrong += [name for name in ("row", "set") if name not in record.config]
+    if wrong or not isinstance(record.config["row"], dict):
+        raise CondenseError(f"{where}: a record is damaged ({', '.join(wrong) or 'row'}).")

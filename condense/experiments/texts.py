@@ -1,0 +1,38 @@
+"""JSON and TOML that anyone may have written: read without a traceback, whatever they hold."""
+
+import json
+import math
+import tomllib
+from typing import Any
+
+from condense.errors import CondenseError, shortened
+
+
+def json_of(data: bytes, where: str) -> Any:
+    """The value of a JSON text in UTF-8, with or without a byte-order mark.
+
+    Raises `CondenseError`, which `where` begins, for other bytes, and for numbers that are none: NaN, infinities, 1e999.
+    """
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise CondenseError(f"{where}: nested too deep to be read.") from None
+    except ValueError as error:  # of which JSONDecodeError and UnicodeDecodeError are kinds
+        raise CondenseError(f"{where}: not complete JSON ({shortened(error)}).") from error
+
+
+def toml_of(text: str, where: str) -> dict[str, Any]:
+    """The content of a TOML text, with or without a byte-order mark; raises `CondenseError`, which `where` begins."""
+    try:
+        return tomllib.loads(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
+    except RecursionError:
+        raise CondenseError(f"{where} is not valid TOML: nested too deep to be read.") from None
+    except ValueError as error:  # TOMLDecodeError is one; whole numbers of thousands of digits raise others
+        raise CondenseError(f"{where} is not valid TOML: {shortened(error, 200)}.") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{shortened(text)} is no number that can be read")
+    return value

@@ -1,0 +1,74 @@
+"""What the networks of a row of a table have in common: how their set was made, and of which real images."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from condense.data.known import known_as
+from condense.records import Record
+from condense.stage_c.schedules import BEFORE_SETTINGS, SCHEDULES, overridden, schedule, schedule_text, with_settings
+
+# Of a resolved configuration of stage C: what rows state by themselves, what tells sets of one row apart, and what the
+# fingerprint says better.
+_NOT_A_SETTING = {"dataset", "network", "method", "ipc", "seed", "schedule", "train_size", "set", "path", "reading"}
+_STATED = ("iterations", "init", "distance", "precision")
+
+
+def configurations(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """The resolved configuration that each set was made by, by its SHA-256, as far as the records say: those of evaluations
+    themselves, or those of learning the same sets.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        of_set = record.config.get("set")
+        if record.kind == "learn" and isinstance(of_set, str):
+            found[of_set] = record.config
+        elif record.kind == "evaluate" and isinstance(of_set, dict) and "config" in of_set and "sha256" in of_set:
+            found.setdefault(of_set["sha256"], of_set["config"])
+    return found
+
+
+def learning_settings(of_set: Mapping[str, Any], config: Mapping[str, Any] | None, *, learned: bool) -> dict[str, Any]:
+    """Everything in the configuration of a set but its seed, with the name of its schedule as people read it.
+
+    of_set: what a record of an evaluation says of the set; config: its configuration, None where no record has it: then the
+    values of the schedule that is named. Of images that were selected only which real ones they are of counts.
+    """
+    data = {"dataset_fingerprint": of_set["dataset_fingerprint"]} if of_set.get("dataset_fingerprint") else {}
+    if not learned:
+        return data
+    stated = {name: of_set[name] for name in _STATED if of_set.get(name) is not None}
+    ipc, network = of_set.get("images_per_class", 1), of_set.get("network", "")
+    if config is not None:
+        values = {name: value for name, value in (BEFORE_SETTINGS | dict(config)).items() if name not in _NOT_A_SETTING}
+        text = {"schedule": schedule_text(config, ipc, network)}
+    else:
+        named = of_set.get("schedule")
+        values = asdict(schedule(named, ipc, network)) if named in SCHEDULES else {}
+        text = {"schedule": _as_stated(named, stated, values, ipc, network)} if named else {}
+    return {name: value for name, value in {**values, **stated, **text, **data}.items() if value is not None}
+
+
+def _as_stated(named: str, stated: Mapping[str, Any], values: Mapping[str, Any], ipc: int, network: str) -> str:
+    """The schedule a record names, with what the record itself says of it that is otherwise."""
+    if named not in SCHEDULES:
+        return named
+    differing = overridden({**values, **stated}, named, ipc, network)
+    return with_settings(named, {name: value for name, value in differing.items() if name in stated})
+
+
+def known_data(dataset: str, training: str | None, test: str | None) -> bool:
+    """Whether fingerprints are those of the training and the test images of the published data set of this name."""
+    return [known_as(one or "") for one in (training, test)] == [(dataset, "train"), (dataset, "test")]
+
+
+def texts(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as text, sorted by name; of fingerprints the images they are known to be of, else what tells them apart."""
+    found = {name: value if isinstance(value, str) else json.dumps(value) for name, value in sorted(settings.items())}
+    return {name: _named(text) if name.endswith("fingerprint") else text for name, text in found.items()}
+
+
+def _named(fingerprint: str) -> str:
+    known = known_as(fingerprint)
+    return " ".join(known) if known else fingerprint[:12]

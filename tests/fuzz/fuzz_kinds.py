@@ -1,0 +1,118 @@
+"""The kinds of inputs: how one is made from a seed, and what of condense reads it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import fuzz_arrays
+import fuzz_folders
+import fuzz_studies
+import torch
+
+from condense.cli.main import main
+from condense.cli.parsing import parse
+from condense.data import catalog
+from condense.data.images import DataSet
+from condense.experiments.generalization.checkpoint import load as load_generalization
+from condense.experiments.generalization.results import Recorded
+from condense.experiments.generalization.run import check_folder, recorded
+from condense.experiments.hyperparameters.grid import load_grid
+from condense.parity import check
+from condense.stage_c.learn import learn
+from condense.stage_t.checkpoint import load_tested
+from condense.synthetic_set import SyntheticSet
+
+FORMATS = ("text", "markdown", "csv")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """make: writes an input into a folder (and may name files of a secret one), gives its path; use: reads it.
+
+    lines: how many a refusal may have, more than a few only where all mistakes of a file are told at once.
+    """
+
+    make: Callable[[Random, Path, Path], Path]
+    use: Callable[[Path, Random], Any]
+    lines: int = 3
+
+
+def _looked_at(data: DataSet) -> None:
+    for part in (data.train, data.test):
+        part.inputs(torch.arange(min(2, len(part))))
+        assert min(data.train.counts) > 0 and len(part.fingerprint) == 64
+
+
+def _load(path: Path, random: Random) -> None:
+    _looked_at(catalog.load(str(path)))
+
+
+def _load_published(path: Path, random: Random) -> None:
+    _looked_at(catalog.load(path.name, data_root=path.parent))
+
+
+def _info(path: Path, random: Random) -> None:
+    run_command(["info", str(path)])
+    found = SyntheticSet.load(path)
+    assert found.pixels().shape == found.images.shape and len(found.sha256) == 64
+
+
+def _table(path: Path, random: Random) -> None:
+    run_command(["table", str(path), "--format", random.choice(FORMATS)])
+
+
+def _study(path: Path, random: Random) -> None:
+    if not any(each.suffix == ".json" for each in path.iterdir()):
+        check_folder(path)
+        Recorded(recorded(path))
+    else:
+        _table(path, random)
+
+
+def _parse(path: Path, random: Random) -> None:
+    command = path.stem if path.stem in fuzz_studies.COMMANDS else "learn"
+    parse([command, "--config", str(path)])
+
+
+def _grid(path: Path, random: Random) -> None:
+    assert load_grid(str(path)).rows
+
+
+def _resume(path: Path, random: Random) -> None:
+    learn(fuzz_studies.LEARNED, fuzz_studies.tiny_images(), checkpoint=path, resume=True)
+
+
+def _tested(path: Path, random: Random) -> None:
+    found = load_tested(path, fuzz_studies.TESTED_IDENTITY)
+    assert all(0 <= accuracy <= 1 for accuracy in found.accuracies.values())
+
+
+def _check(path: Path, random: Random) -> None:
+    check(mine=path / "mine.npz", other=path / "right.npz")
+
+
+def run_command(words: Iterable[str]) -> None:
+    """A command in this process; its exit code, where it is not 0, is raised as `SystemExit`."""
+    main(list(words))
+
+
+KINDS = {
+    "npz": Kind(fuzz_arrays.make_npz, _load),
+    "h5": Kind(fuzz_arrays.make_h5, _load),
+    "mat": Kind(fuzz_arrays.make_mat, _load),
+    "idx": Kind(fuzz_folders.make_idx, _load_published),
+    "images": Kind(fuzz_folders.make_images, _load),
+    "parity": Kind(fuzz_arrays.make_parity, _check),
+    "set": Kind(fuzz_studies.make_set, _info),
+    "records": Kind(fuzz_studies.make_records, _table),
+    "study": Kind(fuzz_studies.make_study, _study),
+    "toml": Kind(fuzz_studies.make_toml, _parse, lines=20),
+    "grid": Kind(fuzz_studies.make_grid, _grid, lines=20),
+    "checkpoint": Kind(fuzz_studies.make_checkpoint, _resume),
+    "tested": Kind(fuzz_studies.make_tested, _tested),
+    "generalization": Kind(
+        fuzz_studies.make_generalization, lambda path, random: load_generalization(path, torch.device("cpu"))
+    ),
+}
