@@ -14,6 +14,7 @@ from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check
 from condense.files import refuse_other_files, write_atomically
 from condense.machine import Surroundings
 from condense.records import append_record, read_records
+from condense.versions import release_of
 
 FORMAT = "condense sweep 1"
 
@@ -162,7 +163,8 @@ class SweepFolder:
             done = self.recorded().get(record.config_hash, set())
             if not record.seeds or done & set(record.seeds):  # killed after it joined the others
                 continue
-            same = surroundings.arithmetic == {name: getattr(record, name) for name in surroundings.arithmetic}
+            there = {name: getattr(record, name) for name in surroundings.arithmetic}
+            same = surroundings.arithmetic == there | {"code_version": release_of(record.code_version)}
             if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
                 return record
             append_record(self.records, record.with_own_estimate())
