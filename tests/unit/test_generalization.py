@@ -157,7 +157,7 @@ def test_a_record_is_told_when_its_run_ends_and_stacks_are_bounded(monkeypatch: 
     kinds, noise = images(10, seed=2).pixels.repeat(6, 1, 1, 1), images(60, seed=3).pixels
     easy = LabelledImages.from_arrays((kinds // 2 + noise // 4).to(torch.uint8), torch.arange(60) % 10)
     data = DataSet("easy", easy, easy)
-    monkeypatch.setattr(fitting, "TOGETHER", 2)
+    monkeypatch.setattr(fitting, "at_once", lambda runs, data: 2)  # as on a GPU
     runs = [Run(network="mlp-1x512", p=p, seed=1, epochs=60) for p in (1.0, 0.0, 0.5)]
     told: list[tuple[float, int]] = []
     done = [0]
@@ -177,6 +177,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
 ) -> None:
     one = Run(network=network, epochs=4, stops=False, test_every=2, augmentation=augmentation)
     runs = [replace(one, seed=seed) for seed in range(seeds)]
+    monkeypatch.setattr(fitting, "at_once", lambda runs, data: seeds)  # as on a GPU
     whole = fit(runs, data)
 
     def stop(epoch: int, epochs: int, loss: float) -> None:
@@ -454,7 +455,10 @@ def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path
     assert "--networks leaves this experiment as it is" in (tmp_path / "page.html").read_text()
 
 
-def test_runs_that_another_process_has_taken_are_left_to_it(data: DataSet, tmp_path: Path) -> None:
+def test_runs_that_another_process_has_taken_are_left_to_it(
+    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "at_once", lambda runs, data: len(runs))  # as on a GPU
     tasks = [run_module._Task(Run(network="mlp-1x5", seed=seed, epochs=2), data) for seed in range(3)]
     with run_module._taken(tasks[1:2], tmp_path) as first, run_module._taken(tasks, tmp_path) as others:
         assert (first, others) == (tasks[1:2], [tasks[0], tasks[2]])

@@ -144,7 +144,7 @@ def test_more_seeds_train_only_the_new_ones(done: SweepFolder, grid: Grid, digit
     records = folder.finished()
     assert [record.seeds for record in records] == [[0], [1, 2]]
     joined = [a for record in records for a in record.accuracies]
-    assert joined == pytest.approx(done.finished()[0].accuracies, abs=2 / len(digits.test))  # stacked: but for rounding
+    assert joined == done.finished()[0].accuracies  # a seed does not depend on how many are asked for
     assert sweep_of(folder).full.done["1"].summary.n == 3 and folder.asked().seeds == 3
 
 
