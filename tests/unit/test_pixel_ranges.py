@@ -1,13 +1,12 @@
 """One rule for what is black and what is white, in every kind of file and in all parts of a data set together."""
 
-from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 import pytest
-import scipy.io
 import scipy.ndimage
 import torch
+from array_files import write_arrays
 from catalog_samples import LABELS, message_of
 
 from condense.data.catalog import load
@@ -27,26 +26,14 @@ def write(request, tmp_path):
     """Writes arrays into a file of each kind."""
     path = tmp_path / f"a{request.param}"
 
-    def to_file(images: np.ndarray, **more: np.ndarray) -> Path:
-        content = {"images": images, "labels": LABELS, **more}
-        if request.param == ".npz":
-            np.savez(path, **content)
-        elif request.param == ".mat":
-            scipy.io.savemat(path, content)
-        else:
-            with h5py.File(path, "w") as file:
-                for name, value in content.items():
-                    file[name] = value
-        return path
-
-    return to_file
+    return lambda images, **more: write_arrays(path, {"images": images, "labels": LABELS, **more})
 
 
 def enlarged_digits() -> np.ndarray:
     """Checks enlarged by cubic interpolation, whose largest value is 1.257, as that of such digits."""
     small = np.stack([np.add.outer(np.arange(5), np.arange(5) + n) % 2 for n in range(30)]).astype(float)
-    large = scipy.ndimage.zoom(small, (1, 4, 4), order=3)
-    return large * (1.257 / large.max())
+    large: Any = scipy.ndimage.zoom(small, (1, 4, 4), order=3)
+    return np.asarray(large * (1.257 / np.max(large)))
 
 
 AMBIGUOUS = {
