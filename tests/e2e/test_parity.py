@@ -203,7 +203,10 @@ def test_wrong_input(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         ),
         (("parity", "simplenn", *data, "--batch", "9999"), "--batch 9999 is more than the 240 training images"),
         (("parity", "keras", *data, "--simplenn", tmp_path), "--simplenn belongs to condense parity simplenn"),
-        (("parity", "simplenn", "--dataset", tmp_path / "other.mat", "--out", tmp_path / "out"), "holds images (4, 64)"),
+        (
+            ("parity", "simplenn", "--dataset", tmp_path / "other.mat", "--out", tmp_path / "out"),
+            "It holds images uint8 (4, 64)",
+        ),
         (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", out), "with other settings (train_size: 100 "),
         (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", simplenn), "holds other files (noise.npz)"),
     ]
