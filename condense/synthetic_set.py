@@ -15,6 +15,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
+from condense import hdf5
 from condense.errors import CondenseError
 from condense.files import refuse_overwrite, write_atomically
 
@@ -107,7 +108,7 @@ class SyntheticSet:
         if not h5py.is_hdf5(path):
             raise CondenseError(f"{path} is not an HDF5 file, so it is no synthetic set of condense.")
         try:
-            with h5py.File(path, "r") as file:
+            with hdf5.opened(path) as file:
                 attributes = _attributes(file, path)
                 images, labels = (_array(file, name, path) for name in ("images", "labels"))
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -121,26 +122,24 @@ def _fixed_length(text: str) -> np.ndarray:
 
 
 def _array(file: h5py.File, name: str, path: Path) -> Tensor:
-    found = file[name]
-    if not isinstance(found, h5py.Dataset):
-        raise TypeError(f"{name} is no array")
-    if found.nbytes > path.stat().st_size:  # asked before memory for so many is taken
+    found = np.asarray(hdf5.read(file, name))
+    if found.nbytes > path.stat().st_size:  # sets are not compressed
         raise ValueError(f"{name} is stated to be larger than the file")
-    return torch.from_numpy(np.asarray(found))
+    return torch.from_numpy(found)
 
 
 def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
     """Every attribute of the format, as plain Python values."""
     if "format_version" not in file.attrs:
         raise CondenseError(f"{path} is not a synthetic set of condense: it has no format_version.")
-    version = _plain(file.attrs["format_version"])
+    version = _plain(hdf5.attribute(file, "format_version"))
     if version != FORMAT_VERSION:
         raise CondenseError(f"{path} has format version {version}; this condense reads version {FORMAT_VERSION}.")
     names = ["sha256", *(f.name for f in fields(Provenance))]
     missing = [name for name in names if name not in file.attrs]
     if missing:
         raise CondenseError(f"{path} is damaged: it has no {', '.join(missing)}.")
-    values = {name: _plain(file.attrs[name]) for name in names}
+    values = {name: _plain(hdf5.attribute(file, name)) for name in names}
     return {name: json.loads(value) if name in _JSON_ATTRIBUTES else value for name, value in values.items()}
 
 

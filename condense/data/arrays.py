@@ -1,99 +1,230 @@
-"""`.npz` and HDF5 files of images and labels, and `.mat` files (see `mat`)."""
+"""`.npz`, HDF5 and `.mat` files of images and labels, as a data set."""
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
+import torch
 
-from condense.data.conversion import as_parts, channels_first
+from condense import hdf5
+from condense.data.beside import files_beside
+from condense.data.conversion import as_bytes, as_text
 from condense.data.images import DataSet
-from condense.data.mat import load_mat
+from condense.data.labels import Labelled, as_classes, number_of_labels
+from condense.data.mat import open_mat
+from condense.data.npz import as_texts, open_npz
 from condense.data.reading import Reading
-from condense.data.split import every_fifth, join
+from condense.data.roles import NEEDED, Pair, Roles, roles_of, unread_remark
+from condense.data.shapes import Layout, layouts
+from condense.data.source import Array, Source, check_regular
+from condense.data.split import Part, every_fifth, join, last_fifth
 from condense.errors import CondenseError
 
-_UNSPLIT = (("images", "labels"), ("X", "y"))
-_NAMES = (
-    "train_images",
-    "train_labels",
-    "test_images",
-    "test_labels",
-    "class_names",
-    *(name for pair in _UNSPLIT for name in pair),
-)
+_ASKED = 6
+"""Shapes that a question names at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """One part as stored: images (N, C, H, W) of any type and how their axes were read, labels of any kind."""
+
+    images: Array
+    layout: Layout
+    labels: Array
+    is_z: bool
 
 
 def load_arrays(path: Path, reading: Reading) -> DataSet:
-    """The data set of a `.npz`, `.h5`, `.hdf5` or `.mat` file; its name is the file's without the suffix.
+    """The data set of a `.npz`, `.h5`, `.hdf5` or `.mat` file; its name is the file's.
 
-    `.npz` and HDF5 hold `train_images`, `train_labels` and, if there is a split, `test_images`, `test_labels`; or, without
-    a split, `images` and `labels`, or `X` and `y`. Without a split, every fifth image of each class is for testing.
-    Optional: `class_names`, one text for each class.
-    Images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3; when the last axis could be C, it is. Types and
-    ranges: `conversion.as_parts`. Labels are taken as they are: every class from 0 to the largest label (or the last of
-    `class_names`) must have a training image.
-    Raises `CondenseError` for files that are damaged, of another kind, or lack what is needed.
+    The arrays are known by their names (`roles`); test images are those of the file, else of the file beside it that is
+    named for testing (`beside`), else images for validation, else a part of the training images that is split off.
+    Shapes: `shapes`; pixels: `conversion`; labels: `labels`.
+    Raises `CondenseError` for files that are damaged, of another kind, lack what is needed, or could be read in two ways.
     """
-    if path.suffix.lower() == ".mat":
-        return load_mat(path)
-    content = _read_npz(path) if path.suffix.lower() == ".npz" else _read_hdf5(path)
-    where = str(path)
-    class_names = _class_names(content["class_names"], where) if "class_names" in content else None
-    train, test = _training_names(content, where), ("test_images", "test_labels")
-    if train[0] == "train_images" and any(name in content for name in test):
-        parts = as_parts([_pair(content, train, where), _pair(content, test, where)], where)
-    else:
-        parts = every_fifth(as_parts([_pair(content, train, where)], where)[0], where, class_names)
-    return join(path.name, parts[0], parts[1], class_names, where=where)
+    source = open_source(path)
+    roles = roles_of(source)
+    train = roles.pairs.get("train") or roles.pairs.get("whole")
+    if train is None:
+        raise CondenseError(f"{path}: holds {source.held}; {NEEDED}.")
+    tested, remarks = _test_source(source, roles)
+    stored = [_stored(source, train, reading), *(_stored(*one, reading) for one in tested)]
+    where = str(path) if not tested or tested[0][0] is source else f"{path} with {tested[0][0].path.name}"
+    return _data_set(source, roles, stored, where, reading, remarks)
 
 
-def _training_names(content: Mapping[str, np.ndarray], where: str) -> tuple[str, str]:
-    for names in (("train_images", "train_labels"), *_UNSPLIT):
-        if names[0] in content:
-            return names
-    raise CondenseError(
-        f"{where}: holds {', '.join(sorted(content)) or 'none of the needed arrays'}; needed are train_images and "
-        "train_labels, or images and labels, or X and y."
-    )
+def open_source(path: Path) -> Source:
+    """What a file holds. Raises `CondenseError` for one that is damaged or of another kind."""
+    check_regular(path)
+    suffix = path.suffix.lower()
+    return open_mat(path) if suffix == ".mat" else open_npz(path) if suffix == ".npz" else _open_hdf5(path)
 
 
-def _pair(content: Mapping[str, np.ndarray], names: tuple[str, str], where: str) -> tuple[np.ndarray, np.ndarray]:
-    for name in names:
-        if name not in content:
-            raise CondenseError(f"{where}: {' and '.join(names)} belong together, but {name} is missing.")
-    return channels_first(content[names[0]], where), content[names[1]]
-
-
-def _class_names(stored: np.ndarray, where: str) -> list[str]:
-    names = [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in np.ravel(stored).tolist()]
-    if len(set(names)) < len(names):
-        raise CondenseError(f"{where}: class_names has a name twice: {', '.join(names)}.")
-    return names
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
-        raise CondenseError(f"{path}: is no NumPy .npz archive, or a truncated one.")
+def _open_hdf5(path: Path) -> Source:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in _NAMES if name in archive.files}
-    except Exception as error:  # zipfile, zlib and NumPy's parser raise many kinds for damaged or foreign bytes
-        raise CondenseError(
-            f"{path}: cannot be read as a NumPy .npz archive; damaged, or with Python objects in it ({error})."
-        ) from error
-
-
-def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with h5py.File(path, "r") as file:
+        with hdf5.opened(path) as file:
             if "format_version" in file.attrs:
                 raise CondenseError(
                     f"{path}: is a synthetic set made by condense; a data set of real images is needed here."
                 )
-            return {name: node[()] for name in _NAMES if isinstance(node := file.get(name), h5py.Dataset)}
-    except CondenseError:
-        raise
-    except Exception as error:  # h5py reports damage as OSError, RuntimeError, KeyError or ValueError
-        raise CondenseError(f"{path}: cannot be read as an HDF5 file; damaged or of another kind ({error}).") from error
+            return Source(path, hdf5.entries(file), partial(_read_hdf5, path))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # all of which h5py reports damage as
+        raise _damaged(path, error) from error
+
+
+def _read_hdf5(path: Path, name: str) -> Array:
+    try:
+        with hdf5.opened(path) as file:
+            stored = np.asarray(hdf5.read(file, name))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+    return as_texts(stored) if stored.dtype.kind == "S" else stored
+
+
+def _damaged(path: Path, error: Exception) -> CondenseError:
+    return CondenseError(f"{path}: cannot be read as an HDF5 file; damaged or of another kind ({str(error)[:80]}).")
+
+
+def _test_source(source: Source, roles: Roles) -> tuple[list[tuple[Source, Pair]], list[str]]:
+    """Where the test images lie, if anywhere, and what is to be said of what else there is."""
+    pairs = roles.pairs
+    remarks = unread_remark(source.entries, roles.unread)
+    beside = files_beside(source.path)
+    if "train" in pairs and "whole" in pairs:
+        remarks.append(f"{pairs['whole'].images} and {pairs['whole'].labels} are not used, as there are parts for training.")
+    within = pairs.get("test")
+    if within is None and beside.test is None:
+        within = pairs.get("val")
+        if within is not None:
+            remarks.append(f"{within.images} are used as the test images, as there are no others.")
+    elif "val" in pairs:
+        remarks.append(f"{pairs['val'].images} are not used; the test images are.")
+    if within is not None:
+        others = [other.name for other in (beside.test, beside.val) if other is not None]
+        remarks += [f"{' and '.join(others)} beside it not used, as it has test images of its own."] if others else []
+        return [(source, within)], remarks
+    other = beside.test or beside.val
+    if other is None:
+        return [], remarks
+    remarks.append(f"test images are those of {other.name} beside it.")
+    if other is beside.test and beside.val is not None:
+        remarks.append(f"{beside.val.name} beside it is not used; the test images are.")
+    return [_pair_beside(other)], remarks
+
+
+def _pair_beside(path: Path) -> tuple[Source, Pair]:
+    source = open_source(path)
+    pairs = roles_of(source).pairs
+    found = pairs.get("test") or pairs.get("val") or pairs.get("whole")
+    if found is None or "train" in pairs:
+        raise source.refusal(
+            "its name says that it has the test images of the file beside it, but its arrays are not clearly those."
+        )
+    return source, found
+
+
+def _stored(source: Source, pair: Pair, reading: Reading) -> _Images:
+    images, labels = source.entries[pair.images], source.entries[pair.labels]
+    if images.shape is None or images.problem:
+        raise CondenseError(f"{source.path}: {pair.images} {images.problem}; only arrays in the file itself are read.")
+    count = number_of_labels(labels.shape or ())
+    is_z = source.matlab and pair.images == "Z"
+    fitting = layouts(images.shape, count, reading.image_shape, matlab=source.matlab, planar=is_z)
+    if len(fitting) != 1:
+        raise _shape_refusal(source, pair, fitting, count, reading)
+    return _Images(fitting[0].apply(source.read(pair.images)), fitting[0], source.read(pair.labels), is_z)
+
+
+def _shape_refusal(
+    source: Source, pair: Pair, fitting: Sequence[Layout], count: int | None, reading: Reading
+) -> CondenseError:
+    """Why an array is not read: no reading of its shape fits, or several do."""
+    shape, name = source.entries[pair.images].shape or (), pair.images
+    if fitting:
+        options = list(dict.fromkeys(layout.option for layout in fitting))
+        shown = ", ".join(options[:_ASKED]) + (", ..." if len(options) > _ASKED else "")
+        return CondenseError(
+            f"{source.path}: {name} of shape {shape} can be read as images of several shapes ({shown}); --image-shape HxW, "
+            "CxHxW or HxWxC says which."
+        )
+    matlab = source.matlab
+    others = layouts(shape, None, reading.image_shape, matlab=matlab, planar=matlab and name == "Z")
+    if others:
+        labels = source.entries[pair.labels]
+        return CondenseError(
+            f"{source.path}: {pair.labels} must hold one for each of the {others[0].count} images, not {labels.kind} of "
+            f"shape {labels.shape}."
+        )
+    if reading.image_shape:
+        return source.refusal(f"{name} of shape {shape} cannot be read as images of --image-shape {reading.image_shape}.")
+    axes = "(N, H, W), (N, H, W, C), (N, C, H, W)" + (", (H, W, C, N), (H, W, N)" if matlab else "")
+    return source.refusal(
+        f"images must be {axes} with C = 1 or 3, or rows of values whose shape --image-shape states, not {name} of shape "
+        f"{shape}."
+    )
+
+
+def _data_set(
+    source: Source, roles: Roles, stored: Sequence[_Images], where: str, reading: Reading, said: Sequence[str]
+) -> DataSet:
+    """The parts with their types, ranges, shapes and labels made one."""
+    name = source.path.name
+    class_names = _class_names(source, roles.class_names)
+    labelled = _labelled(stored, where, class_names)
+    converted = as_bytes([part.images for part in stored], where, reading)
+    class_names = labelled.class_names
+    parts = [
+        Part(torch.from_numpy(pixels), torch.from_numpy(labels))
+        for pixels, labels in zip(converted.arrays, labelled.labels, strict=True)
+    ]
+    if len(parts) == 1:
+        parts = last_fifth(parts[0]) if stored[0].layout.is_svhn else every_fifth(parts[0], where, class_names)
+    remarks = [*_shape_remarks(stored[0], reading), *converted.remarks, *labelled.remarks, *said]
+    facts: dict[str, Any] = {}
+    if remarks or reading.stated:
+        facts = {"pixel_range": as_text(converted.pixel_range), "image_shape": "x".join(map(str, stored[0].layout.image))}
+        facts["remarks"] = [f"{name}: {remark}" for remark in remarks]
+    return join(name, parts[0], parts[1], class_names, where=where, reading=facts)
+
+
+def _shape_remarks(train: _Images, reading: Reading) -> list[str]:
+    if reading.image_shape or not train.layout.order.startswith("rows"):
+        return []
+    channels, height, width = train.layout.image
+    colour = "grey" if channels == 1 else "colour, channel after channel,"
+    return [f"rows of values were read as {colour} images of {height}x{width}, row by row from the left."]
+
+
+def _labelled(stored: Sequence[_Images], where: str, class_names: Sequence[str] | None) -> Labelled:
+    """Classes from 0; in SVHN's layout 10 is the digit 0, and in simpleNN's, labels without 0 count from 1."""
+    for part in stored:
+        if number_of_labels(part.labels.shape) not in (None, len(part.images)):
+            raise CondenseError(f"{where}: there are {len(part.images)} images, but labels of shape {part.labels.shape}.")
+    raw = [part.labels for part in stored]
+    if stored[0].layout.is_svhn != stored[-1].layout.is_svhn:
+        raise CondenseError(f"{where}: one lies as in SVHN, (H, W, C, N), the other not; both must have the same layout.")
+    numbers = all(labels.dtype.kind in "iuf" and labels.size for labels in raw)
+    low, high = (min(labels.min() for labels in raw), max(labels.max() for labels in raw)) if numbers else (0, 0)
+    if stored[0].layout.is_svhn and low >= 1 and high == 10:
+        raw = [np.where(labels == 10, 0, labels) for labels in raw]
+        found = as_classes(raw, where, class_names)
+        return replace(found, remarks=("labels run to 10; as in SVHN, 10 is the digit 0.",))
+    if stored[0].is_z and low == 1 and class_names is None:
+        found = as_classes([labels - 1 for labels in raw], where, None)
+        return Labelled(found.labels, found.class_names, ("labels count from 1; 1 is class 0.",))
+    return as_classes(raw, where, class_names)
+
+
+def _class_names(source: Source, name: str | None) -> list[str] | None:
+    if name is None:
+        return None
+    stored = source.read(name)
+    if stored.dtype.kind != "O":
+        raise CondenseError(f"{source.path}: {name} holds {stored.dtype}; texts are needed, one for each class.")
+    names = [str(text) for text in stored.ravel().tolist()]
+    if len(set(names)) < len(names):
+        raise CondenseError(f"{source.path}: class_names has a name twice: {', '.join(names[:50])[:200]}.")
+    return names

@@ -1,77 +1,136 @@
-"""Arrays as users store them, turned into uint8 NCHW images and int64 labels; what cannot be meant as such is refused."""
+"""Pixels as users store them, turned into bytes by one stated rule; where it does not fit, the user is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from condense.data.split import Part
+from condense.data.reading import Reading, parse_range
 from condense.errors import CondenseError
 
 Array = np.ndarray
-_CHANNELS = (1, 3)
+LEVELS = 256
+USED = 0.5
+"""Share of a range that the largest value must reach for the range to be taken as meant."""
+_BLOCK = 1 << 22
+"""Values converted at a time."""
+_NOISE = 1e-6
+"""Share of a range by which rounding may take floats beyond it."""
+_FRACTIONS, _BYTES, _SIXTEEN_BITS = (0.0, 1.0), (0.0, 255.0), (0.0, 65535.0)
 
 
-def as_parts(pairs: Sequence[tuple[Array, Array]], where: str) -> list[Part]:
-    """`Part`s of (images, labels) pairs, the training pair first, all read by the same rules.
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """Arrays as uint8; the values that were black and white; sentences on what was assumed, or lost."""
 
-    images: (N, C, H, W). Whole numbers and floats in [0, 255] are byte values (floats are rounded); floats that all lie
-    in [0, 1] are fractions of 255. labels: (N,), (N, 1) or (1, N), whole numbers from 0.
-    Raises `CondenseError` for other types, NaN, infinities and values out of range.
+    arrays: list[Array]
+    pixel_range: tuple[float, float]
+    remarks: tuple[str, ...]
+
+
+def as_bytes(arrays: Sequence[Array], where: str, reading: Reading = Reading()) -> Converted:  # noqa: B008 - frozen
+    """The pixels of all parts of a data set as uint8, of the same shapes, by one rule (docs/data.md) for all of them.
+
+    arrays: of any shape, with the type they are stored in. A range that is stated is taken, and values beyond it are
+    clipped. Otherwise uint8 is 0 to 255 and bool 0 to 1; floats are 0 to 1 or 0 to 255, other whole numbers of 8, 32 or 64
+    bits 0 to 255, and uint16 0 to 65535, each only where no value lies outside and the largest is at least half of it.
+    Raises `CondenseError` where that is not so, and for other types, NaN, infinities, and no pixels at all.
     """
-    images = as_bytes([pixels for pixels, _ in pairs], where)
-    labels = [as_labels(labels, len(pixels), where) for pixels, (_, labels) in zip(images, pairs, strict=True)]
-    return [Part(torch.from_numpy(x), torch.from_numpy(y)) for x, y in zip(images, labels, strict=True)]
+    _check(arrays, where)
+    low, high = min(float(array.min()) for array in arrays), max(float(array.max()) for array in arrays)
+    stated = parse_range(reading.pixel_range) if reading.pixel_range else None
+    pixel_range, remark = (stated, _outside(arrays, stated)) if stated else _implied(arrays, low, high, where)
+    converted = [_scaled(array, pixel_range) for array in arrays]
+    lost = _levels_lost(arrays, converted)
+    return Converted(converted, pixel_range, tuple(said for said in (remark, lost) if said))
 
 
-def channels_first(pixels: Array, where: str) -> Array:
-    """(N, C, H, W) view of (N, H, W), (N, H, W, C) or (N, C, H, W), C in {1, 3}; when the last axis could be C, it is.
+def as_text(pixel_range: tuple[float, float]) -> str:
+    """The range as `--pixel-range` takes it."""
+    return ",".join(f"{value:.17g}" for value in pixel_range)
 
-    Raises `CondenseError` for other shapes.
-    """
-    if pixels.ndim == 3:
-        return pixels[:, None]
-    if pixels.ndim == 4 and pixels.shape[3] in _CHANNELS:
-        return pixels.transpose(0, 3, 1, 2)
-    if pixels.ndim == 4 and pixels.shape[1] in _CHANNELS:
-        return pixels
+
+def _check(arrays: Sequence[Array], where: str) -> None:
+    kinds = {array.dtype.kind for array in arrays}
+    if not (kinds <= set("iu") or kinds in ({"f"}, {"b"})):
+        types = " and ".join(sorted({str(array.dtype)[:80] for array in arrays}))
+        raise CondenseError(f"{where}: images must all be whole numbers, all floats or all booleans, not {types}.")
+    if any(array.size == 0 for array in arrays):
+        raise CondenseError(f"{where}: there are no images in an array of shape {min(arrays, key=np.size).shape}.")
+    if not all(np.isfinite(block).all() for array in arrays for block in _blocks(array)):
+        raise CondenseError(f"{where}: some pixels are NaN or infinite.")
+
+
+def _implied(arrays: Sequence[Array], low: float, high: float, where: str) -> tuple[tuple[float, float], str | None]:
+    """The range that types and values leave no doubt of, and what was assumed. Raises `CondenseError` without one."""
+    types = sorted({array.dtype.name for array in arrays})
+    if types == ["uint8"]:
+        dark = f"the largest pixel is {high:g} of 255, so pictures are dark; --pixel-range 0,{high:g} would make it white."
+        return _BYTES, dark if 0 < high < USED * 255 else None
+    if types == ["bool"]:
+        return _FRACTIONS, "pixels are booleans; false was read as black, true as white."
+    named = " and ".join(types)
+    candidates = {"f": (_FRACTIONS, _BYTES), "u": (_BYTES,), "i": (_BYTES,)}[arrays[0].dtype.kind]
+    if set(types) & {"uint16", "int16"}:
+        candidates = (_SIXTEEN_BITS,) if types == ["uint16"] else ()
+    noise = max(_NOISE, *(float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0 for array in arrays), 0)
+    for black, white in candidates:
+        if -noise * white <= low and USED * white <= high <= white * (1 + noise):
+            said = f"pixels are {named} from {low:.9g} to {high:.9g}; 0 was read as black, {white:g} as white."
+            return (black, white), said
     raise CondenseError(
-        f"{where}: images must be (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3, not {pixels.shape}."
+        f"{where}: pixels are {named} from {low:.9g} to {high:.9g}, which does not say what is black and what is white. "
+        "--pixel-range LOW,HIGH does, such as 0,1 or 0,255 or 0,4095; values outside it are clipped."
     )
 
 
-def as_bytes(arrays: Sequence[Array], where: str) -> list[Array]:
-    """uint8 copies of image arrays; one rule (see `as_parts`) for all of them."""
-    kinds = {array.dtype.kind for array in arrays}
-    if not (kinds <= set("iu") or kinds == {"f"}):
-        types = " and ".join(sorted({str(array.dtype) for array in arrays}))
-        raise CondenseError(f"{where}: images must all be whole numbers or all be floats, not {types}.")
-    if any(array.size == 0 for array in arrays):
-        raise CondenseError(f"{where}: there are no images in an array of shape {min(arrays, key=np.size).shape}.")
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise CondenseError(f"{where}: some pixels are NaN or infinite.")
-    low, high = min(array.min() for array in arrays), max(array.max() for array in arrays)
-    if low < 0 or high > 255:
-        raise CondenseError(
-            f"{where}: pixels run from {low:g} to {high:g}; bytes (0 to 255) or fractions (0 to 1) are needed, so undo any "
-            "normalisation first."
-        )
-    if kinds <= set("iu"):
-        return [array.astype(np.uint8) for array in arrays]
-    scale = 255 if high <= 1 else 1
-    return [np.rint(array * scale).astype(np.uint8) for array in arrays]
+def _outside(arrays: Sequence[Array], pixel_range: tuple[float, float]) -> str | None:
+    """How many values a stated range clips; None without any."""
+    low, high = pixel_range
+    beyond = sum(int(((block < low) | (block > high)).sum()) for array in arrays for block in _blocks(array))
+    share = 100 * beyond / sum(array.size for array in arrays)
+    return (
+        f"{share:.2g} % of the pixels lie outside the range {low:g} to {high:g} and were clipped to it." if beyond else None
+    )
 
 
-def as_labels(labels: Array, images: int, where: str) -> Array:
-    """int64 (N,) copy of labels (N,), (N, 1) or (1, N), which must be whole numbers from 0, one for each image."""
-    flat = labels.ravel() if labels.ndim == 2 and 1 in labels.shape else labels
-    if flat.shape != (images,) or flat.dtype.kind not in "iuf":
-        raise CondenseError(
-            f"{where}: labels must be numbers, one for each of the {images} images, "
-            f"not {labels.dtype} of shape {labels.shape}."
-        )
-    # Not `flat != round`, as NaN must be caught too; the upper limit keeps the conversion to int64 exact.
-    wrong = flat[~((flat == np.rint(flat)) & (flat >= 0) & (flat < 2**31))]
-    if wrong.size:
-        raise CondenseError(f"{where}: labels must be whole numbers from 0, not {wrong[0]:g}.")
-    return flat.astype(np.int64)
+def _scaled(array: Array, pixel_range: tuple[float, float]) -> Array:
+    """uint8 of the same shape: `pixel_range` stretched over 0 to 255, rounded, clipped."""
+    if array.dtype == np.uint8 and pixel_range == _BYTES:
+        return array.copy()
+    low, high = pixel_range
+    scaled = np.empty(array.shape, np.uint8)
+    for block, out in zip(_blocks(array), _blocks(scaled), strict=True):
+        clipped = np.clip(block.astype(np.float64), low, high)
+        out[...] = np.rint((clipped - low) * (255 / (high - low)))
+    return scaled
+
+
+def _levels_lost(before: Sequence[Array], after: Sequence[Array]) -> str | None:
+    """A sentence where the bytes have fewer than half of the grey levels there were (256 at most); else None."""
+    kept = int((sum(np.bincount(block.ravel(), minlength=LEVELS) for array in after for block in _blocks(array)) > 0).sum())
+    if 2 * kept >= LEVELS:
+        return None
+    seen = np.empty(0)
+    for block in (block for array in before for block in _blocks(array)):
+        seen = np.union1d(seen, block)
+        if len(seen) > LEVELS:
+            break
+    there = min(len(seen), LEVELS)
+    if 2 * kept >= there:
+        return None
+    more = "more than " if len(seen) > LEVELS else ""
+    return (
+        f"of {more}{there} grey levels, {kept} {'are' if kept > 1 else 'is'} left; if that is not meant, --pixel-range "
+        "LOW,HIGH states other values for black and white."
+    )
+
+
+def _blocks(array: Array) -> Iterator[Array]:
+    """Views of some images at a time, so that no second copy of a large array is needed."""
+    if array.ndim == 0:
+        yield array
+        return
+    step = max(1, _BLOCK * len(array) // max(array.size, 1)) if len(array) else 1
+    for start in range(0, len(array), step):
+        yield array[start : start + step]

@@ -225,14 +225,19 @@ def _checked_labels(labels: Tensor, images: int, class_names: Sequence[str] | No
 
 
 def _channel_statistics(pixels: Tensor) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values)."""
+    """Mean and standard deviation of each channel, scaled to [0, 1], exact (from the histogram of the 256 values).
+
+    A channel of one value alone has no scale; its deviation is given as 1, so that normalising it divides by no zero and
+    test images that do differ are not blown up.
+    """
     means, stds = [], []
     levels = torch.arange(256, dtype=torch.float64) / 255
     for channel in pixels.transpose(0, 1):
         weights = torch.bincount(channel.flatten().int().cpu(), minlength=256).double() / channel.numel()
         mean = (weights * levels).sum()
         means.append(float(mean))
-        stds.append(max(float((weights * (levels - mean) ** 2).sum().sqrt()), 1 / 255))
+        constant = int((weights > 0).sum()) == 1  # asked here, as rounding may leave some deviation of a constant
+        stds.append(1.0 if constant else float((weights * (levels - mean) ** 2).sum().sqrt()))
     return means, stds
 
 

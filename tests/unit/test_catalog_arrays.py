@@ -9,6 +9,7 @@ import torch
 from catalog_samples import COLOUR, GREY, LABELS, message_of
 
 from condense.data.catalog import load
+from condense.data.reading import Reading
 
 pytestmark = pytest.mark.usefixtures("no_data_and_no_network")
 
@@ -76,8 +77,10 @@ def test_channels_first_and_the_ambiguous_case(tmp_path):
     first = write_npz(tmp_path / "a.npz", {"images": COLOUR.transpose(0, 3, 1, 2), "labels": LABELS})
     last = write_npz(tmp_path / "b.npz", {"images": COLOUR, "labels": LABELS})
     assert load(str(first)).train.fingerprint == load(str(last)).train.fingerprint
-    both = COLOUR[:, :3]  # (30, 3, 7, 3): the last axis is the channels
-    assert load(str(write_npz(tmp_path / "c.npz", {"images": both, "labels": LABELS}))).train.shape == (3, 3, 7)
+    path = write_npz(tmp_path / "c.npz", {"images": COLOUR[:, :3], "labels": LABELS})
+    assert "images of shape (30, 3, 7, 3) can be read as images of several shapes (3x7, 7x3)" in message_of(path)
+    assert load(str(path), reading=Reading(image_shape="3x7")).train.shape == (3, 3, 7)
+    assert load(str(path), reading=Reading(image_shape="7x3")).train.shape == (3, 7, 3)
 
 
 def test_dark_test_images_are_scaled_as_the_training_images(tmp_path):
@@ -99,25 +102,34 @@ SPLIT = {"train_images": GREY, "train_labels": LABELS, "test_images": GREY, "tes
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"labels": LABELS}, "holds labels; needed are train_images and train_labels, or images and labels, or X and y"),
-        ({"other": LABELS}, "holds none of the needed arrays; needed are"),
+        ({"labels": LABELS}, "images and labels belong together, but images is missing. It holds labels int64 (30,)"),
+        (
+            {"other": LABELS},
+            "holds other int64 (30,); needed are train_images and train_labels, or images and labels, or X and y",
+        ),
         ({"images": GREY}, "images and labels belong together, but labels is missing"),
         (
             {**IMAGES, "test_images": GREY, "train_images": GREY},
             "train_images and train_labels belong together, but train_labels",
         ),
         ({k: v for k, v in SPLIT.items() if k != "test_labels"}, "belong together, but test_labels is missing"),
-        ({**IMAGES, "images": COLOUR[..., :2]}, "with C = 1 or 3, not (30, 6, 7, 2)"),
-        ({**IMAGES, "images": GREY[0]}, "images must be (N, H, W), (N, H, W, C) or (N, C, H, W)"),
+        (
+            {**IMAGES, "images": COLOUR[..., :2]},
+            "not images of shape (30, 6, 7, 2). It holds images uint8 (30, 6, 7, 2), labels int64 (30,)",
+        ),
+        ({**IMAGES, "images": GREY[0]}, "images must be (N, H, W), (N, H, W, C), (N, C, H, W)"),
         ({**IMAGES, "images": changed(GREY, np.nan)}, "some pixels are NaN or infinite"),
         ({**IMAGES, "images": changed(GREY, np.inf)}, "some pixels are NaN or infinite"),
         (
             {**IMAGES, "images": changed(GREY / 255, -1.5)},
-            "pixels run from -1.5 to 1; bytes (0 to 255) or fractions (0 to 1)",
+            "pixels are float64 from -1.5 to 1, which does not say what is black and what is white. --pixel-range",
         ),
-        ({**IMAGES, "images": GREY.astype(int) * 2}, "bytes (0 to 255) or fractions (0 to 1) are needed"),
-        ({**IMAGES, "images": GREY > 4}, "images must all be whole numbers or all be floats, not bool"),
-        ({**SPLIT, "test_images": GREY / 255}, "must all be whole numbers or all be floats, not float64 and uint8"),
+        ({**IMAGES, "images": GREY.astype(int) * 2}, "pixels are int64 from 0 to 510, which does not say"),
+        ({**SPLIT, "test_images": GREY > 4}, "images must all be whole numbers, all floats or all booleans, not bool and"),
+        (
+            {**SPLIT, "test_images": GREY / 255},
+            "must all be whole numbers, all floats or all booleans, not float64 and uint8",
+        ),
         (
             {**SPLIT, "test_images": GREY[:, :5]},
             "training images are (1, 6, 7) (channels, height, width), but test images (1, 5, 7)",
@@ -128,12 +140,12 @@ SPLIT = {"train_images": GREY, "train_labels": LABELS, "test_images": GREY, "tes
         ),
         ({**SPLIT, "test_labels": LABELS + 1}, "(test): labels run from 1 to 3, but must be 0 to 2"),
         ({**IMAGES, "labels": LABELS[:-1]}, "one for each of the 30 images, not int64 of shape (29,)"),
-        ({**IMAGES, "labels": np.eye(30)}, "one for each of the 30 images, not float64 of shape (30, 30)"),
-        ({**IMAGES, "labels": LABELS > 0}, "labels must be numbers, one for each of the 30 images, not bool"),
+        ({**IMAGES, "labels": np.eye(30) * 2}, "labels of shape (30, 30) are not one-hot"),
+        ({**IMAGES, "labels": np.zeros((30, 2, 2))}, "labels must be numbers or texts, one for each image"),
         ({**IMAGES, "labels": changed(LABELS, 1.5)}, "labels must be whole numbers from 0, not 1.5"),
         ({**IMAGES, "labels": changed(LABELS, np.nan)}, "labels must be whole numbers from 0, not nan"),
         ({**IMAGES, "labels": LABELS - 1}, "labels must be whole numbers from 0, not -1"),
-        ({**IMAGES, "labels": LABELS + 1}, "no image of class 0; every class needs at least one"),
+        ({**IMAGES, "labels": LABELS + 2}, "no image of class 0, 1; every class needs at least one"),
         ({**IMAGES, "labels": LABELS * 2}, "no image of class 1, 3; every class needs at least one"),
         ({**IMAGES, "labels": LABELS * 10**8}, "labels run to 200000000, but 24 images cannot fill so many classes"),
         ({**IMAGES, "labels": np.arange(30)}, "class 0 has a single image"),
@@ -171,7 +183,10 @@ def test_foreign_files(tmp_path, file, message):
 
 def test_python_objects_are_not_loaded(tmp_path):
     path = write_npz(tmp_path / "a.npz", {**IMAGES, "class_names": np.array(["a", None], dtype=object)})
-    assert "a.npz: cannot be read as a NumPy .npz archive; damaged, or with Python objects in it" in message_of(path)
+    assert (
+        "a.npz: class_names holds Python objects, which are not loaded; store numbers, or texts with astype(str)"
+        in message_of(path)
+    )
 
 
 def test_a_synthetic_set_is_no_data_set(tmp_path):

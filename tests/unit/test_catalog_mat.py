@@ -10,6 +10,7 @@ import scipy.sparse
 from catalog_samples import DIGITS_OF_SVHN, LABELS, RNG, message_of, write_svhn
 
 from condense.data.catalog import load
+from condense.data.reading import Reading
 
 pytestmark = pytest.mark.usefixtures("no_data_and_no_network")
 
@@ -37,9 +38,11 @@ def test_svhn_layout_with_labels_from_0_keeps_them(tmp_path):
 
 
 def test_svhn_layout_without_a_digit_0(tmp_path):
+    """The classes are called what they were, and no digit 0 is made of one of them."""
     for labels in (range(1, 10), range(1, 12)):
-        path = write_svhn(tmp_path / "some.mat", list(labels) * 5)
-        assert "some.mat: no image of class 0; every class needs at least one" in message_of(path)
+        data = load(str(write_svhn(tmp_path / "some.mat", list(labels) * 5)))
+        assert data.train.class_names == tuple(map(str, labels))
+        assert data.train.pixels[data.train.labels == 6, 1].unique().tolist() == [7]
 
 
 def test_the_test_file_beside_a_mat_file_is_used(tmp_path):
@@ -48,7 +51,7 @@ def test_the_test_file_beside_a_mat_file_is_used(tmp_path):
     data = load(str(train))
     assert (data.train.counts, data.test.labels.tolist()) == ((2,) * 10, [0, 3])
     scipy.io.savemat(tmp_path / "test_a.mat", {"Z": np.zeros((5, 784)), "y": np.zeros((5, 1))})
-    assert "train_a.mat with test_a.mat: one holds X and y, the other Z and y" in message_of(train)
+    assert "train_a.mat with test_a.mat: one lies as in SVHN, (H, W, C, N), the other not" in message_of(train)
 
 
 def simplenn_rows(images: np.ndarray) -> np.ndarray:
@@ -64,11 +67,12 @@ def test_simplenn_layout(tmp_path, channels, side, first, sparse):
     rows = simplenn_rows(images)
     content = {"Z": scipy.sparse.csc_matrix(rows) if sparse else rows, "y": (LABELS + first)[:, None].astype(float)}
     scipy.io.savemat(tmp_path / "demo.mat", content)
-    data = load(str(tmp_path / "demo.mat"))
+    reading = Reading(image_shape=f"{channels}x{side}x{side}" if channels == 3 else None)
+    data = load(str(tmp_path / "demo.mat"), reading=reading)
     assert data.train.counts == (8, 8, 8)
     assert np.array_equal(data.test.pixels[:2].numpy(), images[[12, 27]])
     scipy.io.savemat(tmp_path / "demo.t.mat", {"Z": rows[:4] / 255 * 255, "y": LABELS[:4] + first})
-    data = load(str(tmp_path / "demo.mat"))
+    data = load(str(tmp_path / "demo.mat"), reading=reading)
     assert (data.name, data.train.counts, data.test.labels.tolist()) == ("demo.mat", (10, 10, 10), [0, 0, 1, 2])
     assert np.array_equal(data.test.pixels.numpy(), images[[0, 3, 1, 2]])
 
@@ -78,7 +82,8 @@ def test_simplenn_layout_without_trailing_zero_columns(tmp_path, channels, side,
     images = RNG.integers(0, 256, (30, channels, side, side), dtype=np.uint8)
     images[:, -1, -1, -lacking:] = 0
     scipy.io.savemat(tmp_path / "demo.mat", {"Z": simplenn_rows(images)[:, :-lacking], "y": LABELS[:, None]})
-    assert np.array_equal(load(str(tmp_path / "demo.mat")).test.pixels[:2].numpy(), images[[12, 27]])
+    reading = Reading(image_shape="28x28" if channels == 1 else None)  # of 780 values, 26x30 pictures could be made too
+    assert np.array_equal(load(str(tmp_path / "demo.mat"), reading=reading).test.pixels[:2].numpy(), images[[12, 27]])
 
 
 def write_v73(path: Path, content: dict) -> Path:
@@ -92,7 +97,7 @@ def write_v73(path: Path, content: dict) -> Path:
 
 
 def test_version_7_3(tmp_path):
-    rows = simplenn_rows(RNG.integers(0, 256, (30, 3, 16, 16)))
+    rows = simplenn_rows(RNG.integers(0, 256, (30, 1, 16, 16)))
     y = LABELS[:, None].astype(float)
     new = load(str(write_v73(tmp_path / "new.mat", {"Z": rows, "y": y})))
     scipy.io.savemat(tmp_path / "old.mat", {"Z": rows, "y": y})
@@ -101,19 +106,31 @@ def test_version_7_3(tmp_path):
     content = {name: scipy.io.loadmat(tmp_path / "old_svhn.mat")[name] for name in ("X", "y")}
     assert load(str(write_v73(tmp_path / "new_svhn.mat", content))).train.fingerprint == old.train.fingerprint
     path = write_v73(tmp_path / "sparse.mat", {"Z/data": y, "y": y})
-    assert "sparse.mat: Z is sparse, which is read from files up to v7 only; save full(Z)" in message_of(path)
+    assert (
+        "sparse.mat: Z is a sparse matrix or a struct, which are read from files up to v7 only; save full(Z)"
+        in message_of(path)
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"A": np.zeros((2, 3))}, "holds A (2, 3); needed are X (H, W, C, N) and y as in SVHN, or Z (N, C*H*W) and y"),
-        ({"X": np.zeros((2, 3)), "y": np.zeros((2, 1))}, "holds X (2, 3), y (2, 1); needed are"),
-        ({"X": np.zeros((5, 5, 2, 4)), "y": np.zeros((4, 1))}, "holds X (5, 5, 2, 4), y (4, 1); needed are"),
-        ({"Z": np.zeros((30, 700)), "y": LABELS}, "the 700 columns of Z are no square image with 1 or 3 channels"),
-        ({"Z": np.zeros((30, 784)), "y": LABELS + 2}, "no image of class 0, 1"),
+        ({"A": np.zeros((2, 3))}, "holds A float64 (2, 3); needed are"),
+        (
+            {"X": np.zeros((2, 5)), "y": np.zeros((2, 1))},
+            "not X of shape (2, 5). It holds X float64 (2, 5), y float64 (2, 1)",
+        ),
+        (
+            {"X": np.zeros((5, 5, 2, 4)), "y": np.zeros((4, 1))},
+            "not X of shape (5, 5, 2, 4). It holds X float64 (5, 5, 2, 4), y float64 (4, 1)",
+        ),
+        (
+            {"Z": np.zeros((30, 192)), "y": LABELS},
+            "Z of shape (30, 192) can be read as images of several shapes (12x16, 16x12, 3x8x8)",
+        ),
+        ({"Z": np.zeros((30, 784), np.uint8), "y": LABELS + 2}, "no image of class 0, 1"),
         ({"Z": np.zeros((30, 784)), "y": LABELS[:9]}, "one for each of the 30 images"),
-        ({"Z": np.zeros((30, 784)) - 0.5, "y": LABELS}, "pixels run from -0.5 to -0.5"),
+        ({"Z": np.zeros((30, 784)) - 0.5, "y": LABELS}, "pixels are float64 from -0.5 to -0.5"),
     ],
 )
 def test_mat_files_that_are_refused(tmp_path, content, message):

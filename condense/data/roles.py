@@ -1,0 +1,144 @@
+"""What the arrays of a file are, by their names: images or labels, for training, testing or validation."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from condense.data.source import Source, described
+from condense.hdf5 import Entry
+
+_PARTS = {
+    "train": ("training", "train", "tr"),
+    "test": ("testing", "test", "te"),
+    "val": ("validation", "valid", "val", "dev"),
+}
+_IMAGES = {"images", "image", "imgs", "img", "x", "data", "features", "inputs", "input", "pixels", "z"}
+_LABELS = {"labels", "label", "y", "targets", "target", "class", "lbl"}
+_CLASS_NAMES = {"classnames", "classes", "listclasses", "labelnames", "targetnames", "categories"}
+_SPLITS = {"split", "splits", "set", "sets", "subset", "fold", "folds", "partition", "istrain", "istest", "trainmask"} | {
+    f"{part}{word}" for part in ("train", "test") for word in ("mask", "idx", "index", "indices", "ids")
+}
+NEEDED = (
+    "needed are train_images and train_labels, or images and labels, or X and y, and test_images and test_labels where "
+    "there is a split, or names like these"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The names of images and of their labels."""
+
+    images: str
+    labels: str
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Pairs by part ('train', 'test', 'val'; 'whole' for names that say no part), and the name of the class names."""
+
+    pairs: Mapping[str, Pair]
+    class_names: str | None
+    unread: tuple[str, ...]
+
+
+def roles_of(source: Source) -> Roles:
+    """What the members of a file are. Raises `CondenseError` where images lack labels or the reverse, two arrays have one
+    role, or something may be images or a split and is not understood.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    unread = []
+    for name in source.entries:
+        role = _role(name)
+        if role is None:
+            unread.append(name)
+        else:
+            found.setdefault(role, []).append(name)
+    named = {role: _one(source, role, names) for role, names in found.items()}
+    named = _labels_called_classes(source, named)
+    pairs = {}
+    for part in ("train", "test", "val", "whole"):
+        images, labels = named.get((part, "images")), named.get((part, "labels"))
+        if (images is None) != (labels is None):
+            lacking = f"{'' if part == 'whole' else f'{part}_'}{'labels' if labels is None else 'images'}"
+            raise source.refusal(f"{images or lacking} and {labels or lacking} belong together, but {lacking} is missing.")
+        if images is not None and labels is not None:
+            pairs[part] = Pair(images, labels)
+    _refuse_what_may_matter(source, pairs, unread)
+    return Roles(pairs, named.get(("whole", "class names")), tuple(unread))
+
+
+def unread_remark(entries: Mapping[str, Entry], names: Sequence[str]) -> list[str]:
+    """That some members of a file were not read; nothing where there are none."""
+    return [f"not read: {described(entries, sorted(names))}."] if names else []
+
+
+def _role(name: str) -> tuple[str, str] | None:
+    """(part, images or labels or class names) that a name stands for, in any case and with any separators."""
+    key = re.sub(r"[^a-z0-9]", "", name.lower())
+    if key in _CLASS_NAMES:
+        return "whole", "class names"
+    if (kind := _kind(key)) is not None:
+        return "whole", kind
+    for part, words in _PARTS.items():
+        for word in words:
+            for rest in (key.removeprefix(word), key.removesuffix(word)):
+                kind = _kind(rest.removeprefix("set").removesuffix("set"))
+                if rest != key and kind is not None:
+                    return part, kind
+    return None
+
+
+def _kind(key: str) -> str | None:
+    return "images" if key in _IMAGES else "labels" if key in _LABELS else None
+
+
+def _one(source: Source, role: tuple[str, str], names: list[str]) -> str:
+    """The one array with a role; of images stored both as pictures and as rows, the pictures."""
+    pictures = [name for name in names if len(source.entries[name].shape or ()) > 2]
+    if len(names) > 1 and role[1] == "images" and len(pictures) == 1 and _same_values(source, pictures[0], names):
+        return pictures[0]
+    if len(names) > 1:
+        part = "" if role[0] == "whole" else f" for {role[0]}"
+        raise source.refusal(f"{' and '.join(names)} could each be the {role[1]}{part}; leave one of them.")
+    return names[0]
+
+
+def _same_values(source: Source, picture: str, names: list[str]) -> bool:
+    """Whether all have as many images, of as many values, as the pictures."""
+    count, *sides = source.entries[picture].shape or ()
+    values = 1
+    for side in sides:
+        values *= side
+    return all(name == picture or source.entries[name].shape == (count, values) for name in names)
+
+
+def _labels_called_classes(source: Source, named: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """Where images of no part lack labels, an array `classes` with one for each image is their labels."""
+    images, classes = named.get(("whole", "images")), named.get(("whole", "class names"))
+    if images is None or classes is None or ("whole", "labels") in named:
+        return named
+    image_shape, shape = source.entries[images].shape or (), source.entries[classes].shape or ()
+    if shape and image_shape and shape[0] in (image_shape[0], image_shape[-1]):
+        return {role: name for role, name in named.items() if name != classes} | {("whole", "labels"): classes}
+    return named
+
+
+def _refuse_what_may_matter(source: Source, pairs: Mapping[str, Pair], unread: Sequence[str]) -> None:
+    images = {source.entries[pair.images].shape or () for pair in pairs.values()}
+    for name in unread:
+        shape = source.entries[name].shape or ()
+        if pairs and any(_alike(shape, one) for one in images):
+            raise source.refusal(f"{name} may be images too, but its name does not say which; rename it, or leave it out.")
+        key = re.sub(r"[^a-z0-9]", "", name.lower())
+        if key in _SPLITS and not ({"test", "val"} & pairs.keys()):
+            raise source.refusal(
+                f"{name} may say which images are for testing, and is not understood; store them under names of their own, "
+                "such as test_images and test_labels."
+            )
+
+
+def _alike(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:
+    """Whether arrays of these shapes can be images of one size: all axes but the first, or but the last, are equal."""
+    if len(shape) != len(images) or len(shape) < 2 or (len(shape) == 2 and shape[1] < 16):
+        return False
+    return shape[1:] == images[1:] or (len(shape) > 2 and shape[:-1] == images[:-1])
