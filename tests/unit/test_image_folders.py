@@ -370,6 +370,8 @@ def test_one_class_is_refused(tmp_path):
     classes(tmp_path, ["images"], 5)
     message = message_of(tmp_path)
     assert f"{tmp_path}: there is one class only, images; two sub-folders of images" in message
+    np.savez(tmp_path / "one.npz", images=RNG.integers(0, 256, (9, 5, 6), dtype=np.uint8), labels=np.zeros(9, int))
+    assert "one.npz: there is one class only, 0; " in message_of(tmp_path / "one.npz")
     classes(tmp_path / "deeper" / "birds", "ab")
     message = message_of(tmp_path / "deeper")
     assert "there is one class only, birds; " in message
