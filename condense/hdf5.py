@@ -181,14 +181,14 @@ def _check_size(file: h5py.File, dataset: h5py.h5d.DatasetID, name: str) -> None
         math.prod(-(-side // of) for side, of in zip(dataset.shape, settings.get_chunk(), strict=True)) if chunked else 0
     )
     where = f"{_name(file)}: {name}"
+    written = dataset.get_num_chunks() == chunks if chunked else stored >= stated
+    if not written:
+        raise CondenseError(f"{where} was not written whole, so that what is missing would be read as zeros.")
     if stored > size or (not settings.get_nfilters() and stated > size):
         raise CondenseError(f"{where} is stated to be larger than the file.")
     check_honest(stated, size, where)
     if chunked:
         check_honest(math.prod(settings.get_chunk()) * dataset.dtype.itemsize, size, where)
-    written = dataset.get_num_chunks() == chunks if chunked else stored >= stated
-    if not written:
-        raise CondenseError(f"{where} was not written whole, so that what is missing would be read as zeros.")
 
 
 def _texts(file: h5py.File, dataset: h5py.Dataset, name: str) -> np.ndarray:
