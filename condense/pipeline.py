@@ -7,7 +7,7 @@ from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict
 from condense.data.images import DataSet
-from condense.data.naming import stored_name
+from condense.data.naming import shareable, stored_name
 from condense.errors import CondenseError
 from condense.files import check_writable, refuse_overwrite, write_atomically
 from condense.records import Record, append_record, check_appendable, needed, read_records
@@ -195,6 +195,7 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
 def _agree(stored: dict[str, Any], config: LearnConfig) -> bool:
     """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
     wanted = as_dict(replace(config.resolved(), dataset=stored_name(config.dataset)))
+    stored = shareable(stored)
     return stored == (wanted if config.precision != "auto" else {**wanted, "precision": stored.get("precision")})
 
 
