@@ -8,7 +8,7 @@ from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict, verified
 from condense.data.images import DataSet
-from condense.data.naming import stored_name
+from condense.data.naming import shareable, stored_name
 from condense.errors import CondenseError, shortened
 from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
 from condense.networks.registry import build
@@ -288,7 +288,8 @@ def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     precision = stage_c.used_precision(config, network, data.train.device)
     wanted = as_dict(replace(config.resolved(), dataset=stored_name(config.dataset)))
     wanted["precision"] = stored.get("precision") if precision == "auto" else precision
-    return {name: value for name, value in stored.items() if name != "reading"} == wanted  # which follows from the images
+    # How the images were read follows from them.
+    return {name: value for name, value in shareable(stored).items() if name != "reading"} == wanted
 
 
 def _only_learned(records: Path) -> bool:

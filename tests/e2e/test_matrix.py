@@ -63,6 +63,8 @@ def test_what_is_printed_and_written(uninterrupted: Path, capsys: pytest.Capture
     assert condense(*WORDS, "--out", uninterrupted) == 0
     out = capsys.readouterr().out
     assert "4 of 4 cells done\n" in out and "Test accuracy: digits, 1 image per class, schedule published" in out
+    assert "schedule published with iterations 4, real_batch 16, protocol published" in out
+    assert "schedule published, protocol" not in out, "overridden settings do not stand under a published name"
     names = {path.name for path in uninterrupted.iterdir() if path.is_file()}
     assert names == {
         *("matrix.json", "tables.md", "page.html", "images.png"),
