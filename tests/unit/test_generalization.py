@@ -1,5 +1,6 @@
 """The generalization experiments as a library: images, runs and how they end, lines, tables, figures."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -37,7 +38,7 @@ from condense.experiments.generalization.tables import (
 )
 from condense.experiments.statistics import holm, paired
 from condense.networks.registry import build
-from condense.records import Record, append_record
+from condense.records import Record, append_record, config_hash
 from condense.training import engine
 from condense.training.engine import fresh_members
 from condense.training.layout import Layout
@@ -554,6 +555,26 @@ def test_a_rate_at_which_some_runs_diverged_does_not_train_reliably() -> None:
         "rate 0.1: does not train reliably (1 of 3 runs ended better than chance, these at 22.5 % training accuracy on "
         "average)."
     )
+
+
+@pytest.mark.parametrize("wrong", [None, "x", -1, 1.5, [], {}, ["diverged"], [0.5]], ids=str)
+def test_every_value_of_a_runs_record_may_be_of_another_type(wrong: object, data: DataSet, tmp_path: Path) -> None:
+    """It is refused with one sentence, or of no consequence, whatever its hash."""
+    config = GeneralizeConfig(experiment="table1", networks=("mlp-1x512",), train_size=60, seeds=1, epochs=2)
+    images = sized(config, data)
+    (record,) = fit([config.lines("table1")[0].runs[0]], images[60])
+    whole = json.loads(record.to_json())
+    places = [(part, name) for part in (whole, whole["config"], whole["series"]) for name in part]
+    for holder, name in places:
+        before, holder[name] = holder[name], wrong
+        if isinstance(whole["config"], dict):
+            whole["config_hash"] = config_hash(whole["config"])
+        (tmp_path / "records.jsonl").write_text(json.dumps(whole) + "\n")
+        holder[name] = before
+        try:
+            write_report(config, images, run_module.recorded(tmp_path), tmp_path)
+        except CondenseError as error:
+            assert len(str(error)) < 500
 
 
 def test_titles_say_how_many_images_each_network_sees(data: DataSet) -> None:
