@@ -82,19 +82,20 @@ def test_check_is_right_on_every_seed(kind: str) -> None:
     assert wrong == []
 
 
-def test_a_unit_that_switches_by_rounding_alone_is_no_difference() -> None:
-    """Of this run float32 lets a unit go dark at step 160, which changes the loss by 0.1 %; three runs moved by one unit in
-    the last place do not meet it, so that ten times the largest of them is no floor.
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [("nearly one colour", 14), ("nearly one colour", 301), *(("one colour", seed) for seed in (89, 99, 181))],
+)
+def test_a_unit_that_switches_by_rounding_alone_is_no_difference(kind: str, seed: int) -> None:
+    """In these runs float32 takes a unit across 0, which changes the loss by 0.3 to 7 %. Three runs moved by one unit in the
+    last place do not meet it (of all but the first, four neither), so that ten times the largest of them is no floor.
     """
-    start, problem = perceptron("nearly one colour", SWITCHING)
+    start, problem = perceptron(kind, seed)
     mine, exact = (trained(start, problem, dtype) for dtype in (np.float32, np.float64))
     apart = np.abs(mine.loss - exact.loss) / exact.loss
-    assert apart.max() > 1e-4 and np.median(apart[:50]) < 1e-6
+    assert apart.max() > 1e-3 and np.median(apart[:50]) < 1e-6
     moved = [trained(nudged(start, torch.float32, n), problem, np.float32) for n in range(4)]
     assert parity.check(mine=mine, other=exact, nudged=moved).verdict == "PASS"
-
-
-SWITCHING = 14
 
 
 @pytest.mark.parametrize(
