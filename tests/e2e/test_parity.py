@@ -100,6 +100,14 @@ def test_a_run_that_differs_fails_with_exit_code_1(
     assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
 
 
+def test_no_file_tells_where_the_images_lie(simplenn: Path) -> None:
+    """They are passed on; a path has the user's name in it."""
+    for path in ("parity.json", "records.jsonl", "tables.md", "page.html"):
+        text = (simplenn / "out" / path).read_text()
+        assert str(simplenn) not in text, path
+    assert json.loads((simplenn / "out" / "parity.json").read_text())["settings"]["dataset"] == "noise.npz"
+
+
 def test_a_changed_floor_is_judged_again(simplenn: Path, tmp_path: Path) -> None:
     out = shutil.copytree(simplenn / "out", tmp_path / "out")
     for number in range(3):

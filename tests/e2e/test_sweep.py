@@ -150,12 +150,12 @@ def test_wrong_input(made: Path, uninterrupted: SweepFolder, tmp_path: Path, cap
             ("sweep", "digits", "--grid", large, *out),
             [
                 f"{large}: row 3 (ConvNetW8D7): the network cannot take images of 28x28 pixels",
-                f"{large}: rows 1, 2, 3: batch_size = 5000: digits has 1442 training images.",
+                f"{large}: rows 1, 2, 3: batch_size = 5000: digits has 1157 training images besides the 285 held out.",
             ],
         ),
         (
             ("sweep", "digits", "--grid", large, "--sample", 1, *out),  # only of the rows drawn
-            [f"{large}: row 2: batch_size = 5000: digits has 1442 training images."],
+            [f"{large}: row 2: batch_size = 5000: digits has 1157 training images besides the 285 held out."],
         ),
         ((*words(made, tmp_path / "s"), "--proxy", made / "no.h5"), [f"There is no synthetic set at {made / 'no.h5'}."]),
         (

@@ -24,7 +24,7 @@ FORMAT = "condense sweep 1"
 
 @dataclass(frozen=True)
 class Proxy:
-    """A small set a grid was trained on: its file and name for people, what identifies it, and what learning it took.
+    """A small set a grid was trained on: its file's name and its own, what identifies it, and what learning it took.
 
     learn_seconds, learned_on (device and threads): as its record beside it says; None where there is none. 0 and None for a
     set that was not learned.

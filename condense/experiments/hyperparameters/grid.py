@@ -108,8 +108,12 @@ class Grid:
         chosen = torch.randperm(len(self.rows), generator=generator(seed, "grid sample"))[:size].sort().values
         return replace(self, rows=tuple(self.rows[index] for index in chosen.tolist()))
 
-    def check_on(self, data: DataSet, where: str) -> None:
-        """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data."""
+    def check_on(self, data: DataSet, where: str, held_out: int = 0) -> None:
+        """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data.
+
+        held_out: how many images were held out of it.
+        """
+        besides = f" besides the {held_out:,} held out" if held_out else ""
         if len(self.rows) > COMPARED:
             raise CondenseError(
                 f"{where}: {len(self.rows):,} rows are more than the {COMPARED:,} of which a sweep compares every pair; "
@@ -118,7 +122,7 @@ class Grid:
         causes: dict[str, list[str]] = {}
         for row in self.rows:
             if row.batch_size > len(data.train):
-                cause = f"batch_size = {row.batch_size}: there are {len(data.train)} images of {data.name} to train on."
+                cause = f"batch_size = {row.batch_size}: {data.name} has {len(data.train)} training images{besides}."
                 causes.setdefault(cause, []).append(row.name)
             try:
                 row.build(data.train.shape, data.train.classes)
@@ -143,7 +147,7 @@ def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
     name = config.grid or DEFAULT_GRIDS.get(dataset)
     if name is None:
         known = ", ".join(BUILT_IN)
-        raise CondenseError(f"There is no report's grid for {dataset}: name one by --grid ({known}, or a file).")
+        raise CondenseError(f"There is no report's grid for {shortened(dataset)}: name one by --grid ({known}, or a file).")
     return load_grid(name)
 
 
@@ -296,6 +300,9 @@ def _checked(
     except (RecursionError, ValueError) as error:
         if not isinstance(error, ValidationError):  # which is a ValueError too
             mistakes.append(f"{place or shortened(next(iter(values)))}: nested too deep, or a number too large, to be read.")
+            return None
+        if error.errors()[0]["type"] == "json_invalid":  # its parser has a limit of its own
+            mistakes.append(f"{place or shortened(next(iter(values)))}: nested too deep to be read.")
             return None
         mistakes += [_sentence(detail, place, kind, called) for detail in error.errors()]
     return None
