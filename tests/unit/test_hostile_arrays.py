@@ -160,5 +160,5 @@ def test_hostile_archives(tmp_path, members, message):
 @pytest.mark.parametrize("shape", [(0, 28, 28), (5, 0, 28), (5, 28, 0)])
 def test_idx_files_without_images(tmp_path, shape):
     (tmp_path / "images").write_bytes(bytes((0, 0, 8, 3)) + struct.pack(">3I", *shape))
-    with pytest.raises(CondenseError, match=f"its header promises {' x '.join(map(str, shape))} values, which no file"):
+    with pytest.raises(CondenseError, match=f"holds no values, its shape being {'x'.join(map(str, shape))}"):
         read_idx(tmp_path / "images", 3)
