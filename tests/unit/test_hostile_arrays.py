@@ -16,7 +16,7 @@ from catalog_samples import GREY, LABELS, message_of
 
 from condense.data import mat_child
 from condense.data.catalog import load
-from condense.data.idx import check_idx
+from condense.data.idx import read_idx
 from condense.errors import CondenseError
 
 pytestmark = pytest.mark.usefixtures("no_data_and_no_network")
@@ -161,4 +161,4 @@ def test_hostile_archives(tmp_path, members, message):
 def test_idx_files_without_images(tmp_path, shape):
     (tmp_path / "images").write_bytes(bytes((0, 0, 8, 3)) + struct.pack(">3I", *shape))
     with pytest.raises(CondenseError, match=f"holds no values, its shape being {'x'.join(map(str, shape))}"):
-        check_idx(tmp_path / "images", 3)
+        read_idx(tmp_path / "images", 3)
