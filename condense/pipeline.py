@@ -194,11 +194,11 @@ def _recorded(evaluation: EvaluateConfig, learned: SyntheticSet | None, data: Da
     if learned is not None:
         return _evaluated(evaluation, learned, there)
     return {
-        record.config["network"]: record
+        needed(record, "network"): record
         for record in there
         if record.kind == "whole"
-        and record.config["dataset_fingerprint"] == data.train.fingerprint
-        and record.config["test_fingerprint"] == data.test.fingerprint
+        and data.train.is_known_as(needed(record, "dataset_fingerprint"))
+        and data.test.is_known_as(needed(record, "test_fingerprint"))
         and len(record.seeds) == evaluation.seeds
     }
 

@@ -82,3 +82,9 @@ def test_labels_from_1_are_counted_from_0_only_where_all_are_there():
     for training, test in (([1, 2, 3], [0, 1]), ([1, 3], [1]), ([0, 1, 2], [1, 2])):
         found = as_classes([np.array(training), np.array(test)], "here")
         assert (found.labels[0].tolist(), found.class_names, found.remarks) == (training, None, ())
+
+
+def test_a_large_label_takes_no_memory_to_be_refused():
+    """Counting up to it would take 15 GiB."""
+    large = np.array([1, 2, 2_000_000_000])
+    assert as_classes([large], "file").labels[0].tolist() == large.tolist()

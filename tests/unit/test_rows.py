@@ -12,6 +12,7 @@ from condense.report.cells import cells
 from condense.report.figures import accuracy_strip
 from condense.report.page import render_page
 from condense.report.rendering import Table, render
+from condense.report.settings import known_data
 from condense.report.tables import accuracy_table
 from condense.stage_c.schedules import SCHEDULES, schedule_name, schedule_text
 
@@ -235,3 +236,12 @@ def test_no_control_character_reaches_the_screen(format: str) -> None:
     text = render(accuracy_table([replace(record, notes=["\x1b]0;title\x07"])]), format)
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
     assert "\\x1b" in text
+
+
+def test_svhn_is_vouched_for_by_its_name() -> None:
+    """Its files' MD5s are checked when it is read, and its fingerprints could not be computed here."""
+    assert known_data("svhn", "3" * 64, "4" * 64)
+    assert not known_data("svhn", "3" * 64, None)
+    assert not known_data("mnist", "3" * 64, "4" * 64)
+    assert not known_data("house numbers/", "3" * 64, "4" * 64)
+    assert known_data("mnist", *NEW_MNIST)

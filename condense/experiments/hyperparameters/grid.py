@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from condense.config import Positive, one_of
 from condense.data.images import DataSet
-from condense.errors import CondenseError, quoted, shortened, unknown_name
+from condense.errors import CondenseError, in_sentences, quoted, shortened, unknown_name
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, Whole, network_name
 from condense.experiments.texts import toml_of
@@ -130,7 +130,7 @@ class Grid:
                 cause = f"the network {str(error).removeprefix(row.network).lstrip()}"
                 causes.setdefault(cause, []).append(f"{row.name} ({row.network})")
         if causes:
-            raise CondenseError("\n".join(f"{where}: {_listed(rows)}: {cause}" for cause, rows in causes.items()))
+            raise in_sentences([f"{where}: {_listed(rows)}: {cause}" for cause, rows in causes.items()])
 
 
 def _listed(rows: list[str]) -> str:
@@ -191,7 +191,7 @@ def parse_grid(text: str, where: str) -> Grid:
     if not mistakes and not rows:
         mistakes.append("the grid is empty: it needs [[rows]], or a [space] of lists.")
     if mistakes:
-        raise CondenseError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+        raise in_sentences([f"{where}: {mistake}" for mistake in mistakes])
     return Grid(written.title or Path(where).stem, written.source, written.dataset, tuple(rows))
 
 
