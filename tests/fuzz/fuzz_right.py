@@ -66,9 +66,11 @@ def _written(folder: Path) -> dict[str, list[Path]]:
     makers = {
         "checkpoint": fuzz_studies.stage_c_checkpoint,
         "tested": fuzz_studies.stage_t_checkpoint,
-        "generalization": fuzz_studies.generalization_checkpoint,
     }
     for kind, make in makers.items():
         (folder / kind).write_bytes(make())
         found[kind] = [folder / kind]
-    return found
+    path = fuzz_studies.generalization_path(folder / "generalization")
+    path.parent.mkdir()
+    path.write_bytes(fuzz_studies.generalization_checkpoint())
+    return {**found, "generalization": [path.parent]}

@@ -1,5 +1,6 @@
 """What condense itself writes: sets, records, folders of studies, checkpoints; and what users write for it: TOML, grids."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -20,9 +21,11 @@ from fuzz_mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, hostile_value, json_t
 from fuzz_mutations import RAW as RAW_TEXT
 
 from condense.config import LearnConfig
-from condense.data.images import LabelledImages
-from condense.experiments.generalization.checkpoint import Saved, save
-from condense.experiments.generalization.course import Course
+from condense.data.images import DataSet, LabelledImages
+from condense.errors import Interrupted
+from condense.experiments.generalization import fit
+from condense.experiments.generalization.checkpoint import checkpoint_path
+from condense.experiments.generalization.runs import Run
 from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import Tested, save_tested
 from condense.synthetic_set import SyntheticSet
@@ -30,6 +33,7 @@ from condense.synthetic_set import SyntheticSet
 ROOT = Path(__file__).parents[2]
 GRIDS = ROOT / "condense" / "experiments" / "hyperparameters" / "grids"
 TESTED_IDENTITY = {"config": {"seeds": 2}}
+FITTED = Run(network="mlp-1x2", epochs=4, learning_rate=0.001)
 LEARNED = LearnConfig(network="mlp-1x2", iterations=2, real_batch=2, precision="fp32")
 STAGE_C = {"dataset": "digits", "ipc": 1, "iterations": 3, "image_momentum": 0.5, "real_batch": 8, "precision": "auto"}
 COMMANDS: dict[str, dict[str, Any]] = {
@@ -268,11 +272,8 @@ def stage_c_checkpoint() -> bytes:
         def stop(steps: int, total: int, loss: float) -> None:
             raise KeyboardInterrupt
 
-        try:
+        with contextlib.suppress(Interrupted):
             learn(LEARNED, tiny_images(), checkpoint=path, progress=stop)
-        except BaseException as error:
-            if type(error).__name__ != "Interrupted":
-                raise
         return path.read_bytes()
 
 
@@ -300,20 +301,43 @@ def stage_t_checkpoint() -> bytes:
 
 
 def make_generalization(random: Random, folder: Path, secret: Path) -> Path:
-    """A checkpoint of a run of the generalization experiments, its seal right."""
-    path = folder / "generalization"
+    """A folder with a checkpoint of a run of the generalization experiments, its seal right."""
+    path = generalization_path(folder / "checkpoints")
+    path.parent.mkdir()
     path.write_bytes(_resealed(generalization_checkpoint(), random))
-    return path
+    return path.parent
+
+
+def generalization_path(folder: Path) -> Path:
+    """Where the checkpoint of `FITTED` lies in a folder of checkpoints."""
+    data = standard_images()
+    return checkpoint_path(folder, FITTED.key(data.train, data.test), torch.device("cpu"))
+
+
+@cache
+def standard_images() -> DataSet:
+    """Eight images of two classes as these experiments take them."""
+    pixels = torch.arange(8 * 784).reshape(8, 1, 28, 28).mul(37).remainder(256).to(torch.uint8)
+    images = LabelledImages.from_arrays(pixels, torch.arange(8) % 2, name="tiny")
+    return DataSet("tiny", images, images)
 
 
 @cache
 def generalization_checkpoint() -> bytes:
-    """A checkpoint of a run of the generalization experiments before its first epoch was done."""
-    tensors = {"vector": torch.zeros(6), "velocity": torch.zeros(6), "statistics": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint"
-        save(path, Saved(epoch=1, **tensors, draws=[torch.zeros(3, dtype=torch.uint8)], course=Course()))
-        return path.read_bytes()
+    """A checkpoint of `FITTED` after its first epoch."""
+    before, fit.SECONDS = fit.SECONDS, -1.0  # else a run of less than a minute has none
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+
+            def stop(epoch: int, epochs: int, loss: float) -> None:
+                if epoch == 2:
+                    raise KeyboardInterrupt
+
+            with contextlib.suppress(KeyboardInterrupt, Interrupted):
+                fit.fit([FITTED], standard_images(), stop, checkpoints=Path(folder))
+            return generalization_path(Path(folder)).read_bytes()
+    finally:
+        fit.SECONDS = before
 
 
 def _sealed(form: bytes, content: Any) -> bytes:
