@@ -188,6 +188,9 @@ def _mat_content(random: Random) -> dict[str, Any]:
         found: dict[str, Any] = {"X": images(random, random.choice([(8, 8, 3, 12), (8, 8, 1, 12)])), "y": labels(random, 12)}
     else:
         found = {"Z": images(random, (12, random.choice([64, 192, 784, 783, 65]))), "y": labels(random, 12)}
+    if random.random() < 0.4:
+        pixels = np.random.default_rng(random.randrange(2**32)).integers(0, 256, (12, 784)).astype("u1")
+        found = {"Z": pixels, "y": np.arange(12)[:, None] % 3}
     for name, array in list(found.items()):
         if array.dtype.kind in "MbS" or array.dtype == np.float16:
             found[name] = array.astype("f8" if array.dtype.kind in "bf" else "S")

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import fuzz_arrays
+import fuzz_checkpoints
 import fuzz_folders
 import fuzz_studies
 import torch
@@ -83,17 +84,17 @@ def _grid(path: Path, random: Random) -> None:
 
 
 def _resume(path: Path, random: Random) -> None:
-    learn(fuzz_studies.LEARNED, fuzz_studies.tiny_images(), checkpoint=path, resume=True)
+    learn(fuzz_checkpoints.LEARNED, fuzz_checkpoints.tiny_images(), checkpoint=path, resume=True)
 
 
 def _tested(path: Path, random: Random) -> None:
-    found = load_tested(path, fuzz_studies.TESTED_IDENTITY)
+    found = load_tested(path, fuzz_checkpoints.TESTED_IDENTITY)
     assert all(0 <= accuracy <= 1 for accuracy in found.accuracies.values())
 
 
 def _fit(path: Path, random: Random) -> None:
-    (record,) = fit([fuzz_studies.FITTED], fuzz_studies.standard_images(), checkpoints=path)
-    assert len(record.series["train_loss"]) == fuzz_studies.FITTED.epochs
+    (record,) = fit([fuzz_checkpoints.FITTED], fuzz_checkpoints.standard_images(), checkpoints=path)
+    assert len(record.series["train_loss"]) == fuzz_checkpoints.FITTED.epochs
 
 
 def _check(path: Path, random: Random) -> None:
@@ -117,7 +118,7 @@ KINDS = {
     "study": Kind(fuzz_studies.make_study, _study),
     "toml": Kind(fuzz_studies.make_toml, _parse, lines=20),
     "grid": Kind(fuzz_studies.make_grid, _grid, lines=20),
-    "checkpoint": Kind(fuzz_studies.make_checkpoint, _resume),
-    "tested": Kind(fuzz_studies.make_tested, _tested),
-    "generalization": Kind(fuzz_studies.make_generalization, _fit),
+    "checkpoint": Kind(fuzz_checkpoints.make_checkpoint, _resume),
+    "tested": Kind(fuzz_checkpoints.make_tested, _tested),
+    "generalization": Kind(fuzz_checkpoints.make_generalization, _fit),
 }

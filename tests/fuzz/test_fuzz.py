@@ -26,7 +26,7 @@ def test_every_input_is_read_or_refused_in_a_sentence(seed: int | None) -> None:
     # Mutations neither leave everything as it was nor destroy it: both sides of every reader are tried.
     for kind, outcomes in tally.outcomes.items():
         assert outcomes["refused"] >= 10, kind
-        assert outcomes["accepted"] >= 3 or kind == "idx", kind
+        assert outcomes["accepted"] or kind == "idx", kind  # no small file is a published set
 
 
 PLANTED = """

@@ -26,7 +26,7 @@ GREY = (1, 28, 28)
 
 @pytest.fixture
 def settings_as_before() -> Any:
-    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    backends: Any = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [backend.allow_tf32 for backend in backends]
     yield
     for backend, allowed in zip(backends, before, strict=True):
@@ -52,7 +52,7 @@ def test_preparing_a_device_turns_tf32_off(device: torch.device, monkeypatch: py
 @pytest.mark.usefixtures("settings_as_before")
 @pytest.mark.parametrize("before", [False, True])
 def test_tf32_is_allowed_within_a_with_statement_only(before: bool) -> None:
-    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    backends: Any = torch.backends.cuda.matmul, torch.backends.cudnn
     for backend in backends:
         backend.allow_tf32 = before
     for allowed in (True, False):
