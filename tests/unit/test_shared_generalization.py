@@ -75,6 +75,8 @@ def test_corruptions_follow_their_laws(small_images) -> None:
         found = corrupted_labels(data, p, 1)
         # Of the labels of a class 1 - p stay, and of the p that are drawn anew a quarter fall back on it.
         assert stays(data, found) == pytest.approx(1 - 0.75 * p, abs=0.02)
+        shares = torch.tensor(found.counts) / len(found)  # uniform over the classes, whichever p
+        torch.testing.assert_close(shares, torch.full((4,), 0.25), atol=0.02, rtol=0)
     shuffled, alone = shuffled_pixels(data, 1), random_pixels(data, 1)
     for changed in (shuffled, alone):
         assert torch.equal(changed.pixels.flatten(2).sort(2).values, data.pixels.flatten(2).sort(2).values)
