@@ -120,6 +120,14 @@ FAULTS = (
     ),
     Fault("data/corrupt.py", "torch.randint(images.classes,", "torch.randint(1,", EXPERIMENT),
     Fault("experiments/hyperparameters/rows.py", "self.batch_size / classes if", "self.batch_size if", T),
+    Fault("machine.py", "torch.backends.cudnn.allow_tf32 = torch", "torch", COSTS),
+    Fault(
+        "stage_c/gradient_matching.py",
+        "self.plan.network_learning_rate),), batch_size=256",
+        "self.plan.network_learning_rate),), batch_size=10",
+        C,
+    ),
+    Fault("stage_c/distance.py", "len(shape) > 1)", "len(shape) > 2)", C),
     # Numbers of others.
     Fault("report/published.py", '"LeNet": (85.3, 1.8)', '"LeNet": (83.5, 1.8)', NUMBERS),
     Fault("report/published.py", "10: 31.6, 50: 40.4", "10: 31.6, 50: 44.0", NUMBERS),
