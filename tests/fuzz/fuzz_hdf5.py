@@ -130,7 +130,8 @@ def _odd_name(file: h5py.File, name: str, random: Random, secret: Path) -> None:
 
 
 def _attributes(file: h5py.File, name: str, random: Random, secret: Path) -> None:
-    at = file[name] if name in file and random.random() < 0.5 else file
+    found = file.get(name) if name in file and random.random() < 0.5 else None  # a link may lead nowhere
+    at: Any = file if found is None else found
     at.attrs[random.choice(["MATLAB_class", "format_version", "MATLAB_empty", "x"])] = random.choice(
         [b"double", b"\xff", "\x1b[1m", 1, np.zeros(9), h5py.Empty("f4")]
     )
