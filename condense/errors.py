@@ -60,7 +60,7 @@ def _printable(line: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line)
 
 
-MOST_SENTENCES = 20
+MOST_SENTENCES = 15
 
 
 def in_sentences(mistakes: Sequence[str]) -> CondenseError:

@@ -96,7 +96,7 @@ class MatrixFolder:
             return {"images": images, "requests": [{**content["settings"], **one} for one in content["requests"]]}
         except FileNotFoundError as error:
             raise CondenseError(f"{self.path} holds no matrix: there is no matrix.json.") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CondenseError(f"{self.description} is damaged: {error}.") from error
 
     def cells_asked(self) -> list[CellTask]:

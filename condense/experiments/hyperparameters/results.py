@@ -30,7 +30,7 @@ class RowResult:
     @cached_property
     def diverged(self) -> set[int]:
         """Seeds of the networks whose training diverged."""
-        return {seed for record in self.records for seed in record.diverged}
+        return {seed for record in self.records for seed in record.diverged_seeds}
 
     @cached_property
     def accuracies(self) -> dict[int, float]:

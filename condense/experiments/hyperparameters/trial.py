@@ -54,7 +54,7 @@ class SweepRecord(Record):
     estimate: dict[str, float] = field(default_factory=dict)
 
     @property
-    def diverged(self) -> set[int]:
+    def diverged_seeds(self) -> set[int]:
         """Seeds of the networks whose training diverged: what they 'classify' is the share of the first class."""
         return {seed for seed, loss in zip(self.seeds, self.training_losses, strict=True) if loss is None}
 
