@@ -66,8 +66,9 @@ def check_name(name: str) -> str:
 
 
 def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:
-    if not Path(name).exists():
-        name = in_any_case(name, PUBLISHED) or name
+    published = in_any_case(name, PUBLISHED)
+    if published and (name == published or not there(Path(name))):
+        name = published
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     if name in PUBLISHED:
         reading.refuse_other_than((), f"{name}, which is read as it was published")

@@ -161,7 +161,8 @@ def test_keras_agrees_for_1260_steps(keras: Path) -> None:
     assert found["epsilon-naive"]["loss"] > 1e-4 and found["epsilon-naive"]["first"].startswith("step 2, loss")
     assert max(found["decay"][kind] for kind in ("loss", "gradient", "weight")) <= TOLERANCE  # decoupled in both
     assert found["decay-coupled"]["first"].startswith("step 2, loss")
-    assert found["batch-norm-default"]["first"].startswith("step 1, loss") and found["batch-norm"]["limit"] < 0.1
+    assert found["batch-norm-default"]["first"].startswith("step 1, loss")
+    assert found["batch-norm"]["limit"] < 1  # so that every step is judged
     assert found["broadcast"]["first"].startswith("step 1, loss")
     assert found["regression"]["loss"] <= TOLERANCE
 

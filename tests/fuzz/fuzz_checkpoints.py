@@ -20,6 +20,7 @@ from condense.data.images import DataSet, LabelledImages
 from condense.errors import Interrupted
 from condense.experiments.generalization import fit
 from condense.experiments.generalization.checkpoint import checkpoint_path
+from condense.experiments.generalization.fit import ordered_key
 from condense.experiments.generalization.runs import Run
 from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import Tested, save_tested
@@ -87,7 +88,7 @@ def make_generalization(random: Random, folder: Path, secret: Path) -> Path:
 def generalization_path(folder: Path) -> Path:
     """Where the checkpoint of `FITTED` lies in a folder of checkpoints."""
     data = standard_images()
-    return checkpoint_path(folder, FITTED.key(data.train, data.test), torch.device("cpu"))
+    return checkpoint_path(folder, ordered_key(FITTED, data), torch.device("cpu"))
 
 
 @cache

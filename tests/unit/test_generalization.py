@@ -21,7 +21,7 @@ from condense.experiments.generalization.checkpoint import checkpoint_path
 from condense.experiments.generalization.course import LAST_EPOCHS, stuck_epoch
 from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.experiments.generalization.findings import rates_without_norm
-from condense.experiments.generalization.fit import fit
+from condense.experiments.generalization.fit import fit, ordered_key
 from condense.experiments.generalization.images import Augmented, Cropped, Standardised, fitted, remark, standardised
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
 from condense.experiments.generalization.report import _sizes, write_report
@@ -201,9 +201,21 @@ def test_runs_that_have_got_equally_far_are_one_stack() -> None:
     assert fitting._stacks([0, 3, 0, 0, 3], 2) == [[0, 2], [3], [1, 4]]
 
 
+def test_a_checkpoint_is_of_the_images_in_their_order(data: DataSet) -> None:
+    """Batches depend on it, and records do not; it is the key that earlier versions gave."""
+    run, turned = Run(network="mlp-1x512"), data.train.pixels.clone()
+    for places in torch.arange(len(turned)).split(data.train.counts):
+        turned[places] = data.train.pixels[places.flip(0)]
+    mixed = replace(data, train=replace(data.train, pixels=turned, _cache={}))
+    assert run.key(mixed.train, mixed.test) == run.key(data.train, data.test)
+    assert ordered_key(run, mixed) != ordered_key(run, data)
+    stated = run.config(data.train, data.test)["dataset_fingerprint"]
+    assert stated == data.train.fingerprint != data.train.former_fingerprint
+
+
 def test_a_damaged_checkpoint_is_refused(data: DataSet, tmp_path: Path) -> None:
     run = Run(network="mlp-1x512", epochs=2)
-    path = checkpoint_path(tmp_path, run.key(data.train, data.test), torch.device("cpu"))
+    path = checkpoint_path(tmp_path, ordered_key(run, data), torch.device("cpu"))
     path.write_bytes(b"condense generalization checkpoint 1 00\nrest")
     with pytest.raises(CondenseError, match="damaged and cannot be resumed; delete it to start anew"):
         fit([run], data, checkpoints=tmp_path)
