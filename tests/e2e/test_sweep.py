@@ -160,7 +160,7 @@ def test_wrong_input(made: Path, uninterrupted: SweepFolder, tmp_path: Path, cap
         ((*words(made, tmp_path / "s"), "--proxy", made / "no.h5"), [f"There is no synthetic set at {made / 'no.h5'}."]),
         (
             (*words(made, tmp_path / "s"), "--proxy", made / "noise.h5"),
-            [f"--proxy {made / 'noise.h5'}: The set was learned from other images: its "],
+            [f"--proxy {made / 'noise.h5'}: The set has 2 classes, but the digits given here has 10."],
         ),
         (words(made, tmp_path / "s", "--sample", 9), ["--sample 9: the grid has only 3 rows."]),
         (words(made, made), [f"{made} holds other files (digits.h5) and no sweep. Choose another --out."]),
