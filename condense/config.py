@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 
 from condense.data import catalog
 from condense.data.reading import READING_NAMES, Reading
-from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
+from condense.errors import CondenseError, in_any_case, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
 from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
@@ -180,8 +180,6 @@ class EvaluateConfig:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
-MOST_SENTENCES = 20
-
 Config = TypeVar("Config")
 
 
@@ -200,9 +198,7 @@ def checked(
             else adapter.validate_python(values)
         )
     except ValidationError as error:
-        raise CondenseError(
-            "\n".join(_sentence(detail, called, kind) for detail in error.errors()[:MOST_SENTENCES])
-        ) from error
+        raise in_sentences([_sentence(detail, called, kind) for detail in error.errors()]) from error
     except RecursionError as error:
         raise CondenseError("A value is a list or table nested too deeply to be one of a setting.") from error
 

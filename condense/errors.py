@@ -2,13 +2,19 @@
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class CondenseError(Exception):
-    """A mistake in what was asked for; the message says what was wrong, where, and what would be right."""
+    """A mistake in what was asked for; the message says what was wrong, where, and what would be right.
+
+    Whatever a message quotes, from a file or a library, its control characters and others that do not print are escaped.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(_printable, message.split("\n"))))
 
 
 class RunFailed(CondenseError):
@@ -32,7 +38,7 @@ def shortened(value: object, most: int | None = None) -> str:
     """
     most = most or (240 if isinstance(value, os.PathLike) else 80)
     whole = value if isinstance(value, str) else os.fsdecode(value) if isinstance(value, os.PathLike) else _written(value)
-    text = "".join(letter if letter.isprintable() else _escaped(letter) for letter in whole[: most + 1])
+    text = _printable(whole[: most + 1])
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -48,8 +54,20 @@ def _written(value: object) -> str:
         return f"<{type(value).__name__} too large to be shown>"
 
 
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape", "surrogatepass").decode()
+def _printable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line)
+
+
+MOST_SENTENCES = 15
+
+
+def in_sentences(mistakes: Sequence[str]) -> CondenseError:
+    """The error of several mistakes, a line for each of the first ones, and how many more there are."""
+    more = len(mistakes) - MOST_SENTENCES
+    told = [*mistakes[:MOST_SENTENCES], *([f"There are {more} more mistakes."] if more > 0 else [])]
+    return CondenseError("\n".join(told))
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> CondenseError:

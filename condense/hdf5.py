@@ -13,6 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from h5py import h5l, h5o  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
 from condense.errors import CondenseError
 from condense.sizes import check_honest, largest_honest
@@ -67,7 +68,7 @@ def entries(file: h5py.File, *, nested: bool = True) -> dict[str, Entry]:
     seen = set()
     while groups:
         prefix, group = groups.pop()
-        info = h5py.h5o.get_info(group)
+        info = h5o.get_info(group)
         if (info.fileno, info.addr) in seen:
             continue
         seen.add((info.fileno, info.addr))
@@ -75,10 +76,10 @@ def entries(file: h5py.File, *, nested: bool = True) -> dict[str, Entry]:
             raise CondenseError(f"{_name(file)}: has more than {MOST_MEMBERS:,} members, so it is not looked through.")
         for raw in list(group):
             name = prefix + raw.decode(errors="replace")
-            if group.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+            if group.links.get_info(raw).type != h5l.TYPE_HARD:
                 found[name] = Entry(None, "link", "is a link, and links are not followed")
                 continue
-            member = h5py.h5o.open(group, raw)
+            member = h5o.open(group, raw)
             if isinstance(member, h5py.h5g.GroupID):
                 if nested:
                     groups.append((name + "/", member))
@@ -143,9 +144,9 @@ def _member(file: h5py.File, group: h5py.h5g.GroupID, name: str, kind: type, who
     raw = name.encode()
     if not group.links.exists(raw):
         raise KeyError(f"there is no {whole}")
-    if group.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+    if group.links.get_info(raw).type != h5l.TYPE_HARD:
         raise CondenseError(f"{_name(file)}: {whole} is a link, and links are not followed; store the array itself.")
-    member = h5py.h5o.open(group, raw)
+    member = h5o.open(group, raw)
     if not isinstance(member, kind):
         raise TypeError(f"{whole} is no array")
     return member

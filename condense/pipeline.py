@@ -8,7 +8,7 @@ from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict, verified
 from condense.data.images import DataSet
-from condense.data.naming import stored_name
+from condense.data.naming import shareable, stored_name
 from condense.errors import CondenseError, shortened
 from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
 from condense.networks.registry import build
@@ -171,7 +171,9 @@ def evaluate_into(
     kept = {name: records.with_name(f"{records.name}-{name}-{protocol}-{identity[:12]}.checkpoint") for name in names}
     with taken_files(records):
         check_appendable(records)
-        found = _recorded(evaluation, learned, data, records)
+        there = read_records(records) if records.exists() and records.stat().st_size else []
+        data = _as_recorded(data, there)
+        found = _evaluated(evaluation, learned, data, there)
         if not resume:
             _refuse_begun(records, {name: kept[name] for name in names}, found)
         for name in names:
@@ -186,21 +188,16 @@ def evaluate_into(
     return [found[name] for name in names]
 
 
-def _recorded(evaluation: EvaluateConfig, learned: SyntheticSet | None, data: DataSet, records: Path) -> dict[str, Record]:
-    """By network, what of an evaluation is recorded already, with as many seeds as are asked for."""
-    if not records.exists() or not records.stat().st_size:
-        return {}
-    there = read_records(records)
-    if learned is not None:
-        return _evaluated(evaluation, learned, there)
-    return {
-        record.config["network"]: record
-        for record in there
-        if record.kind == "whole"
-        and record.config["dataset_fingerprint"] == data.train.fingerprint
-        and record.config["test_fingerprint"] == data.test.fingerprint
-        and len(record.seeds) == evaluation.seeds
+def _as_recorded(data: DataSet, records: Sequence[Record]) -> DataSet:
+    """The data set under the fingerprints it has in records that are there, so that those of now join theirs in tables."""
+    stated = {
+        name: [r.config[name] for r in records if name in r.config] for name in ("dataset_fingerprint", "test_fingerprint")
     }
+    return replace(
+        data,
+        train=data.train.as_recorded(stated["dataset_fingerprint"]),
+        test=data.test.as_recorded(stated["test_fingerprint"]),
+    )
 
 
 def _refuse_begun(records: Path, kept: dict[str, Path], found: dict[str, Record]) -> None:
@@ -240,7 +237,9 @@ def run(
             *(config, data, outputs.set, outputs.records), resume=resume, force=force, progress=learn_progress
         )
         names = stage_t.networks_of(evaluation, learned)
-        done = _evaluated(evaluation, learned, read_records(outputs.records))
+        there = read_records(outputs.records)
+        data = _as_recorded(data, there)
+        done = _evaluated(evaluation, learned, data, there)
         for name in names:
             if name not in done:
                 evaluate_and_keep(
@@ -288,20 +287,32 @@ def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     precision = stage_c.used_precision(config, network, data.train.device)
     wanted = as_dict(replace(config.resolved(), dataset=stored_name(config.dataset)))
     wanted["precision"] = stored.get("precision") if precision == "auto" else precision
-    return {name: value for name, value in stored.items() if name != "reading"} == wanted  # which follows from the images
+    # How the images were read follows from them.
+    return {name: value for name, value in shareable(stored).items() if name != "reading"} == wanted
 
 
 def _only_learned(records: Path) -> bool:
     return records.is_file() and all(record.kind == "learn" for record in read_records(records))
 
 
-def _evaluated(evaluation: EvaluateConfig, learned: SyntheticSet, records: list[Record]) -> dict[str, Record]:
-    """By network, the evaluations as they are asked for, with as many seeds."""
+def _evaluated(
+    evaluation: EvaluateConfig, learned: SyntheticSet | None, data: DataSet, records: Sequence[Record]
+) -> dict[str, Record]:
+    """By network, what of an evaluation on a set (None: on all real images) is recorded already, on the same test images and
+    with as many seeds as are asked for.
+    """
     return {
         needed(record, "network"): record
         for record in records
-        if record.kind == "evaluate"
-        and needed(record, "set", "sha256") == learned.sha256
-        and needed(record, "protocol") == evaluation.protocol
+        if record.kind == ("whole" if learned is None else "evaluate")
+        and _is_of(record, evaluation, learned, data)
+        and data.test.is_known_as(record.config.get("test_fingerprint", data.test.fingerprint))
         and len(record.seeds) == evaluation.seeds
     }
+
+
+def _is_of(record: Record, evaluation: EvaluateConfig, learned: SyntheticSet | None, data: DataSet) -> bool:
+    """Whether networks of a record were trained on this set by this protocol, or on all these images."""
+    if learned is None:
+        return data.train.is_known_as(needed(record, "dataset_fingerprint"))
+    return needed(record, "set", "sha256") == learned.sha256 and needed(record, "protocol") == evaluation.protocol

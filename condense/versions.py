@@ -20,6 +20,11 @@ def code_version() -> str:
     return f"{CODE_VERSION}{_commit(Path(__file__).resolve().parent)}"
 
 
+def release_of(code: str) -> str:
+    """The version alone, of what `code_version` gave: work begun under one commit goes on under another."""
+    return code.partition("+")[0]
+
+
 def _commit(package: Path) -> str:
     """What is added to the version for a package in this folder."""
     own = _git(package, "ls-files", "--error-unmatch", Path(__file__).name)  # not so where it is installed inside a checkout

@@ -68,21 +68,28 @@ def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
 
     It is read as it was then, unless the command says otherwise. Raises `CondenseError` where neither says where it lies.
     """
-    names = [field.name for field in fields(_LearnedFrom)]
-    stored = {name: value for name, value in learned.provenance.config.items() if name in names}
-    given = ({"dataset": chosen.dataset} if chosen.dataset else {}) | part(Reading, chosen).stated
-    found = checked(
-        _LearnedFrom,
-        {"dataset": learned.provenance.dataset, **stored, **given},
-        called=lambda name: f"{chosen.set}: config.{name}",
-    )
-    if not chosen.dataset and found.dataset not in PUBLISHED and not os.path.exists(found.dataset):
+    found = _learned_from(learned, chosen)
+    if found.dataset in PUBLISHED:  # which is read in one way only
+        return load(found.dataset, chosen, found.train_size, found.seed, part(Reading, chosen))
+    if not chosen.dataset and not os.path.exists(found.dataset):
         raise CondenseError(
             f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with "
             "--dataset."
         )
     reading = Reading(**{name: getattr(found, name) for name in READING_NAMES})
     return load(found.dataset, chosen, found.train_size, found.seed, reading)
+
+
+def _learned_from(learned: SyntheticSet, chosen: options.Evaluate) -> _LearnedFrom:
+    """Where a set's real images are to be looked for, and how they are read: as the command says, else as it was learned."""
+    facts = learned.provenance
+    names = [field.name for field in fields(_LearnedFrom)]
+    stored = {name: value for name, value in facts.config.items() if name in names}
+    given = ({"dataset": chosen.dataset} if chosen.dataset else {}) | part(Reading, chosen).stated
+    values = {"dataset": facts.dataset, **stored, **given}
+    if not chosen.dataset and facts.dataset in PUBLISHED and not os.path.exists(str(values["dataset"])):
+        values["dataset"] = facts.dataset  # it was learned from another container of a published set
+    return checked(_LearnedFrom, values, called=lambda name: f"{chosen.set}: config.{name}")
 
 
 def required(*wanted: tuple[Given | None, str]) -> list[Given]:

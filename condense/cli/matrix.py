@@ -25,10 +25,11 @@ def matrix(chosen: options.Matrix) -> None:
     """Condense matrix"""
     (out,) = required((chosen.out, "--out DIR"))
     given, folder = part(MatrixConfig, chosen), MatrixFolder(out)
-    config = replace(given, dataset=stored_name(given.dataset))
+    config = folder.named_as_before(replace(given, dataset=stored_name(given.dataset)))
     folder.check(config)
     data = load(given.dataset, chosen)
     folder.check_images(data)
+    data = folder.as_recorded(data)
     check_possible(config, data)
     check_results(folder)
     sets, cells = set_tasks(config), cell_tasks(config)

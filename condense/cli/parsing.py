@@ -10,7 +10,7 @@ from condense.cli.arguments import called, read
 from condense.cli.help import overview, print_help
 from condense.cli.options import COMMANDS
 from condense.config import checked
-from condense.errors import CondenseError, shortened, unknown_name
+from condense.errors import CondenseError, in_sentences, shortened, unknown_name
 from condense.files import check_path
 from condense.versions import CODE_VERSION
 
@@ -42,7 +42,7 @@ def _options(name: str, words: list[str]) -> Any:
     mistakes += _mistakes(kind, kept, called=lambda field: f"{shortened(path)}: {field}", strict=True)
     mistakes += _mistakes(kind, typed, called=partial(called, kind))
     if mistakes:
-        raise CondenseError("\n".join(mistakes))
+        raise in_sentences(mistakes)
     chosen = checked(kind, kept | typed)
     _check_paths(chosen)
     return chosen

@@ -8,7 +8,7 @@ from pathlib import Path
 from condense.data.image_layout import is_image_name
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
-from condense.data.paths import cannot_read, expanded, there
+from condense.data.paths import cannot_read, expanded, shown, there
 from condense.data.reading import Reading
 from condense.data.recognition import recognised
 from condense.errors import CondenseError, in_any_case, shortened, unknown_name
@@ -66,8 +66,9 @@ def check_name(name: str) -> str:
 
 
 def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:
-    if not Path(name).exists():
-        name = in_any_case(name, PUBLISHED) or name
+    published = in_any_case(name, PUBLISHED)
+    if published and (name == published or not there(Path(name))):
+        name = published
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     if name in PUBLISHED:
         reading.refuse_other_than((), f"{name}, which is read as it was published")
@@ -112,7 +113,7 @@ def _holds_classes(folder: Path) -> bool:
 
 def _load_path(path: Path, reading: Reading) -> DataSet:
     if not there(path):
-        raise CondenseError(f"There is no file or folder {shortened(path, 300)}.")
+        raise CondenseError(f"There is no file or folder {shown(path)}.")
     if path.is_dir():
         reading.refuse_other_than(("pixel_range", "image_size", "skip_bad"), f"a folder of images ({path})")
         from condense.data.folder import load_folder
@@ -123,8 +124,7 @@ def _load_path(path: Path, reading: Reading) -> DataSet:
             raise cannot_read(path, error) from error
     if path.suffix.lower() not in FILE_SUFFIXES:
         raise CondenseError(
-            f"{shortened(path, 300)}: cannot be read as a data set; files may be {', '.join(FILE_SUFFIXES)}, or give a "
-            "folder."
+            f"{shown(path)}: cannot be read as a data set; files may be {', '.join(FILE_SUFFIXES)}, or give a folder."
         )
     from condense.data.arrays import load_arrays
 

@@ -9,7 +9,7 @@ from condense.data.reading import Reading, parse_range
 from condense.errors import CondenseError
 
 Array = np.ndarray
-LEVELS = 256
+LEVELS, _FINE = 256, 65536
 USED = 0.5
 """Share of a range that the largest value must reach for the range to be taken as meant."""
 _BLOCK = 1 << 22
@@ -41,7 +41,7 @@ def as_bytes(arrays: Sequence[Array], where: str, reading: Reading = Reading()) 
     stated = parse_range(reading.pixel_range) if reading.pixel_range else None
     pixel_range, remark = (stated, _outside(arrays, stated)) if stated else _implied(arrays, low, high, where)
     converted = [_scaled(array, pixel_range) for array in arrays]
-    lost = _levels_lost(arrays, converted)
+    lost = _levels_lost(arrays, converted, low, high)
     return Converted(converted, pixel_range, tuple(said for said in (remark, lost) if said))
 
 
@@ -106,24 +106,30 @@ def _scaled(array: Array, pixel_range: tuple[float, float]) -> Array:
     return scaled
 
 
-def _levels_lost(before: Sequence[Array], after: Sequence[Array]) -> str | None:
-    """A sentence where the bytes have fewer than half of the grey levels there were (256 at most); else None."""
-    kept = int((sum(np.bincount(block.ravel(), minlength=LEVELS) for array in after for block in _blocks(array)) > 0).sum())
-    if 2 * kept >= LEVELS:
+def _levels_lost(before: Sequence[Array], after: Sequence[Array], low: float, high: float) -> str | None:
+    """A sentence where the bytes have fewer than half of the grey levels there were (256 at most); else None.
+
+    low, high: the extremes before. Levels are told apart to a 65,536th of them, so that those of rounding do not count.
+    """
+    if all(array.dtype == np.uint8 and np.array_equal(array, same) for array, same in zip(before, after, strict=True)):
         return None
-    seen = np.empty(0)
-    for block in (block for array in before for block in _blocks(array)):
-        seen = np.union1d(seen, block)
-        if len(seen) > LEVELS:
-            break
-    there = min(len(seen), LEVELS)
-    if 2 * kept >= there:
+    kept = _levels(after, 0, LEVELS - 1, LEVELS)
+    measurable = high > low and np.isfinite([high - low, _FINE / (high - low)]).all()
+    there = _levels(before, low, high, _FINE) if measurable and 2 * kept < LEVELS else 0
+    if 2 * kept >= min(there, LEVELS):
         return None
-    more = "more than " if len(seen) > LEVELS else ""
     return (
-        f"of {more}{there} grey levels, {kept} {'are' if kept > 1 else 'is'} left; if that is not meant, --pixel-range "
-        "LOW,HIGH states other values for black and white."
+        f"of {there} grey levels, {kept} {'are' if kept > 1 else 'is'} left; if that is not meant, --pixel-range LOW,HIGH "
+        "states other values for black and white."
     )
+
+
+def _levels(arrays: Sequence[Array], low: float, high: float, steps: int) -> int:
+    """How many of so many equal steps from `low` to `high` some value lies at."""
+    seen = np.zeros(steps, bool)
+    for block in (block for array in arrays for block in _blocks(array)):
+        seen[np.rint((block.astype(np.float64) - low) * ((steps - 1) / (high - low))).astype(np.intp)] = True
+    return int(seen.sum())
 
 
 def _blocks(array: Array) -> Iterator[Array]:

@@ -15,18 +15,18 @@ from condense.data.conversion import as_bytes, as_text
 from condense.data.image_files import Header, Unsuitable, read_header, read_pixels
 from condense.data.image_layout import Bad, Listed, find_layout
 from condense.data.images import DataSet
+from condense.data.paths import shown
 from condense.data.reading import Reading
 from condense.data.split import Part, every_fifth, join
 from condense.errors import CondenseError, shortened
+from condense.sizes import largest_honest
 
 SHOWN = 10
 """Bad files that a message names."""
-STORED = 200
+STORED = 100
 """Files left out that a set made from the others names."""
 LOOKED_INTO = 50_000_000
 """Pixels that are decoded, within a second or two, to tell damaged files in the same message as sizes that differ."""
-_BOMB_BYTES, _BOMB_RATIO = 2**28, 200
-"""Files that take more than so many bytes in memory, and so many times what they take on the disk, are no pictures."""
 
 
 def load_folder(root: Path, reading: Reading) -> DataSet:
@@ -141,7 +141,7 @@ class _Files:
         resize = "--image-size N makes all images one size; " if unlike and not self.reading.image_size else ""
         advice = f"{resize}--skip-bad leaves {'such files' if len(self.bad) > 1 else 'it'} out."
         if len(self.bad) == 1:
-            return CondenseError(f"{shortened(self.bad[0].path, 300)}: {self.bad[0].why}. {advice}")
+            return CondenseError(f"{shown(self.bad[0].path)}: {self.bad[0].why}. {advice}")
         told = "; ".join(self.told(bad) for bad in self.bad[:SHOWN])
         more = f"; and {len(self.bad) - SHOWN} more" if len(self.bad) > SHOWN else ""
         return CondenseError(f"{self.root}: {len(self.bad)} of {self.count} files cannot be used: {told}{more}. {advice}")
@@ -156,7 +156,7 @@ def _check_memory(root: Path, headers: dict[Path, Header], side: int | None) -> 
     needed = sum((side**2 if side else one.pixels) * (1 if one.is_grey else 3) * one.bits // 8 for one in headers.values())
     stored = sum(path.stat().st_size for path in headers)
     size = f"{root}: the {len(headers):,} images would take {needed / 1e9:.1f} GB in memory"
-    if needed > _BOMB_BYTES and needed > _BOMB_RATIO * stored and not side:
+    if needed > largest_honest(stored) and not side:
         raise CondenseError(f"{size}, {needed // stored} times what they take as files; pictures do not shrink so much.")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
     if memory is not None and 2 * needed > memory:  # twice, as they are sorted by class in the end

@@ -19,7 +19,7 @@ def content_digest(pixels: np.ndarray, labels: Sequence[int]) -> str:
     pairs = []
     for label, row in zip(labels, rows, strict=True):
         pair = begun[label].copy()
-        pair.update(row)
+        pair.update(row.data)
         pairs.append(pair.digest())
     whole = hashlib.sha256(f"{_FORMAT} {tuple(pixels.shape[1:])}".encode())
     whole.update(b"".join(sorted(pairs)))

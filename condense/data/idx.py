@@ -59,7 +59,9 @@ def _read(file: IO[bytes], path: Path, dimensions: int, size: int | None) -> np.
         raise CondenseError(f"{path}: damaged, or no idx file of uint8 in {dimensions} dimensions; {_RESTORE}.")
     shape = struct.unpack(f">{dimensions}I", start[4:])
     values = math.prod(shape)
-    if values > LARGEST or values == 0:
+    if values == 0:
+        raise CondenseError(f"{path}: holds no values, its shape being {'x'.join(map(str, shape))}; restore the original.")
+    if values > LARGEST:
         raise CondenseError(
             f"{path}: its header promises {' x '.join(map(str, shape))} values, which no file of a published set has; "
             f"{_RESTORE}."

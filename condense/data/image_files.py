@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 from torchvision.io import ImageReadMode, decode_image
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
@@ -69,7 +69,7 @@ def read_header(path: Path) -> Header:
     except Image.DecompressionBombError as error:
         raise Unsuitable(f"has {_TOO_MANY}") from error
     except Exception as error:  # Pillow's parsers raise many kinds for damaged bytes
-        raise _damaged(error) from error
+        raise _damaged(path, error) from error
 
 
 def read_pixels(path: Path, header: Header, side: int | None = None) -> np.ndarray:
@@ -85,7 +85,7 @@ def read_pixels(path: Path, header: Header, side: int | None = None) -> np.ndarr
     except Unsuitable:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds for damaged bytes, and torchvision's RuntimeError
-        raise _damaged(error) from error
+        raise _damaged(path, error) from error
     pixels = np.ascontiguousarray(upright(pixels, orientation))
     if pixels.shape[:2] != (header.height, header.width):
         raise Unsuitable("has an orientation stored after its pixels, which gives it another size; save it anew")
@@ -142,7 +142,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _bits(image: Image.Image) -> int:
     """16 for PNG files with as many bits a channel, of which Pillow would keep 8 in all but plain grey ones."""
-    stored = image.tile[0].args if image.format == "PNG" and image.tile else ""
+    stored = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.format == "PNG" and image.tile else ""
     return 16 if isinstance(stored, str) and stored.endswith(";16B") else 8
 
 
@@ -177,8 +177,11 @@ def _check_opaque(alpha: np.ndarray, bits: int) -> None:
         )
 
 
-def _damaged(error: Exception) -> Unsuitable:
+def _damaged(path: Path, error: Exception) -> Unsuitable:
+    """What is told of an error, without the path, which sets would store."""
     if isinstance(error, OSError) and error.errno:
         return Unsuitable(f"cannot be read ({error.strerror})")
-    reason = " ".join(str(error).split())[:80] or type(error).__name__
-    return Unsuitable(f"cannot be read as an image; damaged or of another kind ({reason})")
+    if isinstance(error, UnidentifiedImageError):
+        return Unsuitable("cannot be read as an image; damaged or of another kind")
+    reason = " ".join(str(error).replace(str(path), path.name).split())[:80] or type(error).__name__
+    return Unsuitable(f"cannot be read as an image; damaged ({reason})")

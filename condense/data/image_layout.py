@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from condense.data.paths import shown
 from condense.errors import CondenseError, shortened
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -94,7 +95,7 @@ def _class_names(folder: Path) -> dict[str, Path]:
         try:
             name.encode()
         except UnicodeEncodeError as error:
-            raise CondenseError(f"{shortened(path, 300)}: the name of this class is not in UTF-8; rename it.") from error
+            raise CondenseError(f"{shown(path)}: the name of this class is not in UTF-8; rename it.") from error
         found[name] = path
     return found
 

@@ -85,7 +85,7 @@ def _from_0(parts: list[Array], names: list[str] | None) -> Labelled:
     """Labels that run from 1 on without a gap are counted from 0, and named as they were."""
     there = np.unique(parts[0])
     last = int(there[-1]) if len(there) else 0
-    from_1 = len(there) > 1 and np.array_equal(there, np.arange(1, last + 1)) and all((part > 0).all() for part in parts)
+    from_1 = len(there) > 1 and there[0] == 1 and last == len(there) and all((part > 0).all() for part in parts)
     if not from_1 or (names is not None and len(names) != last):
         return Labelled(parts, names)
     remark = f"labels run from 1 to {last}; 1 is the first class."

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,14 +55,18 @@ def open_mat(path: Path) -> Source:
 class _Pipe:
     """A pipe that NumPy reads as a stream of bytes: as a file it would be asked for its position."""
 
-    read: Callable[[int], bytes]
+    stream: IO[bytes]
+
+    def read(self, length: int = -1, /) -> bytes:
+        """So many bytes, or all."""
+        return self.stream.read(length)
 
 
 def _received(stream: IO[bytes] | None) -> tuple[dict, dict[str, Array]]:
     """What the child says is in the file, and the arrays. Raises EOFError or ValueError where it breaks off."""
     if stream is None or not (line := stream.readline()):
         raise EOFError
-    content, pipe = json.loads(line), _Pipe(stream.read)
+    content, pipe = json.loads(line), _Pipe(stream)
     return content, {name: np.lib.format.read_array(pipe) for name in content.get("arrays", [])}
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
-BYTES = {"double": 8, "single": 4, "logical": 1, "sparse": 8, "char": 4}
+BYTES = {"single": 4, "logical": 1, "char": 4} | {f"{sign}int{8 * n}": n for sign in ("", "u") for n in (1, 2, 4)}
+"""Bytes of a value of MATLAB's classes; 8 of all others."""
 HEADROOM = 2**30
 """Address space beyond what the process has and the limit, for SciPy's copies and libraries' own."""
 LONGEST = 600

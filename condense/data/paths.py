@@ -5,6 +5,11 @@ from pathlib import Path
 from condense.errors import CondenseError, shortened
 
 
+def shown(path: str | Path) -> str:
+    """A path for a message."""
+    return shortened(path, 160)
+
+
 def expanded(named: str | Path) -> Path:
     """The path with `~` and `~user` filled in.
 
@@ -18,12 +23,12 @@ def expanded(named: str | Path) -> Path:
         text.encode()
     except UnicodeEncodeError as error:
         raise CondenseError(
-            f"{shortened(text, 300)}: this name is not in UTF-8, so no result could say where it is from; rename it."
+            f"{shown(text)}: this name is not in UTF-8, so no result could say where it is from; rename it."
         ) from error
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise CondenseError(f"{shortened(text, 300)}: the home folder of that user is not known here.") from error
+        raise CondenseError(f"{shown(text)}: the home folder of that user is not known here.") from error
 
 
 def there(path: Path) -> bool:
@@ -40,4 +45,4 @@ def there(path: Path) -> bool:
 def cannot_read(path: Path, error: OSError) -> CondenseError:
     """The error for what is there and cannot be read; it names the file of the system's error where there is one."""
     named = error.filename if isinstance(error.filename, str) else path
-    return CondenseError(f"{shortened(named, 300)}: cannot be read ({error.strerror or error}).")
+    return CondenseError(f"{shown(named)}: cannot be read ({error.strerror or error}).")

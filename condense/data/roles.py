@@ -1,5 +1,6 @@
 """What the arrays of a file are, by their names: images or labels, for training, testing or validation."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,11 +106,9 @@ def _one(source: Source, role: tuple[str, str], names: list[str]) -> str:
 
 def _same_values(source: Source, picture: str, names: list[str]) -> bool:
     """Whether all have as many images, of as many values, as the pictures."""
-    count, *sides = source.entries[picture].shape or ()
-    values = 1
-    for side in sides:
-        values *= side
-    return all(name == picture or source.entries[name].shape == (count, values) for name in names)
+    shape = source.entries[picture].shape or ()
+    rows = (*shape[:1], math.prod(shape[1:]))
+    return all(name == picture or source.entries[name].shape == rows for name in names)
 
 
 def _labels_called_classes(source: Source, named: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:

@@ -122,9 +122,9 @@ def _layouts_of_rows(shape: tuple[int, ...], stated: str | None, planar: bool) -
     if not 0 <= lacking < last or (lacking and not planar):
         return []
     if len(sides) == 2:
-        return _rows(count, 1, *sides, lacking, planar)
+        return _rows(count, 1, sides[0], sides[1], lacking, planar)
     if sides[0] in CHANNELS:
-        return _rows(count, *sides, lacking, planar)[:1]
+        return _rows(count, sides[0], sides[1], sides[2], lacking, planar)[:1]
     return [] if lacking else _rows(count, sides[2], sides[0], sides[1], 0, False)[-1:]
 
 

@@ -65,10 +65,12 @@ def join(
     """The `DataSet` of two parts; the test images get the classes and the normalisation of the training images.
 
     where: what a message names as the source; reading: what was stated or assumed in reading it (its `remarks` become the
-    data set's). Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, and
+    data set's). Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, for a single class, and
     for train and test images of different shape.
     """
     learnt = LabelledImages.from_arrays(train.pixels, train.labels, class_names, name=str(where), mean=mean, std=std)
+    if learnt.classes < 2:
+        raise CondenseError(f"{where}: there is one class only, {learnt.class_names[0]}; there is nothing to tell apart.")
     tested = LabelledImages.from_arrays(
         test.pixels,
         test.labels,

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from condense.config import MatrixConfig, StageC, as_dict, checked
 from condense.data.images import DataSet
+from condense.data.naming import stored_name
 from condense.errors import CondenseError
 from condense.files import check_writable, locked, refuse_other_files, write_atomically
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
@@ -59,6 +60,21 @@ class MatrixFolder:
                     f"{self.path} holds a matrix of other {name} images of {data.name}. Choose another --out."
                 )
 
+    def named_as_before(self, config: MatrixConfig) -> MatrixConfig:
+        """The same with its data set as it was stated before, where that is the same; whole paths in earlier versions."""
+        if not self.description.exists():
+            return config
+        before = (earlier.dataset for earlier in self.asked())
+        return replace(config, dataset=next((d for d in before if stored_name(d) == config.dataset), config.dataset))
+
+    def as_recorded(self, data: DataSet) -> DataSet:
+        """The data set under the fingerprints that stand here, so that all records of the matrix have the same."""
+        if not self.description.exists():
+            return data
+        known = self._content()["images"]
+        train, test = data.train.as_recorded([known["training"]]), data.test.as_recorded([known["test"]])
+        return replace(data, train=train, test=test)
+
     def ask_for(self, config: MatrixConfig, data: DataSet) -> None:
         """Adds what `config` asks for to what was asked for before. Raises `CondenseError` as the checks do."""
         check_writable(self.description)
@@ -96,7 +112,7 @@ class MatrixFolder:
             return {"images": images, "requests": [{**content["settings"], **one} for one in content["requests"]]}
         except FileNotFoundError as error:
             raise CondenseError(f"{self.path} holds no matrix: there is no matrix.json.") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CondenseError(f"{self.description} is damaged: {error}.") from error
 
     def cells_asked(self) -> list[CellTask]:

@@ -7,7 +7,7 @@ from condense.config import LearnConfig, MatrixConfig, StageC, as_dict
 from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash
-from condense.stage_c.learn import check_classes
+from condense.stage_c.learn import check_classes, check_storable
 from condense.stage_c.schedules import overridden, with_settings
 
 
@@ -84,6 +84,7 @@ def check_possible(config: MatrixConfig, data: DataSet) -> None:
         build(name, data.train.shape, data.train.classes)
     for task in set_tasks(config):
         check_classes(task.config, images_of(task, data).train)
+    check_storable(set_tasks(config)[0].config.resolved(), data.train)
 
 
 def unique(names: tuple[str, ...]) -> list[str]:

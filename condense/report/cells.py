@@ -169,9 +169,7 @@ def _same_seeds(cell: Cell) -> str:
     if not several:
         return ""
     what = f"{cell.trained_with} on {cell.images} ({cell.method})"
-    return (
-        f"{what}: sets of one seed differ ({', '.join(several)}), so they are no independent draws: no interval is stated."
-    )
+    return f"{what}: several sets have one seed ({', '.join(several)}), so they are no independent draws: no interval."
 
 
 def distinguishing_settings(found: Sequence[Cell]) -> list[str]:

@@ -50,13 +50,13 @@ def learn(
 ) -> Learned:
     """Learns (method 'dc') or selects ('random') a synthetic set from real images.
 
-    checkpoint: where to keep the run's state (written every minute, and on Ctrl-C, SIGTERM or a loss that is not finite);
+    checkpoint: where to keep the run's state (written every minute, at the end, and on Ctrl-C, SIGTERM or a loss that is not
+    finite; to be removed by whoever has saved the set);
     resume: continue from it if it is there; the result has the same bytes as a run that was never stopped, so another
     number of threads or another version of a library is refused.
     progress is told (outer steps done, all outer steps, latest loss).
     Raises `CondenseError` for a wrong configuration, a class with fewer images than `ipc`, a network that cannot take the
-    images, names of which no file can be made,
-    `RunFailed` when the loss is not finite, `Interrupted` on Ctrl-C or SIGTERM.
+    images, names of which no file can be made, `RunFailed` when the loss is not finite, `Interrupted` on Ctrl-C or SIGTERM.
     """
     config = verified(config)
     network = build(config.network, data.shape, data.classes)

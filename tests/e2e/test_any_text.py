@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.new("L", (8, 8), 40 * number + index).save(folder / "images" / name / f"{index}.png")
     assert condense("learn", "--dataset", folder / "images", *LEARN, "--out", folder / "set.h5") == 0
     words = ("evaluate", folder / "set.h5", "--seeds", 3, "--protocol", "report", "--quiet", "--out", folder / "r.jsonl")
-    assert condense(*words) == 0
+    assert condense(*words, "--dataset", folder / "images") == 0
     return folder
 
 

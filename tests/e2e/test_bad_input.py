@@ -178,7 +178,7 @@ def test_networks_that_cannot_take_the_images(said: Said, made: Path) -> None:
     sentence = "VGG11 cannot take images of 8x8 pixels: nothing is left of them after its pooling layers."
     (found,) = said("learn", *words, "--out", "a.h5")
     assert found.startswith(sentence)
-    (found,) = said("evaluate", made / "set.h5", "--network", "MLP", "VGG11", "--quiet", "--out", "r.jsonl")
+    (found,) = said("evaluate", made / "set.h5", *words[:2], "--network", "MLP", "VGG11", "--quiet", "--out", "r.jsonl")
     assert found.startswith(sentence)
 
 
@@ -230,7 +230,7 @@ def damaged_set(made: Path, name: str) -> Path:
         ("a flipped byte", "bad.h5 is damaged or not a synthetic set of condense: "),
         ("truncated", "bad.h5 is damaged or not a synthetic set of condense: "),
         ("text", "bad.h5 is not an HDF5 file, so it is no synthetic set of condense."),
-        ("other images", "bad.h5 is damaged: its images do not match the stored SHA-256."),
+        ("other images", "bad.h5 is damaged: its images or labels do not match the stored SHA-256."),
         ("real images", "bad.h5 is not a synthetic set of condense: it has no format_version."),
     ],
 )
@@ -261,8 +261,12 @@ def test_a_set_learned_from_other_images(said: Said, made: Path) -> None:
 def test_a_set_whose_images_are_gone_or_whose_configuration_is_foreign(said: Said, made: Path) -> None:
     one = SyntheticSet.load(made / "set.h5")
     for config, sentence in (
-        ({**one.provenance.config, "dataset": "gone.npz"}, "There is no file or folder gone.npz."),
-        ({"dataset": "digits", "colour": 3}, "a.h5: config.colour: Unknown setting 'colour'."),
+        (
+            {**one.provenance.config, "dataset": "gone.npz"},
+            "a.h5 was learned from 'gone.npz' and does not say where that lies",
+        ),
+        ({"dataset": "digits", "colour": 3}, "The set has 2 classes, but the digits given here has 10."),
+        ({"dataset": 3}, "a.h5: config.dataset = 3: Input should be a valid string."),
         ({"train_size": "many"}, "a.h5: config.train_size = 'many': Input should be a valid integer."),
     ):
         one.provenance.config.clear()
@@ -300,7 +304,7 @@ def test_records_are_not_appended_to_anything_else(said: Said, made: Path) -> No
     Path("set.h5").write_bytes((made / "set.h5").read_bytes())
     Path("broken.jsonl").write_text((made / "set.jsonl").read_text()[:-30])
     for out in ("set.h5", "broken.jsonl", "."):
-        said("evaluate", made / "set.h5", "--seeds", 1, "--out", out)
+        said("evaluate", made / "set.h5", "--dataset", made / "noise.npz", "--seeds", 1, "--out", out)
 
 
 # Outputs
@@ -347,7 +351,7 @@ def test_results_are_not_replaced_unasked(said: Said, made: Path) -> None:
 def test_records_that_are_no_record_of_learning_survive_a_resumed_run(said: Said, made: Path, tmp_path: Path) -> None:
     words = ("learn", "--dataset", made / "noise.npz", *LEARN, "--out", "a.h5")
     assert condense(*words) == 0
-    assert condense("evaluate", "a.h5", "--seeds", 1, "--quiet", "--out", "a.jsonl") == 0
+    assert condense("evaluate", "a.h5", *words[1:3], "--seeds", 1, "--quiet", "--out", "a.jsonl") == 0
     os.remove("a.h5")
     assert said(*words, "--resume") == ["a.jsonl exists already. Choose another --out, or pass --force to replace it."]
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,13 @@ def learned(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, learned: Path) -> Path:
+def evaluated(tmp_path_factory: pytest.TempPathFactory, images: Path, learned: Path) -> Path:
     path = tmp_path_factory.mktemp("evaluated") / "records.jsonl"
-    command = ("evaluate", learned, "--seeds", 2, "--network", "MLP", "LeNet", "--quiet", "--out")
+    of_images = ("evaluate", learned, "--dataset", images)
+    command = (*of_images, "--seeds", 2, "--network", "MLP", "LeNet", "--quiet", "--out")
     assert condense(*command, path) == 2  # LeNet cannot take 8x8 images, which is said before the MLP is trained
     assert not path.exists()
-    assert condense("evaluate", learned, "--seeds", 2, "--network", "MLP", "ConvNetW2D1", "--quiet", "--out", path) == 0
+    assert condense(*of_images, "--seeds", 2, "--network", "MLP", "ConvNetW2D1", "--quiet", "--out", path) == 0
     return path
 
 
@@ -160,9 +162,9 @@ def test_evaluate_records_every_network(evaluated: Path, learned: Path) -> None:
         assert record.config["set"]["sha256"] == SyntheticSet.load(learned).sha256
 
 
-def test_evaluate_prints_a_table_and_appends(learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_a_table_and_appends(images: Path, learned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = learned.with_suffix(".jsonl")  # beside what was learned
-    assert condense("evaluate", learned, "--seeds", 1, "--out", out) == 0
+    assert condense("evaluate", learned, "--dataset", images, "--seeds", 1, "--out", out) == 0
     printed = capsys.readouterr().out
     assert "MLP" in printed and printed.endswith(f"Records: {out}\n")
     assert [record.kind for record in read_records(out)] == ["learn", "evaluate"]
@@ -211,6 +213,46 @@ def test_info_states_the_provenance(learned: Path, capsys: pytest.CaptureFixture
     assert (lines["sha256"], lines["dataset"], lines["method"]) == (one.sha256, "noise.npz", "dc")
     assert lines["file"] == f"{learned}, intact"
     assert lines["config.iterations"] == lines["iterations"] == "2"
+
+
+def test_info_moves_no_cursor(learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = SyntheticSet.load(learned)
+    facts = replace(
+        one.provenance, dataset="\x1b[2J\x07", class_names=["\x1b]0;a\x07", "b\nsha256 c"], config={"a\x1b": "\r"}
+    )
+    replace(one, provenance=facts).save(tmp_path / "set.h5")
+    assert condense("info", tmp_path / "set.h5") == 0
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\r"} & set(out) and "\nsha256 c" not in out and "\\x1b[2J" in out
+
+
+def test_results_do_not_say_where_on_this_machine_the_images_lie(
+    images: Path, learned: Path, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SyntheticSet.load(learned).provenance.config["dataset"] == "noise.npz"
+    folder, words = tmp_path / "run", ("--network", "MLP", "--iterations", 1, "--seeds", 1, "--quiet")
+    assert condense("run", "--dataset", images, *words, "--out", folder) == 0
+    assert condense("run", "--dataset", images, *words, "--out", folder, "--resume") == 0
+    matrix = ("matrix", "--dataset", images, "--learn", "MLP", "--train", "MLP", *words[2:], "--out", tmp_path / "matrix")
+    assert condense(*matrix) == 0
+    assert condense(*matrix) == 0
+    monkeypatch.chdir(images.parent)
+    (images.parent / "below").mkdir()
+    for number, given in enumerate(("noise.npz", "below/../noise.npz", "./noise.npz")):
+        assert condense("learn", "--dataset", given, *words[:4], "--quiet", "--out", tmp_path / f"{number}.h5") == 0
+    stored = [SyntheticSet.load(tmp_path / f"{number}.h5").provenance.config["dataset"] for number in range(3)]
+    assert stored == ["noise.npz", "noise.npz", "./noise.npz"]
+    written = [path for path in (learned, learned.with_suffix(".jsonl"), evaluated, *tmp_path.rglob("*")) if path.is_file()]
+    assert len(written) > 12
+    assert not [path for path in written if str(images.parent).encode() in path.read_bytes()]
+
+
+def test_evaluate_of_a_set_that_does_not_say_where_its_images_lie(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert condense("evaluate", learned, "--seeds", 1, "--out", tmp_path / "r.jsonl") == 2
+    sentence = f"{learned} was learned from 'noise.npz' and does not say where that lies: name it with --dataset."
+    assert capsys.readouterr().err == f"condense: {sentence}\n"
 
 
 # Run

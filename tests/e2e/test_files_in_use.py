@@ -85,17 +85,30 @@ def test_of_two_that_write_the_same_files_one_is_refused(
     assert not [path for path in folder.iterdir() if path.name.startswith(".") or path.name.endswith(".checkpoint")]
 
 
-def test_of_two_evaluations_into_one_file_one_is_refused(learned: Path, tmp_path: Path) -> None:
+def test_of_two_evaluations_into_one_file_one_is_refused(learned: Path, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
-    words = ("evaluate", learned, "--network", "ConvNetW8D1", "--seeds", 3, "--out", out)
+    words = ("evaluate", learned, "--dataset", images, "--network", "ConvNetW8D1", "--seeds", 3, "--out", out)
     first, second = ended(started(*words), started(*words))
     assert (first[0], second[0]) == (0, 2) and second[1].startswith(f"condense: {RUNNING}{out}.")
     assert len(read_records(out)) == 1 and os.listdir(tmp_path) == ["r.jsonl"]
 
 
-def test_a_kill_leaves_nothing_taken_and_the_evaluation_goes_on(learned: Path, tmp_path: Path) -> None:
+def test_a_kill_leaves_nothing_taken_and_the_evaluation_goes_on(learned: Path, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
-    words = ("evaluate", learned, "--network", "ConvNetW8D1", "--protocol", "report", "--seeds", 40, "--out", out)
+    words = (
+        "evaluate",
+        learned,
+        "--dataset",
+        images,
+        "--network",
+        "ConvNetW8D1",
+        "--protocol",
+        "report",
+        "--seeds",
+        40,
+        "--out",
+        out,
+    )
     process = started(*words)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("*.checkpoint")) and process.poll() is None and time.monotonic() < deadline:
@@ -136,7 +149,20 @@ def test_an_evaluation_that_was_stopped_goes_on(
     learned: Path, images: Path, tmp_path: Path, short: None, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     out = tmp_path / "r.jsonl"
-    words = ("evaluate", learned, "--network", "MLP", "ConvNetW4D1", "--seeds", 3, "--quiet", "--out", out)
+    words = (
+        "evaluate",
+        learned,
+        "--dataset",
+        images,
+        "--network",
+        "MLP",
+        "ConvNetW4D1",
+        "--seeds",
+        3,
+        "--quiet",
+        "--out",
+        out,
+    )
     plain, calls = stage_t.accuracies, []
 
     def interrupted(*case):
@@ -164,7 +190,7 @@ def test_an_evaluation_that_was_stopped_goes_on(
 
 def test_what_is_recorded_is_not_recorded_twice(learned: Path, images: Path, tmp_path: Path, short: None, capsys) -> None:
     out = tmp_path / "r.jsonl"
-    words = ("evaluate", learned, "--seeds", 2, "--quiet", "--out", out)
+    words = ("evaluate", learned, "--dataset", images, "--seeds", 2, "--quiet", "--out", out)
     assert condense(*words) == 0
     before = out.read_bytes()
     capsys.readouterr()

@@ -102,7 +102,7 @@ def test_wrong_input(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (("fig1b", "--dataset", images, "--train-size", "100", *out), "needs 50 images a class"),
         (("fig1b", "--dataset", small, "--train-size", "20", "--networks", "mlp-1x512", *out), "take 28x28 or more"),
         (("fig2a", "--dataset", images, "--train-size", "20", "--networks", "MLP", *out), "it takes no other networks"),
-        (("fig1b", "--dataset", images, "--train-size", "20", "--networks", "mlp", *out), "Unknown network 'mlp'"),
+        (("fig1b", "--dataset", images, "--train-size", "20", "--networks", "mlq", *out), "Unknown network 'mlq'"),
     ]
     foreign = tmp_path / "foreign"
     foreign.mkdir()

@@ -63,6 +63,8 @@ def test_what_is_printed_and_written(uninterrupted: Path, capsys: pytest.Capture
     assert condense(*WORDS, "--out", uninterrupted) == 0
     out = capsys.readouterr().out
     assert "4 of 4 cells done\n" in out and "Test accuracy: digits, 1 image per class, schedule published" in out
+    assert "schedule published with iterations 4, real_batch 16, protocol published" in out
+    assert "schedule published, protocol" not in out, "overridden settings do not stand under a published name"
     names = {path.name for path in uninterrupted.iterdir() if path.is_file()}
     assert names == {
         *("matrix.json", "tables.md", "page.html", "images.png"),
@@ -106,8 +108,11 @@ def test_tables_in_every_format(uninterrupted: Path, capsys: pytest.CaptureFixtu
     for kind in ("text", "markdown", "latex", "html", "csv"):
         assert condense("table", uninterrupted, "--format", kind, "--published", "--bold", "best") == 0
         found[kind] = capsys.readouterr().out
-    assert found["markdown"].count("**Test accuracy") == 1 and "| **" in found["markdown"]
-    assert r"\textbf{" in found["latex"] and "<b>" in found["html"] and "**" not in found["text"]
+    assert found["markdown"].count("**Test accuracy") == 1
+    # After four iterations networks are at chance, and nothing stands out.
+    marks = (r"\textbf{" in found["latex"], "<b>" in found["html"], "| **" in found["markdown"])
+    assert marks == (False,) * 3 and "**" not in found["text"]
+    assert all("Bold: the best of a column" in found[kind] for kind in ("text", "markdown", "latex", "html"))
     assert len(found["csv"].splitlines()) == 1 + len(CELLS) + 1  # header, cells, the line that print ends with
 
 

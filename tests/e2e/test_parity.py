@@ -100,6 +100,14 @@ def test_a_run_that_differs_fails_with_exit_code_1(
     assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
 
 
+def test_no_file_tells_where_the_images_lie(simplenn: Path) -> None:
+    """They are passed on; a path has the user's name in it."""
+    for path in ("parity.json", "records.jsonl", "tables.md", "page.html"):
+        text = (simplenn / "out" / path).read_text()
+        assert str(simplenn) not in text, path
+    assert json.loads((simplenn / "out" / "parity.json").read_text())["settings"]["dataset"] == "noise.npz"
+
+
 def test_a_changed_floor_is_judged_again(simplenn: Path, tmp_path: Path) -> None:
     out = shutil.copytree(simplenn / "out", tmp_path / "out")
     for number in range(3):
@@ -153,7 +161,8 @@ def test_keras_agrees_for_1260_steps(keras: Path) -> None:
     assert found["epsilon-naive"]["loss"] > 1e-4 and found["epsilon-naive"]["first"].startswith("step 2, loss")
     assert max(found["decay"][kind] for kind in ("loss", "gradient", "weight")) <= TOLERANCE  # decoupled in both
     assert found["decay-coupled"]["first"].startswith("step 2, loss")
-    assert found["batch-norm-default"]["first"].startswith("step 1, loss") and found["batch-norm"]["limit"] < 0.1
+    assert found["batch-norm-default"]["first"].startswith("step 1, loss")
+    assert found["batch-norm"]["limit"] < 1  # so that every step is judged
     assert found["broadcast"]["first"].startswith("step 1, loss")
     assert found["regression"]["loss"] <= TOLERANCE
 
@@ -203,7 +212,10 @@ def test_wrong_input(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         ),
         (("parity", "simplenn", *data, "--batch", "9999"), "--batch 9999 is more than the 240 training images"),
         (("parity", "keras", *data, "--simplenn", tmp_path), "--simplenn belongs to condense parity simplenn"),
-        (("parity", "simplenn", "--dataset", tmp_path / "other.mat", "--out", tmp_path / "out"), "holds images (4, 64)"),
+        (
+            ("parity", "simplenn", "--dataset", tmp_path / "other.mat", "--out", tmp_path / "out"),
+            "It holds images uint8 (4, 64)",
+        ),
         (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", out), "with other settings (train_size: 100 "),
         (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", simplenn), "holds other files (noise.npz)"),
     ]

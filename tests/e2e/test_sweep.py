@@ -150,17 +150,17 @@ def test_wrong_input(made: Path, uninterrupted: SweepFolder, tmp_path: Path, cap
             ("sweep", "digits", "--grid", large, *out),
             [
                 f"{large}: row 3 (ConvNetW8D7): the network cannot take images of 28x28 pixels",
-                f"{large}: rows 1, 2, 3: batch_size = 5000: digits has 1442 training images.",
+                f"{large}: rows 1, 2, 3: batch_size = 5000: digits has 1157 training images besides the 285 held out.",
             ],
         ),
         (
             ("sweep", "digits", "--grid", large, "--sample", 1, *out),  # only of the rows drawn
-            [f"{large}: row 2: batch_size = 5000: digits has 1442 training images."],
+            [f"{large}: row 2: batch_size = 5000: digits has 1157 training images besides the 285 held out."],
         ),
         ((*words(made, tmp_path / "s"), "--proxy", made / "no.h5"), [f"There is no synthetic set at {made / 'no.h5'}."]),
         (
             (*words(made, tmp_path / "s"), "--proxy", made / "noise.h5"),
-            [f"--proxy {made / 'noise.h5'}: The set was learned from other images: its "],
+            [f"--proxy {made / 'noise.h5'}: The set has 2 classes, but the digits given here has 10."],
         ),
         (words(made, tmp_path / "s", "--sample", 9), ["--sample 9: the grid has only 3 rows."]),
         (words(made, made), [f"{made} holds other files (digits.h5) and no sweep. Choose another --out."]),

@@ -90,8 +90,8 @@ def arrays(random: Random) -> dict[str, np.ndarray]:
     shape, (first, second) = random.choice([*SHAPES[:4], random.choice(SHAPES)]), random.choice([*NAMES[:3], *NAMES])
     found = {first: images(random, shape), second: labels(random, shape[0])}
     if random.random() < 0.4:
-        found = {first: found[first].clip(0, 255).astype("u1") if found[first].dtype.kind in "iu" else found[first]}
-        found[second] = np.arange(shape[0]) % 3
+        draw = np.random.default_rng(random.randrange(2**32))
+        found = {first: draw.integers(0, 256, shape).astype("u1"), second: np.arange(shape[0]) % 3}
     if random.random() < 0.3:
         again = images(random, random.choice([shape, random.choice(SHAPES)]))
         found |= {first.replace("train", "test"): again, second.replace("train", "test"): labels(random, len(again))}
@@ -188,6 +188,9 @@ def _mat_content(random: Random) -> dict[str, Any]:
         found: dict[str, Any] = {"X": images(random, random.choice([(8, 8, 3, 12), (8, 8, 1, 12)])), "y": labels(random, 12)}
     else:
         found = {"Z": images(random, (12, random.choice([64, 192, 784, 783, 65]))), "y": labels(random, 12)}
+    if random.random() < 0.4:
+        pixels = np.random.default_rng(random.randrange(2**32)).integers(0, 256, (12, 784)).astype("u1")
+        found = {"Z": pixels, "y": np.arange(12)[:, None] % 3}
     for name, array in list(found.items()):
         if array.dtype.kind in "MbS" or array.dtype == np.float16:
             found[name] = array.astype("f8" if array.dtype.kind in "bf" else "S")

@@ -25,7 +25,6 @@ from condense.errors import CondenseError
 MOST_MEMORY = 300 * 2**20
 """Bytes by which the process may grow while it reads an input, beside four times the input's size."""
 MOST_SECONDS = 20.0
-MOST_CHARACTERS = 600
 ACCEPTED, REFUSED = "accepted", "refused"
 
 
@@ -173,7 +172,7 @@ def _of_exit(code: str, told: str, kind: Kind) -> Verdict:
 
 def _of_message(message: str, kind: Kind) -> Verdict:
     lines = message.split("\n")
-    if not message.strip() or len(lines) > kind.lines or max(map(len, lines)) > MOST_CHARACTERS:
+    if not message.strip() or len(lines) > kind.lines or max(map(len, lines)) > kind.characters:
         return Verdict("message", f"{len(lines)} lines, {len(message)} characters: {message[:200]!r}")
     if wrong := unprintable(message):
         return Verdict("message", f"holds {wrong!r}: {message[:200]!r}")

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import fuzz_arrays
+import fuzz_checkpoints
 import fuzz_folders
 import fuzz_studies
 import torch
@@ -15,7 +16,7 @@ from condense.cli.main import main
 from condense.cli.parsing import parse
 from condense.data import catalog
 from condense.data.images import DataSet
-from condense.experiments.generalization.checkpoint import load as load_generalization
+from condense.experiments.generalization.fit import fit
 from condense.experiments.generalization.results import Recorded
 from condense.experiments.generalization.run import check_folder, recorded
 from condense.experiments.hyperparameters.grid import load_grid
@@ -31,12 +32,14 @@ FORMATS = ("text", "markdown", "csv")
 class Kind:
     """make: writes an input into a folder (and may name files of a secret one), gives its path; use: reads it.
 
-    lines: how many a refusal may have, more than a few only where all mistakes of a file are told at once.
+    lines, characters: how many lines a refusal may have, and characters a line; more than a few only where all that is wrong
+    in a file or a folder is told at once.
     """
 
     make: Callable[[Random, Path, Path], Path]
     use: Callable[[Path, Random], Any]
     lines: int = 3
+    characters: int = 600
 
 
 def _looked_at(data: DataSet) -> None:
@@ -81,12 +84,18 @@ def _grid(path: Path, random: Random) -> None:
 
 
 def _resume(path: Path, random: Random) -> None:
-    learn(fuzz_studies.LEARNED, fuzz_studies.tiny_images(), checkpoint=path, resume=True)
+    learn(fuzz_checkpoints.LEARNED, fuzz_checkpoints.tiny_images(), checkpoint=path, resume=True)
 
 
 def _tested(path: Path, random: Random) -> None:
-    found = load_tested(path, fuzz_studies.TESTED_IDENTITY)
+    found = load_tested(path, fuzz_checkpoints.TESTED_IDENTITY)
     assert all(0 <= accuracy <= 1 for accuracy in found.accuracies.values())
+
+
+def _fit(path: Path, random: Random) -> None:
+    (record,) = fit([fuzz_checkpoints.FITTED], fuzz_checkpoints.standard_images(), checkpoints=path)
+    # A state that is not finite may be a run's own: it then ends as one that diverged.
+    assert record.notes == ["diverged"] or len(record.series["train_loss"]) == fuzz_checkpoints.FITTED.epochs
 
 
 def _check(path: Path, random: Random) -> None:
@@ -103,16 +112,14 @@ KINDS = {
     "h5": Kind(fuzz_arrays.make_h5, _load),
     "mat": Kind(fuzz_arrays.make_mat, _load),
     "idx": Kind(fuzz_folders.make_idx, _load_published),
-    "images": Kind(fuzz_folders.make_images, _load),
+    "images": Kind(fuzz_folders.make_images, _load, characters=1500),
     "parity": Kind(fuzz_arrays.make_parity, _check),
     "set": Kind(fuzz_studies.make_set, _info),
     "records": Kind(fuzz_studies.make_records, _table),
     "study": Kind(fuzz_studies.make_study, _study),
     "toml": Kind(fuzz_studies.make_toml, _parse, lines=20),
     "grid": Kind(fuzz_studies.make_grid, _grid, lines=20),
-    "checkpoint": Kind(fuzz_studies.make_checkpoint, _resume),
-    "tested": Kind(fuzz_studies.make_tested, _tested),
-    "generalization": Kind(
-        fuzz_studies.make_generalization, lambda path, random: load_generalization(path, torch.device("cpu"))
-    ),
+    "checkpoint": Kind(fuzz_checkpoints.make_checkpoint, _resume),
+    "tested": Kind(fuzz_checkpoints.make_tested, _tested),
+    "generalization": Kind(fuzz_checkpoints.make_generalization, _fit),
 }

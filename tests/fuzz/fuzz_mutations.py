@@ -83,8 +83,10 @@ def _change(parent: Any, key: Any, random: Random) -> None:
     if action == 0:
         del parent[key]
     elif action == 1:
-        new = key if isinstance(parent, list) else random.choice(["extra", key + " ", "", *HOSTILE_TEXTS[:6]])
-        parent.insert(new, hostile_value(random)) if isinstance(parent, list) else parent.update({new: parent[key]})
+        if isinstance(parent, list):
+            parent.insert(key, hostile_value(random))
+        else:
+            parent[random.choice(["extra", key + " ", "", *HOSTILE_TEXTS[:6]])] = parent[key]
     elif action == 2 and isinstance(parent[key], int | float) and not isinstance(parent[key], bool):
         parent[key] = random.choice(
             [-parent[key], parent[key] * 10**9, parent[key] + 1, float(parent[key]), str(parent[key])]

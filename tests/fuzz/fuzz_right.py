@@ -4,6 +4,7 @@ from pathlib import Path
 from random import Random
 
 import fuzz_arrays
+import fuzz_checkpoints
 import fuzz_studies
 import h5py
 import numpy as np
@@ -64,11 +65,13 @@ def _written(folder: Path) -> dict[str, list[Path]]:
         (folder / f"{kind}.toml").write_text(text)
         found[kind] = [folder / f"{kind}.toml"]
     makers = {
-        "checkpoint": fuzz_studies.stage_c_checkpoint,
-        "tested": fuzz_studies.stage_t_checkpoint,
-        "generalization": fuzz_studies.generalization_checkpoint,
+        "checkpoint": fuzz_checkpoints.stage_c_checkpoint,
+        "tested": fuzz_checkpoints.stage_t_checkpoint,
     }
     for kind, make in makers.items():
         (folder / kind).write_bytes(make())
         found[kind] = [folder / kind]
-    return found
+    path = fuzz_checkpoints.generalization_path(folder / "generalization")
+    path.parent.mkdir()
+    path.write_bytes(fuzz_checkpoints.generalization_checkpoint())
+    return {**found, "generalization": [path.parent]}

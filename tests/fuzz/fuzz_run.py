@@ -90,7 +90,7 @@ class Worker:
 
     def _answer(self, seconds: float) -> str | None:
         """A line, '' where the process ended, None where none came in time."""
-        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        ready, _, _ = select.select([_pipe(self.process.stdout)], [], [], seconds)
         return _pipe(self.process.stdout).readline().decode().strip() if ready else None
 
     def _written(self) -> str:
@@ -147,12 +147,13 @@ def main() -> None:
     parser.add_argument("--kind", choices=list(KINDS), action="append", help="of these kinds only")
     parser.add_argument("--seed", type=int, help="of the first input of each kind")
     chosen = parser.parse_args()
+    kinds: list[str] = chosen.kind or list(KINDS)
     repeats = chosen.kind is not None and chosen.seed is not None
-    inputs = chosen.inputs or (len(chosen.kind) if repeats else 10_000)
+    inputs = chosen.inputs or (len(kinds) if repeats else 10_000)
     seed = secrets.randbits(31) if chosen.seed is None else chosen.seed
     print(f"seed {seed}", flush=True)
     began = time.monotonic()
-    tally = try_inputs(chosen.kind or list(KINDS), inputs, seed)
+    tally = try_inputs(kinds, inputs, seed)
     print(report(tally, time.monotonic() - began))
     raise SystemExit(bool(tally.failures))
 

@@ -1,11 +1,9 @@
-"""What condense itself writes: sets, records, folders of studies, checkpoints; and what users write for it: TOML, grids."""
+"""What condense itself writes: sets, records, folders of studies; and what users write for it: TOML, grids."""
 
 import hashlib
 import io
 import json
-import tempfile
 import tomllib
-from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -16,21 +14,12 @@ import h5py
 import numpy as np
 import torch
 from fuzz_hdf5 import hdf5_bytes
-from fuzz_mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, hostile_value, json_text, mutated_bytes, mutated_value, toml_text
-from fuzz_mutations import RAW as RAW_TEXT
+from fuzz_mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, json_text, mutated_bytes, mutated_value, toml_text
 
-from condense.config import LearnConfig
-from condense.data.images import LabelledImages
-from condense.experiments.generalization.checkpoint import Saved, save
-from condense.experiments.generalization.course import Course
-from condense.stage_c.learn import learn
-from condense.stage_t.checkpoint import Tested, save_tested
 from condense.synthetic_set import SyntheticSet
 
 ROOT = Path(__file__).parents[2]
 GRIDS = ROOT / "condense" / "experiments" / "hyperparameters" / "grids"
-TESTED_IDENTITY = {"config": {"seeds": 2}}
-LEARNED = LearnConfig(network="mlp-1x2", iterations=2, real_batch=2, precision="fp32")
 STAGE_C = {"dataset": "digits", "ipc": 1, "iterations": 3, "image_momentum": 0.5, "real_batch": 8, "precision": "auto"}
 COMMANDS: dict[str, dict[str, Any]] = {
     "run": {**STAGE_C, "network": "MLP", "schedule": "fast", "seed": 0, "protocol": "published", "seeds": 2},
@@ -43,13 +32,6 @@ COMMANDS: dict[str, dict[str, Any]] = {
 }
 """Commands with settings of theirs."""
 Files = dict[str, bytes]
-
-
-@cache
-def tiny_images() -> LabelledImages:
-    """Eight 2x2 images of two classes, to learn a set from in no time."""
-    pixels = torch.arange(32, dtype=torch.uint8).reshape(8, 1, 2, 2) * 7
-    return LabelledImages.from_arrays(pixels, torch.arange(8) % 2, name="tiny")
 
 
 @cache
@@ -98,7 +80,7 @@ def _mutated_records(data: bytes, random: Random) -> bytes:
     return ("\ufeff" * (random.random() < 0.05) + text + "\n").encode(errors="surrogatepass")
 
 
-def _changed(name: str, data: bytes, random: Random) -> bytes:
+def changed(name: str, data: bytes, random: Random) -> bytes:
     """A file of a study with one thing wrong in it."""
     if random.random() < 0.2:
         return mutated_bytes(data, random)
@@ -121,7 +103,9 @@ def make_records(random: Random, folder: Path, secret: Path) -> Path:
     )
     data = released(source[0], "records.jsonl")["records.jsonl"]
     path = folder / "records.jsonl"
-    path.write_bytes(mutated_bytes(data, random) if random.random() < 0.15 else _mutated_records(data, random))
+    if random.random() < 0.8:
+        data = mutated_bytes(data, random) if random.random() < 0.15 else _mutated_records(data, random)
+    path.write_bytes(data)
     return path
 
 
@@ -144,7 +128,7 @@ def make_study(random: Random, folder: Path, secret: Path) -> Path:
     source, names = random.choice(studies)
     files = dict(released(source, *names))
     name = random.choice([names[0], random.choice(names)])
-    files[name] = _changed(name, files[name], random)
+    files[name] = changed(name, files[name], random)
     for name, data in files.items():
         path = folder / "study" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,8 +181,8 @@ def make_set(random: Random, folder: Path, secret: Path) -> Path:
 
 def _rebuilt(data: bytes, random: Random, secret: Path, *, hostile_nodes: bool) -> bytes:
     with h5py.File(io.BytesIO(data)) as file:
-        images, labels, attributes = file["images"][()], file["labels"][()], dict(file.attrs)  # pyright: ignore[reportIndexIssue]
-    arrays = {"images": images, "labels": labels}
+        arrays = {name: np.asarray(file[name]) for name in ("images", "labels")}
+        attributes = dict(file.attrs)
     if not hostile_nodes:
         for _ in range(random.choice([0, 1])):
             name = random.choice(["images", "labels"])
@@ -257,128 +241,3 @@ def _change_attribute(attributes: dict[str, Any], random: Random) -> None:
         attributes[name] = random.choice([n for n in HOSTILE_NUMBERS if abs(n) < 2**64])
     else:
         attributes[name] = random.choice([np.zeros(3), np.array([]), h5py.Empty("f4"), True, float("nan"), b"\xff\xfe"])
-
-
-@cache
-def stage_c_checkpoint() -> bytes:
-    """A checkpoint of `LEARNED` after one of its steps."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint"
-
-        def stop(steps: int, total: int, loss: float) -> None:
-            raise KeyboardInterrupt
-
-        try:
-            learn(LEARNED, tiny_images(), checkpoint=path, progress=stop)
-        except BaseException as error:
-            if type(error).__name__ != "Interrupted":
-                raise
-        return path.read_bytes()
-
-
-def make_checkpoint(random: Random, folder: Path, secret: Path) -> Path:
-    """A checkpoint of stage C, its seal right."""
-    path = folder / "stage-c"
-    path.write_bytes(_resealed(stage_c_checkpoint(), random))
-    return path
-
-
-def make_tested(random: Random, folder: Path, secret: Path) -> Path:
-    """A checkpoint of stage T."""
-    path = folder / "stage-t"
-    path.write_bytes(_changed("tested.json", stage_t_checkpoint(), random))
-    return path
-
-
-@cache
-def stage_t_checkpoint() -> bytes:
-    """A checkpoint of an evaluation of `TESTED_IDENTITY`."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint"
-        save_tested(path, Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], False, 0.5), TESTED_IDENTITY)
-        return path.read_bytes()
-
-
-def make_generalization(random: Random, folder: Path, secret: Path) -> Path:
-    """A checkpoint of a run of the generalization experiments, its seal right."""
-    path = folder / "generalization"
-    path.write_bytes(_resealed(generalization_checkpoint(), random))
-    return path
-
-
-@cache
-def generalization_checkpoint() -> bytes:
-    """A checkpoint of a run of the generalization experiments before its first epoch was done."""
-    tensors = {"vector": torch.zeros(6), "velocity": torch.zeros(6), "statistics": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint"
-        save(path, Saved(epoch=1, **tensors, draws=[torch.zeros(3, dtype=torch.uint8)], course=Course()))
-        return path.read_bytes()
-
-
-def _sealed(form: bytes, content: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    data = buffer.getvalue()
-    return form + b" " + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
-
-
-class _Calls:
-    """What calls a function where it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return print, ("unpickled",)
-
-
-def _resealed(data: bytes, random: Random) -> bytes:
-    """A sealed file whose content is mutated, with the digest it then has four times in five."""
-    header, _, body = data.partition(b"\n")
-    form = header.rpartition(b" ")[0]
-    kind = random.randrange(5)
-    if kind == 0:
-        return mutated_bytes(data, random)
-    if kind == 1:
-        changed = mutated_bytes(body, random)
-        return form + b" " + hashlib.sha256(changed).hexdigest().encode() + b"\n" + changed
-    content = torch.load(io.BytesIO(body), weights_only=True)
-    for _ in range(random.choice([1, 1, 2])):
-        content = _mutated_content(content, random)
-    return _sealed(form, content)
-
-
-def _mutated_content(content: Any, random: Random) -> Any:
-    """A nested dictionary with one of its values, or itself, replaced."""
-    if isinstance(content, dict) and content and random.random() < 0.95:
-        name = random.choice(list(content))
-        action = random.randrange(12)
-        if action == 0:
-            return {key: value for key, value in content.items() if key != name}
-        if action == 1:
-            return {**content, random.choice(["extra", 3, ""]): 1}
-        return {**content, name: _mutated_content(content[name], random)}
-    if isinstance(content, str) and content.startswith("{") and random.random() < 0.7:
-        return json_text(mutated_value(json.loads(content), random, most=1))
-    if isinstance(content, torch.Tensor) and random.random() < 0.7:
-        return _other_tensor(content, random)
-    value = random.choice(
-        [hostile_value(random), hostile_value(random), _Calls(), OrderedDict(), torch.zeros(3), (1, 2), b"x"]
-    )
-    return value.removeprefix(RAW_TEXT) if isinstance(value, str) else value
-
-
-def _other_tensor(tensor: torch.Tensor, random: Random) -> torch.Tensor:
-    kinds = (
-        lambda: tensor.double(),
-        lambda: tensor.long() if tensor.is_floating_point() else tensor.float(),
-        lambda: tensor[:-1] if tensor.dim() else tensor[None],
-        lambda: tensor.reshape(-1),
-        lambda: torch.full_like(tensor, float("nan")) if tensor.is_floating_point() else tensor,
-        lambda: torch.empty(10**9, device="meta"),
-        lambda: torch.zeros(1).expand(10**9),
-        lambda: tensor.to_sparse() if tensor.dim() and tensor.numel() else tensor,
-        lambda: tensor.to(torch.complex64) if tensor.is_floating_point() else tensor,
-        lambda: tensor.new_empty(0),
-        lambda: tensor.clone().requires_grad_() if tensor.is_floating_point() else tensor,
-        lambda: tensor.bool(),
-    )
-    return random.choice(kinds)()

@@ -58,7 +58,8 @@ def _isolate(scratch: Path) -> None:
 def _limit_memory(more: int) -> None:
     """Lets the process map so many bytes more than now, so that an input cannot take the machine's memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+    most = pages * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":

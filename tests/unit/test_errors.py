@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from condense.errors import quoted, shortened, unknown_name
+from condense.errors import MOST_SENTENCES, CondenseError, RunFailed, in_sentences, quoted, shortened, unknown_name
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,15 @@ def test_text_is_told_from_numbers() -> None:
 def test_an_unknown_name_of_any_length() -> None:
     message = str(unknown_name("network", "MLQ\n" + "x" * 100_000, ["MLP"]))
     assert message.startswith(r"Unknown network 'MLQ\nxxx") and message.endswith("…'. Known: MLP.") and len(message) < 130
+
+
+def test_whatever_a_message_quotes_it_prints() -> None:
+    assert str(CondenseError("a\x1b[2J, \0, \udcff\nand a second line")) == "a\\x1b[2J, \\x00, \\udcff\nand a second line"
+    assert str(RunFailed("a\x07")) == "a\\x07"
+
+
+def test_many_mistakes_are_told_in_few_lines() -> None:
+    assert str(in_sentences(["one.", "two."])) == "one.\ntwo."
+    told = str(in_sentences([f"{number}." for number in range(500)])).splitlines()
+    assert len(told) == MOST_SENTENCES + 1
+    assert told[-1] == f"There are {500 - MOST_SENTENCES} more mistakes."

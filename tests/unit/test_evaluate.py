@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
@@ -94,7 +95,50 @@ def test_an_evaluation_goes_on_as_it_began_whatever_seeds_are_asked_for(
 def test_training_that_diverges_is_noted(digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "recipe", lambda *case: Recipe((Stage(40, 1e6),), momentum=0.9))
     (record,) = evaluate(EvaluateConfig(seeds=2), chosen, digits)
-    assert record.notes == ["seed 0: training diverged", "seed 1: training diverged", "accuracy stays at chance"]
+    assert record.notes == ["seed 0: training diverged", "seed 1: training diverged"] and record.diverged == [0, 1]
+
+
+def test_networks_that_diverged_have_no_part_in_what_is_at_chance(
+    digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "recipe", lambda *case: SHORT)
+    monkeypatch.setattr(module, "_diverged", lambda members, seeds: [seed for seed in seeds if seed])
+    monkeypatch.setattr(module, "accuracies", lambda network, trained, test: [0.9, 0.05, 0.05, 0.05])
+    (record,) = evaluate(EvaluateConfig(seeds=4), chosen, digits)
+    assert record.diverged == [1, 2, 3] and "accuracy stays at chance" not in record.notes
+
+
+def test_a_record_has_the_whole_configuration_of_its_set(
+    digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "recipe", lambda *case: replace(SHORT, stages=(Stage(1, 0.05),)))
+    (record,) = evaluate(EvaluateConfig(seeds=1), chosen, digits)
+    assert record.config["set"]["config"] == chosen.provenance.config
+    assert "labels" not in record.config["set"]
+    soft = chosen.with_soft_labels(torch.eye(10)[chosen.labels])
+    (record,) = evaluate(EvaluateConfig(seeds=1), soft, digits)
+    assert record.config["set"]["labels"] == "soft" and record.config["set"]["sha256"] != chosen.sha256
+
+
+def test_a_checkpoint_tells_sets_with_other_labels_apart(
+    digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The accuracy of the right labels was returned for the wrong ones: 0.77 where 0.03 was true."""
+    monkeypatch.setattr(module, "recipe", lambda *case: SHORT)
+    kept = tmp_path / "kept.checkpoint"
+    module.evaluate_network("MLP", "published", chosen, digits, range(2), checkpoint=kept)
+    shifted = replace(chosen, labels=(chosen.labels + 1) % 10)
+    with pytest.raises(CondenseError, match="belongs to an evaluation of another set"):
+        module.evaluate_network("MLP", "published", shifted, digits, range(2), checkpoint=kept)
+    kept.unlink()
+    assert max(module.evaluate_network("MLP", "published", shifted, digits, range(2), checkpoint=kept).accuracies) < 0.3
+
+
+def test_sets_of_another_number_of_classes_are_refused(digits: DataSet, chosen: SyntheticSet) -> None:
+    facts = replace(chosen.provenance, class_names=chosen.provenance.class_names[:5], images_per_class=20, config={})
+    fewer = replace(chosen, labels=torch.arange(5).repeat_interleave(20), provenance=facts)
+    with pytest.raises(CondenseError, match=r"The set has 5 classes, but the digits given here has 10\."):
+        next(evaluate(EvaluateConfig(seeds=1), fewer, digits))
 
 
 def test_another_normalisation_is_refused(digits: DataSet, chosen: SyntheticSet) -> None:

@@ -22,7 +22,8 @@ from condense.networks.registry import build
 from condense.sealed import load_sealed, save_sealed
 from condense.stage_c.checkpoint import FORMAT
 from condense.stage_c.learn import learn
-from condense.stage_t.checkpoint import Tested, load_tested, save_tested
+from condense.stage_t import checkpoint as stage_t_checkpoint
+from condense.stage_t.checkpoint import load_tested, save_tested
 from condense.training.engine import MemberDraws
 
 DAMAGED = "is damaged and cannot be resumed; delete it to start anew"
@@ -197,7 +198,7 @@ def test_settings_of_another_run_are_not_repeated_at_length(unfinished: tuple[Pa
 # Stage T
 
 IDENTITY = {"set": "a"}
-TESTED = Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], False, 0.0)
+TESTED = stage_t_checkpoint.Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], False, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import condense
 from condense.config import EvaluateConfig, LearnConfig, MatrixConfig, as_dict, checked, verified
 from condense.data import catalog
+from condense.data.known import PUBLISHED
 from condense.networks.registry import build, check_name
 from condense.stage_c.learn import learn
 
@@ -64,7 +65,7 @@ def test_other_names_in_any_case() -> None:
 
 
 def test_the_names_that_are_known_are_those_of_the_catalog() -> None:
-    assert set(catalog.PUBLISHED_NAMES) == set(catalog.names())
+    assert set(PUBLISHED) == set(catalog.names())
     assert condense.load("DIGITS").name == "digits"
 
 

@@ -4,7 +4,9 @@ import os
 import struct
 import unicodedata
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +23,13 @@ RNG = np.random.default_rng(3)
 WHITE_TO_BLACK = np.arange(0, 240, 8, dtype=np.uint8).reshape(5, 6)
 
 
-def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
+def save(path: Path, pixels: np.ndarray, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **options)
     return path
 
 
-def classes(root: Path, names: str = "ab", count: int = 3, pixels: np.ndarray = WHITE_TO_BLACK) -> Path:
+def classes(root: Path, names: Iterable[str] = "ab", count: int = 3, pixels: np.ndarray = WHITE_TO_BLACK) -> Path:
     for name in names:
         for number in range(count):
             save(root / name / f"{number}.png", pixels)
@@ -368,6 +370,8 @@ def test_one_class_is_refused(tmp_path):
     classes(tmp_path, ["images"], 5)
     message = message_of(tmp_path)
     assert f"{tmp_path}: there is one class only, images; two sub-folders of images" in message
+    np.savez(tmp_path / "one.npz", images=RNG.integers(0, 256, (9, 5, 6), dtype=np.uint8), labels=np.zeros(9, int))
+    assert "one.npz: there is one class only, 0; " in message_of(tmp_path / "one.npz")
     classes(tmp_path / "deeper" / "birds", "ab")
     message = message_of(tmp_path / "deeper")
     assert "there is one class only, birds; " in message
@@ -453,7 +457,7 @@ def test_what_may_not_be_read_is_said(tmp_path, monkeypatch):
     target = tmp_path / "a" / "1.png"
     opened = Image.open
 
-    def refusing(path: Path, **options: object) -> Image.Image:
+    def refusing(path: Path, **options: Any) -> Image.Image:
         if path == target:
             raise PermissionError(13, "Permission denied", str(path))
         return opened(path, **options)

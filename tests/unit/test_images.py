@@ -40,6 +40,17 @@ def test_measures_mean_and_deviation_of_each_channel():
 def test_a_constant_channel_can_still_be_normalised():
     images = LabelledImages.from_arrays(torch.full((3, 1, 2, 2), 9, dtype=torch.uint8), torch.tensor([0, 0, 0]))
     assert torch.isfinite(images.inputs(torch.arange(3))).all()
+    assert images.inputs(torch.arange(3)).abs().max() < 1e-6
+    assert images.std == (1.0,)
+
+
+@pytest.mark.parametrize("share", [2, 10, 100])
+def test_images_of_the_values_0_and_1_have_full_contrast(share):
+    """Whatever unit pixels are stored in, normalised images are the same."""
+    ones = (torch.arange(400).reshape(4, 1, 10, 10) % share == 0).to(torch.uint8)
+    dark, bright = (LabelledImages.from_arrays(ones * white, torch.zeros(4, dtype=torch.int64)) for white in (1, 255))
+    torch.testing.assert_close(dark.inputs(torch.arange(4)), bright.inputs(torch.arange(4)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(dark.inputs(torch.arange(4)).std(correction=0), torch.tensor(1.0))
 
 
 BYTES = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)

@@ -1,6 +1,7 @@
 """Stage C as a whole: same bytes for the same seed, resumed or not; baselines; failures that keep what was done."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.networks.registry import build
+from condense.sealed import load_sealed
 from condense.stage_c import learn as module
-from condense.stage_c.checkpoint import stored_identity
+from condense.stage_c.checkpoint import FORMAT
 from condense.stage_c.learn import learn
 from condense.stage_c.matching import GradientMatcher
 from condense.stage_c.schedules import published_loops
@@ -88,7 +90,8 @@ def test_a_checkpoint_is_of_the_images_in_their_order(small_images, tmp_path: Pa
     assert mixed.fingerprint == images.fingerprint
     with pytest.raises(Interrupted):
         learn(QUICK, images, checkpoint=checkpoint, progress=raise_interrupt)
-    assert stored_identity(checkpoint)["dataset_fingerprint"] == images.former_fingerprint  # as earlier versions have it
+    identity = json.loads(load_sealed(checkpoint, FORMAT)["identity"])
+    assert identity["dataset_fingerprint"] == images.former_fingerprint  # as earlier versions have it
     with pytest.raises(CondenseError, match="dataset_fingerprint"):
         learn(QUICK, mixed, checkpoint=checkpoint, resume=True)
     assert learn(QUICK, images, checkpoint=checkpoint, resume=True).set.provenance.dataset_fingerprint == images.fingerprint

@@ -10,6 +10,8 @@ from condense import machine
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.machine import compiled_function, reproducible
+from condense.matrix import costs
+from condense.networks.registry import build
 from condense.stage_c import learn as stage_c
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as stage_t
@@ -81,6 +83,14 @@ def test_the_command_line_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit):
         main.main(["--version"])
     assert told == ["mallopt"]
+
+
+def test_the_probe_of_a_matrix_times_the_arithmetic_of_its_tasks(unusual: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen, plain = settings(), [], costs.train
+    monkeypatch.setattr(costs, "train", lambda *case: seen.append(settings()[:2]) or plain(*case))
+    test = load("digits").test
+    costs.probe(build("LeNet", test.shape, test.classes), test)
+    assert seen == [(False, False)] * 2 and settings() == before
 
 
 def test_what_the_caller_compiled_stays_compiled(small_images, monkeypatch: pytest.MonkeyPatch) -> None:

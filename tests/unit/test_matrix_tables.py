@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from report_samples import evaluated
 
+from condense.config import LearnConfig, as_dict
 from condense.records import Record, read_records
 from condense.report.matrix import Matrix, accuracies, differences, matrix_tables, merged_cells, transfer
 from condense.report.matrix_figures import heat_map, strips
@@ -164,3 +165,65 @@ def test_costs_name_the_schedule_of_records_that_do_not() -> None:
     older = read_records(folder / "mnist-convnet-ipc1" / "records.jsonl")[0]
     assert "schedule" not in older.config
     assert [row[:2] for row in _costs([older]).rows] == [("ConvNet", "learning a set, schedule published")]
+
+
+# What may stand beside, in bold, or be compared
+
+
+@pytest.mark.parametrize("name", ["iterations", "image_momentum", "distance"])
+def test_overridden_settings_have_no_difference_to_the_paper(records: list[Record], name: str) -> None:
+    value = {"iterations": 3, "image_momentum": 0.9, "distance": "mse"}[name]
+    for record in records:
+        of_set = record.config["set"]
+        of_set["config"] = as_dict(LearnConfig(network=of_set["network"]).resolved()) | {name: value}
+    overridden = replace(matrix(records), settings={name: value})
+    assert overridden.title == f"mnist, 1 image per class, schedule published with {name} {value}, protocol published"
+    assert [table.title.partition(":")[0] for table in matrix_tables([overridden], published=True)] == [
+        "Test accuracy",
+        "How images carry over, percent",
+    ]
+    assert "(" not in accuracies(overridden, published=True).rows[0][1]
+
+
+def test_of_two_networks_there_is_no_interval() -> None:
+    table = differences(matrix([cell("MLP", "MLP", [0.7, 0.72])]))
+    assert table.rows[0][1] == "+0.5" and any("none for fewer than three" in note for note in table.notes)
+
+
+def test_bold_is_not_for_chance(records: list[Record]) -> None:
+    at_chance = [
+        replace(record, notes=["accuracy stays at chance"]) if record.config["network"] == "MLP" else record
+        for record in records
+    ]
+    assert accuracies(matrix(at_chance), bold_best=True).bold == {(1, 2)}
+    one_of_three = [replace(records[0], notes=["accuracy stays at chance"]), *records[1:]]
+    assert (2, 1) in accuracies(matrix(one_of_three), bold_best=True).bold
+
+
+def test_the_reports_numbers_are_not_called_published() -> None:
+    of_report = matrix([cell("LeNet", "MLP", [0.7, 0.72, 0.71], protocol="report")], protocol="report")
+    for table in matrix_tables([of_report], published=True):
+        text = render(table, "markdown")
+        assert "ublished" not in text.replace("schedule published", ""), table.title
+    assert b"published mean" not in strips(of_report, "svg") and b"reported mean" in strips(of_report, "svg")
+
+
+def test_networks_that_diverged_are_counted_in_their_cell(records: list[Record]) -> None:
+    lost = replace(records[0], diverged=[1])
+    others = [replace(record, diverged=record.seeds) if record is records[1] else record for record in records[1:]]
+    found = matrix([lost, *others])
+    assert accuracies(found).rows[0][1:3] == ("69.7 ± 0.9 [n = 3 (1 diverged)]", "diverged [n = 0 (4 diverged)]")
+    assert found.unfinished == {} and np.isnan(found.means[0, 1])
+    assert any(note.startswith("Diverged: ") for note in accuracies(found).notes)
+    assert heat_map(found) and b"diverged" in strips(found, "svg")
+    for table in matrix_tables([found], published=True, bold_best=True):
+        for form in ("csv", "html", "text"):
+            render(table, form)
+
+
+def test_the_headline_compares_the_same_networks(records: list[Record]) -> None:
+    """Of a column without a set of its own nothing is in either mean."""
+    two_rows = matrix(records, rows=("MLP", "ConvNet"))
+    own, others = (70.0 + 90.0) / 2, (69.0 + 65.0) / 2
+    assert f"{own:.1f}\N{NO-BREAK SPACE}% on images learned with their own architecture" in headline([two_rows])
+    assert f"{others:.1f}\N{NO-BREAK SPACE}% on images learned with another" in headline([two_rows])

@@ -50,8 +50,8 @@ def test_every_task_once_and_cheap_ones_first(digits: DataSet, tmp_path: Path) -
     folder = MatrixFolder(tmp_path)
     done = run(CONFIG, digits, folder)
     assert len(done) == 6 and done[:2] == [
-        "MLP (published, seed 0)",
-        "MLP (published) on the set of MLP (published, seed 0)",
+        "MLP (published with iterations 2, real_batch 8, seed 0)",
+        "MLP (published) on the set of MLP (published with iterations 2, real_batch 8, seed 0)",
     ]
     assert run(CONFIG, digits, folder) == []
     # More seeds, sets, columns: only what is new is done.
@@ -111,7 +111,7 @@ def test_what_another_process_has_is_running(digits: DataSet, tmp_path: Path) ->
 
 def test_a_set_that_cannot_be_learned_stops_no_other(digits: DataSet, tmp_path: Path) -> None:
     folder, config = MatrixFolder(tmp_path), replace(CONFIG, image_learning_rate=1e30, learn=("MLP", "ConvNetW4"))
-    with pytest.raises(RunFailed, match=r"(?s)MLP \(published, seed 0\): .*no longer finite.*ConvNetW4"):
+    with pytest.raises(RunFailed, match=r"(?s)MLP \(published with [^)]*, seed 0\): .*no longer finite.*ConvNetW4"):
         run(config, digits, folder)
     assert not matrices(folder)[0].cells
     write_report(folder)  # says that nothing is done

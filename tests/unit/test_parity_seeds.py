@@ -31,8 +31,11 @@ def pictures(
     return colours[:, :, None, None] * np.ones(shape), y
 
 
-def perceptron(kind: str, seed: int) -> tuple[Weights, np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Initial weights of two ReLU layers, centred inputs, labels, batches."""
+Problem = tuple[np.ndarray, np.ndarray, list[np.ndarray]]
+
+
+def perceptron(kind: str, seed: int) -> tuple[Weights, Problem]:
+    """Initial weights of two ReLU layers; centred inputs, labels, batches."""
     random = np.random.default_rng(seed)
     images, y = pictures(kind, random, 60, (1, 6, 8))
     x = images.reshape(60, -1) / 255
@@ -40,13 +43,12 @@ def perceptron(kind: str, seed: int) -> tuple[Weights, np.ndarray, np.ndarray, l
     for number, (inputs, outputs) in enumerate(pairwise(sizes), 1):
         weights[f"{number}.weight"] = random.normal(size=(inputs, outputs)) * np.sqrt(2 / inputs)
         weights[f"{number}.bias"] = np.zeros(outputs)
-    return weights, x - x.mean(0), y, [random.permutation(60)[:16] for _ in range(STEPS)]
+    return weights, (x - x.mean(0), y, [random.permutation(60)[:16] for _ in range(STEPS)])
 
 
-def trained(
-    weights: Weights, x: np.ndarray, y: np.ndarray, batches: list[np.ndarray], kind: type, **changed: float
-) -> Trajectory:
+def trained(weights: Weights, problem: Problem, kind: type, **changed: float) -> Trajectory:
     """SGD with momentum on squared errors, all in one precision."""
+    x, y, batches = problem
     rate, decay = kind(changed.get("rate", RATE)), kind(changed.get("decay", DECAY))
     w, x, targets = [value.astype(kind) for value in weights.values()], x.astype(kind), np.eye(4, dtype=kind)[y]
     velocity, recorder = [np.zeros_like(value) for value in w], parity.Recorder(kind.__name__, [])
@@ -70,29 +72,30 @@ def test_check_is_right_on_every_seed(kind: str) -> None:
     """Sixty aligned runs: none fails; and none of two small differences, no decay and a rate 1 % higher, passes."""
     wrong = []
     for seed in range(60):
-        start, *problem = perceptron(kind, seed)
-        mine, exact = (trained(start, *problem, dtype) for dtype in (np.float32, np.float64))
-        moved = [trained(nudged(start, torch.float32, n), *problem, np.float32) for n in range(4)]
+        start, problem = perceptron(kind, seed)
+        mine, exact = (trained(start, problem, dtype) for dtype in (np.float32, np.float64))
+        moved = [trained(nudged(start, torch.float32, n), problem, np.float32) for n in range(4)]
         wrong += [(seed, "aligned")] * (parity.check(mine=mine, other=exact, nudged=moved).verdict != "PASS")
         for changed in ({"decay": 0.0}, {"rate": 1.01 * RATE}):
-            other = trained(start, *problem, np.float64, **changed)
+            other = trained(start, problem, np.float64, **changed)
             wrong += [(seed, changed)] * (parity.check(mine=mine, other=other, nudged=moved).verdict != "FAIL")
     assert wrong == []
 
 
-def test_a_unit_that_switches_by_rounding_alone_is_no_difference() -> None:
-    """Of this run float32 lets a unit go dark at step 160, which changes the loss by 0.1 %; three runs moved by one unit in
-    the last place do not meet it, so that ten times the largest of them is no floor.
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [("nearly one colour", 14), ("nearly one colour", 301), *(("one colour", seed) for seed in (89, 99, 181))],
+)
+def test_a_unit_that_switches_by_rounding_alone_is_no_difference(kind: str, seed: int) -> None:
+    """In these runs float32 takes a unit across 0, which changes the loss by 0.3 to 7 %. Three runs moved by one unit in the
+    last place do not meet it (of all but the first, four neither), so that ten times the largest of them is no floor.
     """
-    start, *problem = perceptron("nearly one colour", SWITCHING)
-    mine, exact = (trained(start, *problem, dtype) for dtype in (np.float32, np.float64))
+    start, problem = perceptron(kind, seed)
+    mine, exact = (trained(start, problem, dtype) for dtype in (np.float32, np.float64))
     apart = np.abs(mine.loss - exact.loss) / exact.loss
-    assert apart.max() > 1e-4 and np.median(apart[:50]) < 1e-6
-    moved = [trained(nudged(start, torch.float32, n), *problem, np.float32) for n in range(4)]
+    assert apart.max() > 1e-3 and np.median(apart[:50]) < 1e-6
+    moved = [trained(nudged(start, torch.float32, n), problem, np.float32) for n in range(4)]
     assert parity.check(mine=mine, other=exact, nudged=moved).verdict == "PASS"
-
-
-SWITCHING = 14
 
 
 @pytest.mark.parametrize(

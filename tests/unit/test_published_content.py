@@ -142,7 +142,7 @@ def test_a_packed_file_that_is_damaged_or_too_large(tmp_path, mnist):
         "mnist", data_root=tmp_path / "data"
     )
     packed.write_bytes(gzip.compress(struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 28, 28)))
-    assert "promises 0 x 28 x 28 values" in message_of("mnist", data_root=tmp_path / "data")
+    assert "holds no values, its shape being 0x28x28" in message_of("mnist", data_root=tmp_path / "data")
 
 
 class Evil:

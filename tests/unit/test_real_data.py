@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_real_mnist_packed_or_in_one_file_is_mnist(folder, tmp_path):
     order = torch.randperm(60000, generator=torch.Generator().manual_seed(0))
     arrays = {"train_images": data.train.pixels[order, 0], "train_labels": data.train.labels[order]}
     tested = {"test_images": data.test.pixels[:, 0], "test_labels": data.test.labels}
-    np.savez(tmp_path / "all.npz", **{name: value.numpy() for name, value in (arrays | tested).items()})
+    stored: dict[str, Any] = {name: value.numpy() for name, value in (arrays | tested).items()}
+    np.savez(tmp_path / "all.npz", **stored)
     again = load(str(tmp_path / "all.npz"))
     assert (again.name, again.published, again.train.mean) == ("mnist", "mnist", (0.1307,))
     assert again.train.is_known_as("a3dac35ba8e3e0eb970dc66e66a66efecc421695af45a6c0f769f3c35357e0ef")

@@ -1,17 +1,24 @@
 """Records survive the file, and a changed, damaged or foreign line is named."""
 
+import hashlib
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_samples import evaluated, learned
+from report_samples import evaluated, learned, on_whole_set
 
+from condense.config import LearnConfig, as_dict
 from condense.errors import CondenseError
 from condense.records import Record, append_record, check_appendable, config_hash, read_records
+from condense.report.cells import cells
+from condense.report.page import render_page
+from condense.report.rendering import render
+from condense.report.tables import accuracy_table
 
 RECORDS = [learned(notes=["ünïcode"]), evaluated([0.5, 0.25]), evaluated([1.0, 0.0], network="MLP")]
 
@@ -175,3 +182,93 @@ def test_lines_of_concurrent_writers_do_not_mix(tmp_path: Path) -> None:
         list(pool.map(write, records))
     found = read_records(path)
     assert all(found.count(record) == 20 for record in records) and len(found) == 160
+
+
+# Right hashes and wrong values
+
+
+def written(path: Path, content: dict[str, Any]) -> Path:
+    """One line whose hash belongs to its configuration, whatever that is."""
+    canonical = json.dumps(content["config"], sort_keys=True, separators=(",", ":"))
+    content["config_hash"] = hashlib.sha256(canonical.encode()).hexdigest()
+    path.write_text(json.dumps(content) + "\n")
+    return path
+
+
+def places(value: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, inner in value.items():
+        yield (*before, name)
+        if isinstance(inner, dict):
+            yield from places(inner, (*before, name))
+
+
+FULL_CONFIG = as_dict(LearnConfig(precision="fp32").resolved())
+FULL = [
+    learned(**{**FULL_CONFIG, "set": "a" * 64, "path": "eager"}),
+    evaluated([0.5, 0.25], config=FULL_CONFIG),
+    on_whole_set([0.5, 0.75]),
+]
+WRONG = [None, True, -1, 2.5, "text", [], {}, [[1]], {"a": {}}, 10**400, "\x1b[2J"]
+
+
+@pytest.mark.parametrize("record", FULL, ids=lambda record: record.kind)
+def test_values_of_another_type_are_refused_or_do_no_harm(path: Path, record: Record) -> None:
+    """Each value by each other: one sentence, or a table, page and figure."""
+    tried = 0
+    for place in places(json.loads(record.to_json())):
+        for wrong in WRONG:
+            content = json.loads(record.to_json())
+            inner = content
+            for name in place[:-1]:
+                inner = inner[name]
+            inner[place[-1]] = wrong
+            tried += 1
+            try:
+                records = read_records(written(path, content))
+                if record.kind != "learn":
+                    render(accuracy_table(records), "text")
+                    render(accuracy_table(records), "csv")
+                    cells(records)
+                if tried % 7 == 0:  # drawn, which takes longer
+                    render_page("A page", records)
+            except CondenseError as error:
+                assert "\n" not in str(error) and "\x1b" not in str(error) and len(str(error)) < 400, place
+    assert tried > 200
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" * 5000])
+@pytest.mark.parametrize("name", ["wall_seconds", "iterations", "peak_memory_bytes"])
+def test_numbers_that_cannot_be_kept(path: Path, name: str, number: str) -> None:
+    content = json.loads(FULL[0].to_json())
+    marked = json.dumps({**content, name: "HERE"} if name in content else content | {"config": {name: "HERE"}})
+    path.write_text(marked.replace('"HERE"', number))
+    assert message_of(path).startswith(f"{path}, line 1: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [0, 0]}, "seeds must be from 0 to"),
+        ({"seeds": [-1, 1]}, "seeds must be from 0 to"),
+        ({"diverged": [7]}, "diverged names seeds that are not among the record's"),
+        ({"wall_seconds": -1}, "times, memory and threads must be"),
+        ({"peak_memory_bytes": 10**30}, "times, memory and threads must be"),
+    ],
+)
+def test_numbers_that_cannot_be(path: Path, changes: dict, message: str) -> None:
+    assert message in message_of(rewritten(path, 2, **changes))
+
+
+def test_a_byte_order_mark_is_passed_over(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_records(path) == RECORDS
+    check_appendable(path)
+
+
+def test_seeds_that_diverged_are_kept_and_read_of_older_notes(path: Path) -> None:
+    new = replace(RECORDS[1], diverged=[1])
+    append_record(path, new)
+    assert read_records(path)[-1].diverged_seeds == {1}
+    assert "diverged" not in json.loads(RECORDS[1].to_json()), "older lines stay as they are"
+    older = replace(RECORDS[1], notes=["seed 0: training diverged", "seed 1 was slow", "accuracy stays at chance"])
+    assert older.diverged_seeds == {0}

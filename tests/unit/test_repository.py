@@ -25,7 +25,7 @@ LONGEST = 400
 
 LAYERS = (
     ("errors", "versions", "randomness"),
-    ("files", "machine"),
+    ("files", "hdf5", "machine", "sizes"),
     ("records", "sealed", "synthetic_set"),
     ("data", "networks"),
     ("augmentation",),

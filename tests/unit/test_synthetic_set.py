@@ -1,5 +1,6 @@
 """The artifact: what is saved is read back, and whatever is wrong with a file is said in one sentence."""
 
+import hashlib
 import json
 import os
 from dataclasses import fields, replace
@@ -255,3 +256,106 @@ def test_tensors_that_do_not_belong_together() -> None:
         replace(some, images=some.images.double())
     with pytest.raises(CondenseError, match=r"The synthetic set must hold labels int64 \(N,\)"):
         replace(some, labels=some.labels[:3])
+
+
+# Labels
+
+
+def labelled(labels: torch.Tensor, images_per_class: int = 2) -> SyntheticSet:
+    return replace(sample(images_per_class), labels=labels)
+
+
+def test_the_digest_of_a_set_is_of_its_labels_too() -> None:
+    usual = sample()
+    digest = hashlib.sha256(usual.images.numpy().tobytes())
+    assert usual.sha256 == digest.hexdigest(), "the sets that are released have such digests"
+    others = [labelled(torch.tensor(labels)) for labels in ([1, 1, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1])]
+    soft = [labelled(torch.eye(2)[usual.labels]), labelled(torch.full((4, 2), 0.5))]
+    assert len({one.sha256 for one in (usual, *others, *soft)}) == 6
+    digest.update(b"torch.int64 (4,)")
+    digest.update(np.array([1, 1, 0, 0]).tobytes())
+    assert others[0].sha256 == digest.hexdigest()
+
+
+def test_other_labels_survive_the_file(tmp_path: Path) -> None:
+    for name, labels in (("a", torch.tensor([1, 0, 1, 0])), ("b", torch.tensor([[0.25, 0.75]]).repeat(4, 1))):
+        saved = labelled(labels)
+        saved.save(tmp_path / name)
+        assert equal(SyntheticSet.load(tmp_path / name), saved)
+
+
+@pytest.mark.parametrize("labels", [[1, 1, 0, 0], [0, 1, 0, 1]])
+def test_changed_labels_are_damage(path: Path, labels: list[int]) -> None:
+    assert "its images or labels do not match" in message_of(change_array(path, "labels", np.array(labels)))
+
+
+def test_a_released_set_with_labels_shifted_by_one_is_damaged(tmp_path: Path) -> None:
+    released = Path(__file__).parents[2] / "artifacts" / "mnist-convnet-ipc1" / "set.h5"
+    path = tmp_path / "set.h5"
+    path.write_bytes(released.read_bytes())
+    change_array(path, "labels", (SyntheticSet.load(path).labels.numpy() + 1) % 10)
+    assert message_of(path) == f"{path} is damaged: its images or labels do not match the stored SHA-256."
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 1, 1]])
+def test_as_many_images_of_each_class_as_are_stated(path: Path, labels: list[int]) -> None:
+    with pytest.raises(CondenseError, match="states 2 images per class, but its labels name class 0"):
+        labelled(torch.tensor(labels))
+    assert "states 2 images per class" in message_of(change_array(path, "labels", np.array(labels)))
+
+
+LOGITS = torch.tensor([[3.0, -1.0], [0.0, 0.0], [-2.0, 2.0], [80.0, -80.0]])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LOGITS,
+        torch.full((4, 2), 0.6),
+        torch.full((4, 2), 0.0),
+        torch.tensor([[1.5, -0.5]]).repeat(4, 1),
+        LOGITS.log_softmax(1),
+    ],
+)
+def test_soft_labels_are_probabilities(path: Path, labels: torch.Tensor) -> None:
+    with pytest.raises(CondenseError, match=r"soft labels that are no probabilities .* logits=True\) converts logits"):
+        labelled(labels)
+    with pytest.raises(CondenseError, match="soft labels that are no probabilities"):
+        sample().with_soft_labels(labels)
+    assert "soft labels that are no probabilities" in message_of(change_array(path, "labels", labels.numpy()))
+
+
+def test_soft_labels_may_miss_their_sum_by_rounding() -> None:
+    labelled(LOGITS.softmax(1).half().float())
+    labelled(torch.full((4, 2), 0.5004))
+    with pytest.raises(CondenseError, match=r"within 0\.001"):
+        labelled(torch.full((4, 2), 0.501))
+
+
+def test_logits_are_converted_where_that_is_asked_for() -> None:
+    soft = sample().with_soft_labels(LOGITS.double(), logits=True)
+    assert soft.soft and not sample().soft and soft.labels.dtype == torch.float32
+    assert torch.allclose(soft.labels, LOGITS.softmax(1))
+    assert torch.equal(sample().with_soft_labels(soft.labels).labels, soft.labels)
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(4), torch.zeros(4, 3), torch.zeros(4, 2, dtype=torch.int64)])
+def test_what_soft_labels_cannot_be_made_of(labels: torch.Tensor) -> None:
+    with pytest.raises(CondenseError, match=r"Soft labels must be floats \(4, 2\), not"):
+        sample().with_soft_labels(labels, logits=True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"seed": -1}, "states seed -1, which must be from 0 to"),
+        ({"iterations": -1}, "states iterations -1, which must be from 0 to"),
+        ({"seed": np.uint64(2**63)}, "states seed 9223372036854775808"),
+        ({"images_per_class": 0}, "states images_per_class 0, which must be from 1 to"),
+        ({"config": '{"seed": 5}'}, "contradicts itself: seed is 0 and in its configuration 5."),
+        ({"config": '{"ipc": 1}'}, "contradicts itself: images_per_class is 2 and in its configuration 1."),
+        ({"network": "MLP", "config": '{"network": "LeNet"}'}, "contradicts itself: network is 'MLP'"),
+    ],
+)
+def test_values_that_cannot_be(path: Path, attributes: dict, message: str) -> None:
+    assert message in message_of(change(path, **attributes))

@@ -5,13 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from condense import versions
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
+from condense.machine import Surroundings
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
-from condense.versions import CODE_VERSION, code_version
+from condense.versions import CODE_VERSION, code_version, release_of
 
 
 def git(folder: Path, *words: str) -> str:
@@ -60,6 +62,11 @@ def test_variables_of_a_hook_do_not_count(package: Path, monkeypatch: pytest.Mon
 def test_without_git_it_is_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert versions.code_version.__wrapped__() == CODE_VERSION
+
+
+def test_the_release_is_what_work_in_the_middle_depends_on() -> None:
+    assert {release_of(f"1.2.0{end}") for end in ("", "+g0123456789ab", "+g0123456789ab.dirty")} == {"1.2.0"}
+    assert Surroundings.of(torch.device("cpu")).arithmetic["code_version"] == release_of(code_version())
 
 
 def test_sets_and_records_state_it() -> None:

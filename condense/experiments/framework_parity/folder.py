@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from condense.config import as_dict, checked
-from condense.errors import CondenseError, shortened
+from condense.data.naming import shareable
+from condense.errors import CondenseError, quoted, shortened
 from condense.experiments.framework_parity.config import ParityConfig
 from condense.experiments.texts import json_of
 from condense.files import check_writable, refuse_other_files, write_atomically
@@ -61,10 +62,12 @@ class ParityFolder:
         wanted = {"format": FORMAT, "data": fingerprint, "settings": _settings(config)}
         if self.description.exists():
             there = self._read()
-            before = there["settings"] | {"data": there["data"]}
+            before = shareable(there["settings"]) | {"data": there["data"]}
             now = wanted["settings"] | {"data": fingerprint}
             differing = [
-                f"{name}: {before.get(name)!r} there, {now[name]!r} now" for name in now if before.get(name) != now[name]
+                f"{name}: {quoted(before.get(name))} there, {quoted(now[name])} now"
+                for name in now
+                if before.get(name) != now[name]
             ]
             if differing:
                 raise CondenseError(
@@ -91,7 +94,7 @@ class ParityFolder:
 
 
 def _settings(config: ParityConfig) -> dict:
-    return {name: value for name, value in as_dict(config).items() if name != "cause"}
+    return shareable({name: value for name, value in as_dict(config).items() if name != "cause"})
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

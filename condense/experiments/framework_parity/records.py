@@ -112,7 +112,7 @@ def read(path: Path) -> list[ParityRecord]:
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         where = f"{path}, line {number}"
-        content = json_of(line, f"{where}: damaged")
+        content = json_of(line, f"{where}: not a complete record of condense parity")
         try:
             stored = content.pop("config_hash")
             record = _ADAPTER.validate_json(json.dumps(content), strict=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from condense.data.naming import shareable
 from condense.experiments.framework_parity.figures import difference_lines, effects, losses
 from condense.experiments.framework_parity.folder import ParityFolder
 from condense.experiments.framework_parity.parts import FAIL, NOT_RUN, PASS, Part, names_of
@@ -52,7 +53,7 @@ def tables(records: Sequence[ParityRecord]) -> list[Table]:
 
 def write_report(folder: ParityFolder, records: Sequence[ParityRecord], parts: Sequence[Part]) -> Path:
     """Writes tables.md, the figures and page.html anew; returns where the page is."""
-    config = records[0].config
+    config = shareable(records[0].config)
     programs = dict.fromkeys(name for record in records for name in record.results.get("programs", []))
     report = Report(
         title=f"{TITLES[config['framework']]}, {config['dataset']}",
@@ -93,4 +94,4 @@ def _configurations(records: Sequence[ParityRecord]) -> list[Configuration]:
     """Of the run, and the setting of each cause."""
     causes = [record for record in records if record.kind == "cause"]
     of_causes = [Configuration(f"cause {record.name}", record.results["setting"]) for record in causes]
-    return [Configuration("all runs", records[0].config), *of_causes]
+    return [Configuration("all runs", shareable(records[0].config)), *of_causes]

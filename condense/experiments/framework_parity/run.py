@@ -9,6 +9,7 @@ import torch
 
 from condense.config import as_dict
 from condense.data.images import DataSet
+from condense.data.naming import shareable
 from condense.errors import CondenseError
 from condense.experiments.framework_parity import keras_process, octave, records
 from condense.experiments.framework_parity.cause_table import Begins, CauseTable
@@ -140,6 +141,6 @@ def _judged(part: Part, found: dict[str, Trajectory], config: ParityConfig, fold
 
 
 def _record(kind, name: str, title: str, config: ParityConfig, results: dict, seconds: float, began: str) -> ParityRecord:
-    settings = as_dict(replace(config, cause=()))
+    settings = shareable(as_dict(replace(config, cause=())))
     machine = (torch.get_num_threads(), code_version(), library_versions(), began)
     return ParityRecord(kind, name, title, settings, results, round(seconds, 3), *machine)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
+from condense.data.naming import stored_name
 from condense.experiments.framework_parity.comparison import MARGIN
 from condense.experiments.framework_parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 from condense.experiments.framework_parity.records import ParityRecord
@@ -79,7 +80,7 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
     tests = sum(p is not None for p in corrected)
     first, pairs = causes[0], len(causes[0].results["seeds"])
     return Table(
-        title=f"One change at a time from the aligned run ({first.config['dataset']}, {pairs} paired seeds)",
+        title=f"One change at a time from the aligned run ({stored_name(first.config['dataset'])}, {pairs} paired seeds)",
         header=(
             *(
                 "cause",

@@ -71,8 +71,7 @@ def fit(
     checkpoints: a folder for what runs of more than a minute depend on; a run that is found there goes on from it.
     """
     network, device = network_of(runs[0], data), data.train.device
-    keys = [run.key(data.train, data.test) for run in runs]
-    paths = [checkpoint_path(checkpoints, key, device) if checkpoints else None for key in keys]
+    paths = [checkpoint_path(checkpoints, ordered_key(run, data), device) if checkpoints else None for run in runs]
     starts = [path and load(path, network, runs[0].epochs, device) for path in paths]
     stacks = _stacks([start.epoch if start else 0 for start in starts], at_once(runs, data))
     records: dict[int, Record] = {}
@@ -82,6 +81,11 @@ def fit(
         with reproducible(device):
             records |= zip(places, _Stack(parts, network, data, tell, ended).train(), strict=True)
     return [records[place] for place in range(len(runs))]
+
+
+def ordered_key(run: Run, data: DataSet) -> str:
+    """The key of a run on the images in just this order, which its batches depend on, as its checkpoint does."""
+    return run.key(*(images.as_recorded([images.former_fingerprint]) for images in (data.train, data.test)))
 
 
 def _stacks(epochs: Sequence[int], most: int) -> list[list[int]]:

@@ -42,7 +42,7 @@ def remark(images: LabelledImages) -> str:
     if not is_resized(images):
         return ""
     return (
-        f"The images of {height}x{width} pixels are resized, each as a whole, to the {SIDE}x{SIDE} that these networks take; "
+        f"The images of {height}x{width} pixels are resized, each as a whole, to the {SIDE}x{SIDE} these networks take; "
         "random crops then leave them as they are."
     )
 

@@ -1,5 +1,6 @@
 """Records of runs, gathered into the lines of figures and tables."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from condense.data.images import DataSet
+from condense.errors import CondenseError
 from condense.experiments.generalization.plan import Line
 from condense.experiments.generalization.runs import FITTED_LOSS, Run
 from condense.records import Record, config_hash
@@ -61,6 +63,33 @@ class Result:
         return np.array(epochs, dtype=float), values
 
 
+OUTCOMES = ("fitted", "censored", "diverged")
+
+
+def check_complete(record: Record, where: str) -> None:
+    """Raises `CondenseError`, which `where` begins, where what tables and figures read of a run's record is not there."""
+    series, config = record.series, record.config
+    losses, accuracies = series.get("train_loss", []), series.get("train_accuracy", [])
+    kinds = {"network": str, "dataset": str, "learning_rate": float, "train_images": int}
+    wrong = [name for name, kind in kinds.items() if type(config.get(name)) is not kind]
+    if len(record.seeds) != 1 or len(record.notes) != 1 or record.notes[0] not in OUTCOMES:
+        wrong.append("the outcome of one run")
+    elif len(losses) != len(accuracies) or (not losses and record.notes != ["diverged"]):
+        wrong.append("losses and accuracies by epoch")
+    elif record.notes == ["fitted"] and not any(map(_fits, losses, accuracies)):
+        wrong.append("the epoch in which it had fitted")
+    if len(series.get("test_accuracy", [])) != len(series.get("tested_at", [])):
+        wrong.append("tests by epoch")
+    if not all(math.isfinite(value) for values in series.values() for value in values):
+        wrong.append("numbers in its series")
+    if wrong:
+        raise CondenseError(f"{where}: a record of a run lacks {', '.join(wrong)}.")
+
+
+def _fits(loss: float, accuracy: float) -> bool:
+    return accuracy == 1 and loss < FITTED_LOSS
+
+
 def _points(record: Record, name: str) -> dict[float, float]:
     """A series by its epochs."""
     values = record.series.get(name, [])
@@ -73,7 +102,7 @@ def _epochs(record: Record) -> int:
     if record.notes != ["fitted"]:
         return len(losses)
     both = enumerate(zip(losses, accuracies, strict=True), 1)
-    return next(epoch for epoch, (loss, accuracy) in both if accuracy == 1 and loss < FITTED_LOSS)
+    return next(epoch for epoch, (loss, accuracy) in both if _fits(loss, accuracy))
 
 
 def by_network(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:

@@ -12,11 +12,11 @@ from pydantic import ConfigDict
 
 from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
 from condense.data.images import DataSet, LabelledImages
-from condense.errors import CondenseError, Interrupted
+from condense.errors import CondenseError, Interrupted, shortened
 from condense.experiments.generalization.fit import Progress, at_once, fit, network_of
 from condense.experiments.generalization.images import SIDE, check_size
 from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, lines
-from condense.experiments.generalization.results import Recorded
+from condense.experiments.generalization.results import Recorded, check_complete
 from condense.experiments.generalization.runs import Run
 from condense.files import locked, refuse_other_files
 from condense.networks.registry import build
@@ -79,9 +79,13 @@ def records_path(folder: Path) -> Path:
 
 
 def recorded(folder: Path) -> list[Record]:
-    """The records of a folder, none where there are none yet."""
+    """The records of a folder, none where there are none yet. Raises `CondenseError` for those that are damaged."""
     path = records_path(folder)
-    return read_records(path) if path.exists() and path.stat().st_size else []
+    found = read_records(path) if path.exists() and path.stat().st_size else []
+    for number, record in enumerate(found, 1):
+        if record.kind == "fit":
+            check_complete(record, f"{shortened(path)}, record {number}")
+    return found
 
 
 def check_folder(folder: Path) -> None:

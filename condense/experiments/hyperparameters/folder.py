@@ -17,13 +17,14 @@ from condense.experiments.texts import json_of
 from condense.files import refuse_other_files, write_atomically
 from condense.machine import Surroundings
 from condense.records import append_record, read_records
+from condense.versions import release_of
 
 FORMAT = "condense sweep 1"
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A small set a grid was trained on: its file and name for people, what identifies it, and what learning it took.
+    """A small set a grid was trained on: its file's name and its own, what identifies it, and what learning it took.
 
     learn_seconds, learned_on (device and threads): as its record beside it says; None where there is none. 0 and None for a
     set that was not learned.
@@ -192,9 +193,8 @@ class SweepFolder:
             done = self.recorded().get(record.config_hash, set())
             if not record.seeds or done & set(record.seeds):  # killed after it joined the others
                 continue
-            before = {name: getattr(record, name) for name in surroundings.arithmetic}
-            before["code_version"] = record.code_version.partition("+")[0]  # the commit is no part of what must be the same
-            same = surroundings.arithmetic == before
+            there = {name: getattr(record, name) for name in surroundings.arithmetic}
+            same = surroundings.arithmetic == there | {"code_version": release_of(record.code_version)}
             if same and record.config_hash in wanted and set(record.seeds) < set(range(seeds)) - done:
                 return record
             append_record(self.records, record.with_own_estimate())

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from condense.config import Positive, one_of
 from condense.data.images import DataSet
-from condense.errors import CondenseError, quoted, shortened, unknown_name
+from condense.errors import CondenseError, in_sentences, quoted, shortened, unknown_name
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, Whole, network_name
 from condense.experiments.texts import toml_of
@@ -108,8 +108,12 @@ class Grid:
         chosen = torch.randperm(len(self.rows), generator=generator(seed, "grid sample"))[:size].sort().values
         return replace(self, rows=tuple(self.rows[index] for index in chosen.tolist()))
 
-    def check_on(self, data: DataSet, where: str) -> None:
-        """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data."""
+    def check_on(self, data: DataSet, where: str, held_out: int = 0) -> None:
+        """Raises `CondenseError` with a line for each cause for which rows, named in it, cannot be trained on the data.
+
+        held_out: how many images were held out of it.
+        """
+        besides = f" besides the {held_out:,} held out" if held_out else ""
         if len(self.rows) > COMPARED:
             raise CondenseError(
                 f"{where}: {len(self.rows):,} rows are more than the {COMPARED:,} of which a sweep compares every pair; "
@@ -118,7 +122,7 @@ class Grid:
         causes: dict[str, list[str]] = {}
         for row in self.rows:
             if row.batch_size > len(data.train):
-                cause = f"batch_size = {row.batch_size}: there are {len(data.train)} images of {data.name} to train on."
+                cause = f"batch_size = {row.batch_size}: {data.name} has {len(data.train)} training images{besides}."
                 causes.setdefault(cause, []).append(row.name)
             try:
                 row.build(data.train.shape, data.train.classes)
@@ -126,7 +130,7 @@ class Grid:
                 cause = f"the network {str(error).removeprefix(row.network).lstrip()}"
                 causes.setdefault(cause, []).append(f"{row.name} ({row.network})")
         if causes:
-            raise CondenseError("\n".join(f"{where}: {_listed(rows)}: {cause}" for cause, rows in causes.items()))
+            raise in_sentences([f"{where}: {_listed(rows)}: {cause}" for cause, rows in causes.items()])
 
 
 def _listed(rows: list[str]) -> str:
@@ -143,7 +147,7 @@ def chosen_grid(config: SweepConfig, dataset: str) -> Grid:
     name = config.grid or DEFAULT_GRIDS.get(dataset)
     if name is None:
         known = ", ".join(BUILT_IN)
-        raise CondenseError(f"There is no report's grid for {dataset}: name one by --grid ({known}, or a file).")
+        raise CondenseError(f"There is no report's grid for {shortened(dataset)}: name one by --grid ({known}, or a file).")
     return load_grid(name)
 
 
@@ -187,7 +191,7 @@ def parse_grid(text: str, where: str) -> Grid:
     if not mistakes and not rows:
         mistakes.append("the grid is empty: it needs [[rows]], or a [space] of lists.")
     if mistakes:
-        raise CondenseError("\n".join(f"{where}: {mistake}" for mistake in mistakes))
+        raise in_sentences([f"{where}: {mistake}" for mistake in mistakes])
     return Grid(written.title or Path(where).stem, written.source, written.dataset, tuple(rows))
 
 
@@ -296,6 +300,9 @@ def _checked(
     except (RecursionError, ValueError) as error:
         if not isinstance(error, ValidationError):  # which is a ValueError too
             mistakes.append(f"{place or shortened(next(iter(values)))}: nested too deep, or a number too large, to be read.")
+            return None
+        if error.errors()[0]["type"] == "json_invalid":  # its parser has a limit of its own
+            mistakes.append(f"{place or shortened(next(iter(values)))}: nested too deep to be read.")
             return None
         mistakes += [_sentence(detail, place, kind, called) for detail in error.errors()]
     return None

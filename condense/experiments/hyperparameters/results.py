@@ -30,7 +30,7 @@ class RowResult:
     @cached_property
     def diverged(self) -> set[int]:
         """Seeds of the networks whose training diverged."""
-        return {seed for record in self.records for seed in record.diverged}
+        return {seed for record in self.records for seed in record.diverged_seeds}
 
     @cached_property
     def accuracies(self) -> dict[int, float]:
@@ -160,6 +160,8 @@ def _result(row: Row, records: Iterable[SweepRecord], folder: SweepFolder) -> Ro
     seeds = [seed for record in found for seed in record.seeds]
     if len(seeds) != len(set(seeds)):
         raise CondenseError(f"{folder.records} holds a network of row {row.name} twice.")
+    if len({record.config_hash for record in found}) > 1:
+        raise CondenseError(f"{folder.records} holds networks of row {row.name} that were not trained alike.")
     return RowResult(row, found) if found else None
 
 

@@ -60,7 +60,7 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         learned = f"{facts.method}, {facts.network}, {made['schedule']} schedule" if facts.iterations else facts.method
         label = f"{learned}, {facts.images_per_class} a class, seed {facts.seed}"
         source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
-        proxy = Proxy(str(path), label, described, config.proxy_epochs, *_learning(path, synthetic))
+        proxy = Proxy(path.name, label, described, config.proxy_epochs, *_learning(path, synthetic))
         found[synthetic.sha256] = proxy, TrainedOn(label, source, described, config.proxy_epochs)
     return list(found.values())
 

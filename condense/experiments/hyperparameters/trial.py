@@ -27,6 +27,7 @@ LARGEST = 10**18
 """No count of a record is as large."""
 
 
+MEASURED = ("training_seconds", "estimated_seconds", "peak_memory_bytes", "estimated_memory_bytes")
 TERMS = ("members", "steps", "images", "multiply_adds", "step_seconds", "multiply_adds_per_second")
 """What an estimate must state, to be made anew for another number of networks."""
 
@@ -53,7 +54,7 @@ class SweepRecord(Record):
     estimate: dict[str, float] = field(default_factory=dict)
 
     @property
-    def diverged(self) -> set[int]:
+    def diverged_seeds(self) -> set[int]:
         """Seeds of the networks whose training diverged: what they 'classify' is the share of the first class."""
         return {seed for seed, loss in zip(self.seeds, self.training_losses, strict=True) if loss is None}
 
@@ -257,12 +258,17 @@ def check_complete(record: SweepRecord, where: str) -> None:
 
 def _check_read(record: SweepRecord, where: str) -> None:
     """What tables read of a record's configuration and estimate must be there, and be what it is taken for."""
-    measured = {name: getattr(record, name) for name in ("training_seconds", "estimated_seconds", "peak_memory_bytes")}
+    measured = {name: getattr(record, name) for name in MEASURED}
     whole = {name: record.config.get(name) for name in ("train_images", "parameters", "epochs_factor")}
     numbers = {name: record.estimate.get(name) for name in TERMS}
     wrong = [name for name, value in whole.items() if type(value) is not int or not 1 <= value < LARGEST]
-    wrong += [name for name, value in {**numbers, **measured}.items() if value is None or not 0 < value < LARGEST]
-    wrong += [name for name in ("members", "steps") if name not in wrong and numbers[name] < 1]
+    wrong += [name for name, value in {**numbers, **measured}.items() if value is None or not _measurable(name, value)]
+    wrong += [name for name in ("members", "steps") if name not in wrong and record.estimate[name] < 1]
     wrong += [name for name in ("row", "set") if name not in record.config]
     if wrong or not isinstance(record.config["row"], dict):
         raise CondenseError(f"{where}: a record is damaged ({', '.join(wrong) or 'row'}).")
+
+
+def _measurable(name: str, value: float) -> bool:
+    """The constant of a step may come out as 0, where arithmetic is all that takes time."""
+    return 0 < value < LARGEST or (name == "step_seconds" and value == 0)

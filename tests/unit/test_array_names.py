@@ -1,0 +1,144 @@
+"""Which arrays are images and labels, for what, by their names and by those of the files beside them."""
+
+import numpy as np
+import pytest
+from array_files import write_arrays
+from catalog_samples import GREY, LABELS, message_of
+
+from condense.data.catalog import load
+
+pytestmark = pytest.mark.usefixtures("no_data_and_no_network")
+
+SUFFIXES = pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat"])
+FEW = GREY[:4] ^ 255
+NAMES = [
+    ("X_train", "y_train", "X_test", "y_test"),
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_x", "train_y", "test_x", "test_y"),
+    ("train_set_x", "train_set_y", "test_set_x", "test_set_y"),
+    ("TRAIN_IMAGES", "Train_Labels", "Test_Images", "TEST_LABELS"),
+    ("trainData", "trainTargets", "testData", "testTargets"),
+    ("training_features", "training_labels", "testing_features", "testing_labels"),
+    ("Xtr", "Ytr", "Xte", "Yte"),
+    ("data", "target", "test_data", "test_target"),
+    ("X", "y", "X_test", "y_test"),
+    ("train_images", "train_labels", "val_images", "val_labels"),
+    ("x_train", "y_train", "x_valid", "y_valid"),
+    ("images", "labels", "validation_images", "validation_labels"),
+]
+
+
+@SUFFIXES
+@pytest.mark.parametrize("names", NAMES, ids="/".join)
+def test_the_users_own_test_images_are_used(tmp_path, suffix, names):
+    path = write_arrays(tmp_path / f"a{suffix}", dict(zip(names, (GREY, LABELS, FEW, LABELS[:4]), strict=True)))
+    data = load(str(path))
+    assert (data.train.counts, data.test.counts) == ((10, 10, 10), (2, 1, 1))
+    assert np.array_equal(data.test.pixels[:, 0].numpy(), FEW[[0, 3, 1, 2]])
+    assert bool(data.remarks) == ("val" in names[2])
+    assert all(f"{names[2]} are used as the test images, as there are no others" in remark for remark in data.remarks)
+
+
+def test_groups_of_an_hdf5_file_are_parts(tmp_path):
+    content = {"train/images": GREY, "train/labels": LABELS, "test/images": FEW, "test/labels": LABELS[:4]}
+    data = load(str(write_arrays(tmp_path / "a.h5", content)))
+    assert (len(data.train), len(data.test)) == (30, 4)
+
+
+@SUFFIXES
+def test_images_for_validation_beside_test_images_are_named_as_unused(tmp_path, suffix):
+    content = {"train_images": GREY, "train_labels": LABELS, "test_images": FEW, "test_labels": LABELS[:4]}
+    path = write_arrays(tmp_path / f"a{suffix}", content | {"val_images": GREY[:9], "val_labels": LABELS[:9]})
+    data = load(str(path))
+    assert len(data.test) == 4
+    assert data.remarks == (f"{path.name}: val_images are not used; the test images are.",)
+
+
+@SUFFIXES
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("Train", "Test"),
+        ("train", "test"),
+        ("birds_train", "birds_test"),
+        ("train-32", "TEST-32"),
+        ("birdsTraining", "birdsTesting"),
+        ("birds", "birds.t"),
+        ("birds", "birds_test"),
+        ("train", "val"),
+    ],
+)
+def test_the_file_of_test_images_beside_is_used(tmp_path, suffix, train, test):
+    path = write_arrays(tmp_path / f"{train}{suffix}", {"X": GREY, "y": LABELS})
+    write_arrays(tmp_path / f"{test}{suffix}", {"X": FEW, "y": LABELS[:4]})
+    write_arrays(tmp_path / f"other_test{suffix}", {"X": FEW, "y": LABELS[:4]})
+    data = load(str(path))
+    assert (len(data.train), len(data.test)) == (30, 4)
+    assert data.remarks == (f"{train}{suffix}: test images are those of {test}{suffix} beside it.",)
+
+
+def test_files_beside_as_courses_have_them(tmp_path):
+    names = ["no", "yes"]
+    write_arrays(tmp_path / "test_cats.h5", {"test_set_x": FEW, "test_set_y": LABELS[:4] > 1, "list_classes": names})
+    content = {"train_set_x": GREY, "train_set_y": LABELS > 1, "list_classes": names}
+    data = load(str(write_arrays(tmp_path / "train_cats.h5", content)))
+    assert (data.train.class_names, data.train.counts, data.test.counts) == (("no", "yes"), (20, 10), (3, 1))
+
+
+def test_a_file_beside_is_named_where_it_is_not_used(tmp_path):
+    content = {"X_train": GREY, "y_train": LABELS, "X_test": FEW, "y_test": LABELS[:4]}
+    path = write_arrays(tmp_path / "train.npz", content)
+    write_arrays(tmp_path / "test.npz", {"X": GREY, "y": LABELS})
+    data = load(str(path))
+    assert len(data.test) == 4
+    assert data.remarks == ("train.npz: test.npz beside it not used, as it has test images of its own.",)
+
+
+def test_two_files_that_could_be_the_test_images_are_refused(tmp_path):
+    path = write_arrays(tmp_path / "a_train.npz", {"X": GREY, "y": LABELS})
+    for name in ("a_test", "A-TEST"):
+        write_arrays(tmp_path / f"{name}.npz", {"X": GREY, "y": LABELS})
+    assert "A-TEST.npz and a_test.npz beside it could each be its test images; leave one." in message_of(path)
+
+
+def test_a_file_beside_with_other_arrays_is_refused(tmp_path):
+    path = write_arrays(tmp_path / "train.npz", {"X": GREY, "y": LABELS})
+    other = write_arrays(tmp_path / "test.npz", {"X_train": GREY, "y_train": LABELS})
+    assert message_of(path) == (
+        f"{other}: its name says that it has the test images of the file beside it, but its arrays are not clearly those. "
+        "It holds X_train uint8 (30, 6, 7), y_train int64 (30,)."
+    )
+
+
+@SUFFIXES
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"X_train": GREY, "y_train": LABELS, "X_test": FEW},
+            "X_test and test_labels belong together, but test_labels is missing",
+        ),
+        ({"images": GREY, "labels": LABELS, "held_out": FEW}, "held_out may be images too, but its name does not say which"),
+        ({"images": GREY, "x": GREY, "labels": LABELS}, "images and x could each be the images; leave one of them"),
+        ({"images": GREY, "labels": LABELS, "split": LABELS}, "split may say which images are for testing"),
+        ({"images": GREY, "labels": LABELS, "train_idx": LABELS}, "train_idx may say which images are for testing"),
+        ({"pictures": GREY, "kinds": LABELS}, "holds kinds int64"),
+        ({"x_test": GREY, "y_test": LABELS}, "holds x_test uint8 (30, 6, 7), y_test int64"),
+    ],
+)
+def test_what_may_matter_and_is_not_understood_is_refused(tmp_path, suffix, content, message):
+    assert message in message_of(write_arrays(tmp_path / f"a{suffix}", content))
+
+
+@SUFFIXES
+def test_what_else_there_is_is_named(tmp_path, suffix):
+    content = {"data": GREY.reshape(30, 42), "images": GREY, "target": LABELS, "scores": np.ones((30, 2))}
+    data = load(str(write_arrays(tmp_path / f"digits{suffix}", content)))
+    assert data.train.shape == (1, 6, 7)
+    assert data.remarks == (f"digits{suffix}: not read: scores float64 (30, 2).",)
+
+
+def test_a_long_list_of_arrays_is_cut(tmp_path):
+    path = write_arrays(tmp_path / "a.npz", {f"{n:03}{'n' * 90}": LABELS for n in range(200)})
+    assert "180 more; needed are" in message_of(path)
+    assert len(message_of(path)) < 2500
