@@ -32,7 +32,7 @@ def varied(
     if not recipe.cutmix:
         return x, labels
     soft = labels if labels.is_floating_point() else F.one_hot(labels, classes).to(x.dtype)
-    mixed = [cutmix(*batch, recipe.cutmix, draws) for *batch, draws in zip(x, soft, random, strict=True)]
+    mixed = [cutmix(own, truth, recipe.cutmix, draws) for own, truth, draws in zip(x, soft, random, strict=True)]
     images, labels = (torch.stack(parts) for parts in zip(*mixed, strict=True))
     return images, labels
 

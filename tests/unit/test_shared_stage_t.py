@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from condense.augmentation import published as augmentation
+from condense.augmentation.published import Draw, apply, draw
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.experiments.hyperparameters.grid import parse_grid
@@ -12,8 +14,6 @@ from condense.networks.layers import NORM_EPSILON, RUNNING_MOMENTUM, LocalRespon
 from condense.networks.registry import build
 from condense.stage_t import evaluate
 from condense.stage_t.protocols import recipe, whole_recipe
-from condense.training import augmentation
-from condense.training.augmentation import Draw, apply, draw
 
 
 def test_the_whole_recipe_is_the_published_optimiser_for_thirty_epochs() -> None:
