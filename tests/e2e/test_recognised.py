@@ -20,7 +20,7 @@ def test_it_needs_neither_the_file_nor_how_that_was_read(
         for part, images in (("train", digits.train), ("test", digits.test))
         for what, values in (("images", images.pixels.numpy() / 255), ("labels", images.labels.numpy()))
     }
-    np.savez("own.npz", **arrays)
+    np.savez("own.npz", allow_pickle=False, **arrays)
     assert condense("learn", "--dataset", "own.npz", "--pixel-range", "0,1", *LEARN, "--out", "set.h5") == 0
     Path("own.npz").unlink()
     for dataset in ((), ("--dataset", "digits")):
