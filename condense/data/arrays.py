@@ -21,7 +21,7 @@ from condense.data.roles import NEEDED, Pair, Roles, roles_of, unread_remark
 from condense.data.shapes import Layout, layouts
 from condense.data.source import Array, Source, check_regular
 from condense.data.split import Part, every_fifth, join, last_fifth
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 
 _ASKED = 6
 """Shapes that a question names at most."""
@@ -95,34 +95,42 @@ def _test_source(source: Source, roles: Roles) -> tuple[list[tuple[Source, Pair]
     beside = files_beside(source.path)
     if "train" in pairs and "whole" in pairs:
         remarks.append(f"{pairs['whole'].images} and {pairs['whole'].labels} are not used, as there are parts for training.")
-    within = pairs.get("test")
-    if within is None and beside.test is None:
-        within = pairs.get("val")
-        if within is not None:
-            remarks.append(f"{within.images} are used as the test images, as there are no others.")
-    elif "val" in pairs:
-        remarks.append(f"{pairs['val'].images} are not used; the test images are.")
-    if within is not None:
+    found = pairs.get("test") or beside.test or pairs.get("val") or beside.val
+    unread = list(beside.passed_over)
+    if found is None or found not in (pairs.get("test"), beside.test):
+        unread += beside.strangers
+    if isinstance(found, Pair):
+        if found is pairs.get("val"):
+            remarks.append(f"{found.images} are used as the test images, as there are no others.")
+        elif "val" in pairs:
+            remarks.append(f"{pairs['val'].images} are not used; the test images are.")
         others = [other.name for other in (beside.test, beside.val) if other is not None]
         remarks += [f"{' and '.join(others)} beside it not used, as it has test images of its own."] if others else []
-        return [(source, within)], remarks
-    other = beside.test or beside.val
-    if other is None:
+    elif found is not None:
+        if "val" in pairs:
+            remarks.append(f"{pairs['val'].images} are not used; the test images are.")
+        remarks.append(f"test images are those of {found.name} beside it.")
+        if found is beside.test and beside.val is not None:
+            remarks.append(f"{beside.val.name} beside it is not used; the test images are.")
+    remarks += [f"not read: {', '.join(shortened(name) for name in unread)} beside it."] if unread else []
+    if found is None:
         return [], remarks
-    remarks.append(f"test images are those of {other.name} beside it.")
-    if other is beside.test and beside.val is not None:
-        remarks.append(f"{beside.val.name} beside it is not used; the test images are.")
-    return [_pair_beside(other)], remarks
+    return [(source, found) if isinstance(found, Pair) else _pair_beside(found, source.path)], remarks
 
 
-def _pair_beside(path: Path) -> tuple[Source, Pair]:
-    source = open_source(path)
-    pairs = roles_of(source).pairs
+def _pair_beside(path: Path, train: Path) -> tuple[Source, Pair]:
+    """The test images of a file that is named for them."""
+    because = f"Its name says that it has the test images of {shortened(train.name)}; if it has not, move it elsewhere."
+    try:
+        source = open_source(path)
+        pairs = roles_of(source).pairs
+    except OSError as error:
+        raise CondenseError(f"{path}: cannot be read ({error.strerror}). {because}") from error
+    except CondenseError as error:
+        raise CondenseError(f"{error} {because}") from error
     found = pairs.get("test") or pairs.get("val") or pairs.get("whole")
     if found is None or "train" in pairs:
-        raise source.refusal(
-            "its name says that it has the test images of the file beside it, but its arrays are not clearly those."
-        )
+        raise CondenseError(f"{source.refusal('its arrays are not clearly test images.')} {because}")
     return source, found
 
 
