@@ -29,12 +29,16 @@ _ASKED = 6
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """One part as stored: images (N, C, H, W) of any type and how their axes were read, labels of any kind."""
+    """One part as stored: images (N, C, H, W) of any type and how their axes were read, labels of any kind.
+
+    is_z, is_svhn: whether variables are called as in simpleNN's files; and as in SVHN's, of images of SVHN's shape.
+    """
 
     images: Array
     layout: Layout
     labels: Array
     is_z: bool
+    is_svhn: bool
 
 
 def load_arrays(path: Path, reading: Reading) -> DataSet:
@@ -49,7 +53,8 @@ def load_arrays(path: Path, reading: Reading) -> DataSet:
     roles = roles_of(source)
     train = roles.pairs.get("train") or roles.pairs.get("whole")
     if train is None:
-        raise CondenseError(f"{path}: holds {source.held}; {NEEDED}.")
+        unreadable = [f" {name} {entry.problem}." for name, entry in sorted(source.entries.items()) if entry.problem]
+        raise CondenseError(f"{path}: holds {source.held}; {NEEDED}.{''.join(unreadable[:1])}")
     tested, remarks = _test_source(source, roles)
     stored = [_stored(source, train, reading), *(_stored(*one, reading) for one in tested)]
     where = str(path) if not tested or tested[0][0] is source else f"{path} with {tested[0][0].path.name}"
@@ -81,7 +86,7 @@ def _read_hdf5(path: Path, name: str) -> Array:
             stored = np.asarray(hdf5.read(file, name))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
-    return as_texts(stored) if stored.dtype.kind == "S" else stored
+    return as_texts(stored, f"{path}: {name}") if stored.dtype.kind == "S" else stored
 
 
 def _damaged(path: Path, error: Exception) -> CondenseError:
@@ -143,7 +148,9 @@ def _stored(source: Source, pair: Pair, reading: Reading) -> _Images:
     fitting = layouts(images.shape, count, reading.image_shape, matlab=source.matlab, planar=is_z)
     if len(fitting) != 1:
         raise _shape_refusal(source, pair, fitting, count, reading)
-    return _Images(fitting[0].apply(source.read(pair.images)), fitting[0], source.read(pair.labels), is_z)
+    layout = fitting[0]
+    is_svhn = layout.is_svhn and layout.image == (3, 32, 32) and pair == Pair("X", "y")
+    return _Images(layout.apply(source.read(pair.images)), layout, source.read(pair.labels), is_z, is_svhn)
 
 
 def _shape_refusal(
@@ -152,11 +159,11 @@ def _shape_refusal(
     """Why an array is not read: no reading of its shape fits, or several do."""
     shape, name = source.entries[pair.images].shape or (), pair.images
     if fitting:
-        options = list(dict.fromkeys(layout.option for layout in fitting))
-        shown = ", ".join(options[:_ASKED]) + (", ..." if len(options) > _ASKED else "")
+        return CondenseError(f"{source.path}: {name} of shape {shape} can be read as images of {_several(fitting)}")
+    if not source.matlab and count is not None and layouts(shape, count, reading.image_shape, matlab=True):
         return CondenseError(
-            f"{source.path}: {name} of shape {shape} can be read as images of several shapes ({shown}); --image-shape HxW, "
-            "CxHxW or HxWxC says which."
+            f"{source.path}: {name} of shape {shape} has its {count} images along the last axis, as only .mat files may; "
+            f"np.moveaxis({name}, -1, 0) puts them along the first."
         )
     matlab = source.matlab
     others = layouts(shape, None, reading.image_shape, matlab=matlab, planar=matlab and name == "Z")
@@ -173,6 +180,21 @@ def _shape_refusal(
         f"images must be {axes} with C = 1 or 3, or rows of values whose shape --image-shape states, not {name} of shape "
         f"{shape}."
     )
+
+
+def _several(fitting: Sequence[Layout]) -> str:
+    """The shapes of images that all fit, and what tells them apart."""
+    options = list(dict.fromkeys(layout.option for layout in fitting))
+    channels, height, width = fitting[0].image
+    if all(layout.image == fitting[0].image for layout in fitting):
+        apart = "which no --image-shape tells apart; store it as (N, 1, H, W)."
+        if channels > 1:
+            stated = f"{channels}x{height}x{width}"
+            apart = f"and --image-shape {stated} says that channels come first; store them so where they do not."
+        orders = " and ".join(dict.fromkeys(layout.order for layout in fitting))
+        return f"{height}x{width} in {'two' if len(fitting) == 2 else 'several'} ways, {orders}, {apart}"
+    shown = ", ".join(options[:_ASKED]) + (", ..." if len(options) > _ASKED else "")
+    return f"several shapes ({shown}); --image-shape HxW, CxHxW or HxWxC says which."
 
 
 def _data_set(
@@ -207,7 +229,7 @@ def _shape_remarks(train: _Images, reading: Reading) -> list[str]:
 
 
 def _labelled(stored: Sequence[_Images], where: str, class_names: Sequence[str] | None) -> Labelled:
-    """Classes from 0; in SVHN's layout 10 is the digit 0, and in simpleNN's, labels without 0 count from 1."""
+    """Classes from 0; in what looks like SVHN's files 10 is the digit 0; in simpleNN's labels without 0 count from 1."""
     for part in stored:
         if number_of_labels(part.labels.shape) not in (None, len(part.images)):
             raise CondenseError(f"{where}: there are {len(part.images)} images, but labels of shape {part.labels.shape}.")
@@ -216,7 +238,7 @@ def _labelled(stored: Sequence[_Images], where: str, class_names: Sequence[str] 
         raise CondenseError(f"{where}: one lies as in SVHN, (H, W, C, N), the other not; both must have the same layout.")
     numbers = all(labels.dtype.kind in "iuf" and labels.size for labels in raw)
     low, high = (min(labels.min() for labels in raw), max(labels.max() for labels in raw)) if numbers else (0, 0)
-    if stored[0].layout.is_svhn and low >= 1 and high == 10:
+    if stored[0].is_svhn and class_names is None and low >= 1 and high == 10:
         raw = [np.where(labels == 10, 0, labels) for labels in raw]
         found = as_classes(raw, where, class_names)
         return replace(found, remarks=("labels run to 10; as in SVHN, 10 is the digit 0.",))

@@ -225,6 +225,65 @@ def test_what_may_matter_and_is_not_understood_is_refused(tmp_path, suffix, cont
     assert message in message_of(write_arrays(tmp_path / f"a{suffix}", content))
 
 
+USAGE = np.array(["Training", "PublicTest"])[LABELS % 2]
+CHOSEN = np.arange(20)
+
+
+@SUFFIXES
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"train": CHOSEN, "test": CHOSEN[:10]}, "test and train"),
+        ({"tr": CHOSEN, "tst": CHOSEN[:10]}, "tr and tst"),
+        ({"tr_idx": CHOSEN, "te_idx": CHOSEN[:10]}, "te_idx and tr_idx"),
+        ({"trainInd": CHOSEN, "testInd": CHOSEN[:10]}, "testInd and trainInd"),
+        ({"validation": CHOSEN}, "validation"),
+        ({"val_idx": CHOSEN}, "val_idx"),
+        ({"validx": CHOSEN}, "validx"),
+        ({"holdOut": CHOSEN}, "holdOut"),
+        ({"usage": USAGE}, "usage"),
+        ({"phase": LABELS}, "phase"),
+        ({"datasplit": LABELS}, "datasplit"),
+        ({"indices": CHOSEN}, "indices"),
+        ({"mask": LABELS > 0}, "mask"),
+        ({"kind": np.array(["train", "test"])[LABELS % 2]}, "kind"),
+        ({"n_train": np.array([20])}, "n_train"),
+    ],
+)
+def test_what_may_say_a_split_is_refused(tmp_path, suffix, more, named):
+    path = write_arrays(tmp_path / f"a{suffix}", {"X": GREY, "y": LABELS, **more})
+    assert f"{path}: {named} may say which images are for testing, and " in message_of(path)
+    tested = {"X_test": FEW, "y_test": LABELS[:4]}
+    data = load(str(write_arrays(path, {"X": GREY, "y": LABELS, **more, **tested})))
+    assert len(data.test) == 4
+
+
+@SUFFIXES
+def test_arrays_that_number_or_describe_all_images_say_no_split(tmp_path, suffix):
+    content = {"X": GREY, "y": LABELS, "ids": np.arange(30), "remark": np.array(["a", "b"])[LABELS % 2]}
+    data = load(str(write_arrays(tmp_path / f"a{suffix}", content)))
+    assert len(data.test) == 6
+    assert "not read: ids" in data.remarks[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("X_eval", "y_eval"),
+        ("x_holdout", "y_holdout"),
+        ("Xtst", "Ytst"),
+        ("x_test_set", "y_test_set"),
+        ("testset_images", "testset_labels"),
+        ("validx", "validy"),
+        ("valid_x", "valid_y"),
+    ],
+)
+def test_further_words_for_test_images(tmp_path, names):
+    content = {"X_train": GREY, "y_train": LABELS} | dict(zip(names, (FEW, LABELS[:4]), strict=True))
+    data = load(str(write_arrays(tmp_path / "a.npz", content)))
+    assert np.array_equal(data.test.pixels[:, 0].numpy(), FEW[[0, 3, 1, 2]])
+
+
 @SUFFIXES
 def test_what_else_there_is_is_named(tmp_path, suffix):
     content = {"data": GREY.reshape(30, 42), "images": GREY, "target": LABELS, "scores": np.ones((30, 2))}
