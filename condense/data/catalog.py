@@ -37,7 +37,7 @@ def load(
     Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
     """
     root = None if data_root is None else expanded(data_root)
-    data = recognised(_load(str(name_or_path), root, reading))
+    data = recognised(_load(str(name_or_path), root, reading.checked()))
     return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
 
 
