@@ -218,7 +218,10 @@ def test_a_folder_with_the_name_of_a_published_set_is_not_passed_over(tmp_path, 
         assert f"'{name}' is a published set, and a folder of images here. Say ./{name} for the folder" in message
     assert load("mnist", data_root=tmp_path / "data").published == "mnist"
     assert load("./mnist").name == "mnist"
-    (tmp_path / "svhn").mkdir()
+    nested = tmp_path / "svhn" / "train" / "train" / "3"
+    nested.parent.mkdir(parents=True)
+    (tmp_path / "digits" / "train" / "3").rename(nested)
+    assert "'svhn' is a published set, and a folder of images here" in message_of("svhn")
     (tmp_path / "digits").rename(tmp_path / "other")
     (tmp_path / "digits").mkdir()
     (remark,) = load("digits").remarks
