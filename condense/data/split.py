@@ -67,7 +67,7 @@ def join(
     """The `DataSet` of two parts; the test images get the classes and the normalisation of the training images.
 
     where: what a message names as the source; reading: what was stated or assumed in reading it. Its `remarks`, and that
-    there are classes without test images, become the data set's. Raises `CondenseError` for what `LabelledImages.from_arrays`
+    some classes have no test images, become the data set's. Raises `CondenseError` for what `LabelledImages.from_arrays`
     refuses, for a single class, and for train and test images of different shape.
     """
     learnt = LabelledImages.from_arrays(train.pixels, train.labels, class_names, name=str(where), mean=mean, std=std)
