@@ -115,8 +115,8 @@ def as_version_0_1_read(data: DataSet) -> DataSet:
     """A folder of clothes as it was read before published sets were recognised: classes in the order of their names."""
     by_name = sorted(range(10), key=lambda label: data.train.class_names[label])
     numbers = torch.tensor(by_name).argsort()
-    parts = [Part(one.pixels, numbers[one.labels]) for one in (data.train, data.test)]
-    return join("clothes/", *parts, [data.train.class_names[label] for label in by_name], where="clothes")
+    train, test = (Part(one.pixels, numbers[one.labels]) for one in (data.train, data.test))
+    return join("clothes/", train, test, [data.train.class_names[label] for label in by_name], where="clothes")
 
 
 @pytest.mark.parametrize("train_size", [None, 10])
