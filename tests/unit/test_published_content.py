@@ -115,8 +115,8 @@ def as_version_0_1_read(data: DataSet) -> DataSet:
     """A folder of clothes as it was read before published sets were recognised: classes in the order of their names."""
     by_name = sorted(range(10), key=lambda label: data.train.class_names[label])
     numbers = torch.tensor(by_name).argsort()
-    parts = [Part(one.pixels, numbers[one.labels]) for one in (data.train, data.test)]
-    return join("clothes/", *parts, [data.train.class_names[label] for label in by_name], where="clothes")
+    train, test = (Part(one.pixels, numbers[one.labels]) for one in (data.train, data.test))
+    return join("clothes/", train, test, [data.train.class_names[label] for label in by_name], where="clothes")
 
 
 @pytest.mark.parametrize("train_size", [None, 10])
@@ -273,6 +273,15 @@ def test_a_folder_with_the_name_of_a_published_set_is_not_passed_over(tmp_path, 
     (tmp_path / "digits").mkdir()
     (remark,) = load("digits").remarks
     assert remark == "digits is the published set; what is called so in this folder would be ./digits."
+
+
+def test_a_folder_of_torchvision_is_told_from_a_folder_of_images(tmp_path, mnist, monkeypatch):
+    monkeypatch.chdir(tmp_path / "data")
+    message = message_of("MNIST")
+    assert message == "MNIST is a folder here, without classes of images; for the published set say mnist, with --data-root."
+    assert load("mnist", data_root=".").published == "mnist"
+    in_folder(tmp_path / "data" / "Digits", np.arange(20))
+    assert load("Digits").published == "mnist"
 
 
 def test_fingerprints_can_be_looked_up_without_pytorch():
