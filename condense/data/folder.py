@@ -63,6 +63,7 @@ class _Files:
     """What is known of the files of a folder: how many there are, which are bad, headers and pixels (H, W, C) of the others.
 
     unlike: of 'size' and 'bits' those that are not one for all; without_usual: those that are not even one for most.
+    looked_into: whether pixels were decoded, and not headers alone.
     channels: 1 or 3 of every image that was read.
     """
 
@@ -72,6 +73,7 @@ class _Files:
     bad: list[Bad]
     unlike: list[str] = field(default_factory=list)
     without_usual: list[str] = field(default_factory=list)
+    looked_into: bool = False
     headers: dict[Path, Header] = field(default_factory=dict)
     pixels: dict[Path, np.ndarray] = field(default_factory=dict)
     channels: dict[Path, int] = field(default_factory=dict)
@@ -87,10 +89,11 @@ class _Files:
             self._leave_out_unlike(what)
         _check_memory(self.root, self.headers, side)
         quick = sum(header.pixels for header in self.headers.values()) <= LOOKED_INTO
-        if not self.unlike or self.reading.skip_bad or quick:
+        self.looked_into = not self.unlike or self.reading.skip_bad or quick
+        if self.looked_into:
             self._take(self.pixels, list(self.headers), lambda path: read_pixels(path, self.headers[path], side))
-        self.channels = {path: pixels.shape[2] for path, pixels in self.pixels.items()}
-        self.headers = {path: self.headers[path] for path in self.pixels}
+            self.channels = {path: pixels.shape[2] for path, pixels in self.pixels.items()}
+            self.headers = {path: self.headers[path] for path in self.pixels}
 
     def stacked(self, listing: Sequence[Listed]) -> tuple[np.ndarray, list[int]]:
         """Pixels (N, H, W, C) and labels of the good ones; grey images among coloured ones get three equal channels."""
@@ -107,7 +110,7 @@ class _Files:
 
     def name(self, path: Path) -> str:
         """A file as seen from the folder."""
-        return shortened(path.relative_to(self.root), 100)
+        return shortened(path.relative_to(self.root), 60)
 
     def told(self, bad: Bad) -> str:
         """A bad file and what is wrong with it."""
@@ -144,9 +147,18 @@ class _Files:
         advice = self._advice(layout)
         if len(self.bad) == 1:
             return CondenseError(f"{shown(self.bad[0].path)}: {self.bad[0].why}. {advice}")
-        told = "; ".join(self.told(bad) for bad in self.bad[:SHOWN])
+        return CondenseError(
+            f"{self.root}: {len(self.bad)} of {self.count} files cannot be used: {self.first_bad}. {advice}"
+        )
+
+    @property
+    def first_bad(self) -> str:
+        """The first bad files, those together of which the same is wrong, and how many more there are."""
+        groups: dict[str, list[str]] = {}
+        for bad in self.bad[:SHOWN]:
+            groups.setdefault(bad.why, []).append(self.name(bad.path))
         more = f"; and {len(self.bad) - SHOWN} more" if len(self.bad) > SHOWN else ""
-        return CondenseError(f"{self.root}: {len(self.bad)} of {self.count} files cannot be used: {told}{more}. {advice}")
+        return "; ".join(f"{', '.join(names)}: {why}" for why, names in groups.items()) + more
 
     def _advice(self, layout: Layout) -> str:
         """What makes these files usable, and whether leaving them out would do."""
@@ -159,7 +171,8 @@ class _Files:
         else:
             left = f"--skip-bad leaves {them} out"
         text = "; ".join([*made_one, left])
-        return f"{text[0].upper()}{text[1:]}."
+        unseen = "" if self.looked_into else f" The pixels of the other {len(self.headers)} were not looked at yet."
+        return f"{text[0].upper()}{text[1:]}.{unseen}"
 
     def _lacking(self, layout: Layout) -> str | None:
         """What would be missing if the bad files were left out, as far as is known; None where nothing would."""
@@ -228,7 +241,5 @@ def _remarks(files: _Files) -> list[str]:
         if paths
     ]
     if files.bad:
-        told = "; ".join(files.told(bad) for bad in files.bad[:SHOWN])
-        more = f"; and {len(files.bad) - SHOWN} more" if len(files.bad) > SHOWN else ""
-        said.append(f"files left out: {len(files.bad)} of {files.count} ({told}{more}).")
+        said.append(f"files left out: {len(files.bad)} of {files.count} ({files.first_bad}).")
     return said

@@ -151,7 +151,13 @@ def _tested(root: Path, parts: dict[str, Path]) -> tuple[Path, tuple[str, ...]]:
     others = [path.name for path in _folders(root) if path not in (parts[TRAIN], tested)]
     if others:
         remarks.append(f"not read: {_some(others)} in {root.name}.")
-    return _inner(tested), tuple(remarks)
+    tested = _inner(tested)
+    if not _has_classes(tested):
+        raise CondenseError(
+            f"{tested}: there are no classes; one sub-folder of images for each, or a file {_ANNOTATIONS} that gives each "
+            "image its class, as in Tiny-ImageNet, is needed."
+        )
+    return tested, tuple(remarks)
 
 
 def _has_annotations(part: Path) -> bool:

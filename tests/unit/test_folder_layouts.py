@@ -5,6 +5,7 @@ import pytest
 from catalog_samples import message_of
 from image_samples import WHITE_TO_BLACK, classes, save, sixteen_bit_png
 
+from condense.data import folder as folder_module
 from condense.data.catalog import load
 from condense.data.part_names import part_name
 from condense.data.reading import Reading
@@ -161,3 +162,36 @@ def test_leaving_out_is_advised_only_where_enough_is_left(tmp_path):
         save(tmp_path / "sizes" / "ab"[number % 2] / f"{number}x.png", np.zeros((number + 3, 4), np.uint8))
     message = message_of(tmp_path / "sizes")
     assert "--image-size N makes all images one size" in message and "--skip-bad leaves" not in message
+
+
+def test_a_reason_is_said_once_of_all_files_that_it_is_true_of(tmp_path):
+    classes(tmp_path, count=20)
+    long = "a picture with a name of very many words " * 4
+    for number in range(12):
+        (tmp_path / "a" / f"{number:02} {long}.gif").write_bytes(b"GIF")
+    (tmp_path / "b" / "notes.txt").write_text("x")
+    message = message_of(tmp_path)
+    assert message.count("is no image file") == 1 and "; and 3 more. --skip-bad leaves such files out." in message
+    assert len(message) < 1000 + len(str(tmp_path))
+    (said,) = load(str(tmp_path), reading=SKIP).remarks
+    assert said.startswith("files left out: 13 of 53 (a/00 a picture") and said.count("is no image file") == 1
+
+
+def test_it_is_said_where_pixels_were_not_looked_at(tmp_path, monkeypatch):
+    classes(tmp_path)
+    save(tmp_path / "b" / "0.png", np.zeros((9, 9), np.uint8))
+    assert "not looked at" not in message_of(tmp_path)
+    monkeypatch.setattr(folder_module, "LOOKED_INTO", 0)
+    assert message_of(tmp_path).endswith("--skip-bad leaves it out. The pixels of the other 5 were not looked at yet.")
+
+
+@pytest.mark.parametrize("content", [None, "images/0.png", "0.png"])
+def test_test_images_without_classes_are_told_so(tmp_path, content):
+    classes(tmp_path / "train", count=2)
+    for part in ("test", "val"):
+        (tmp_path / part).mkdir()
+        if content:
+            save(tmp_path / part / content, WHITE_TO_BLACK)
+    message = message_of(tmp_path)
+    assert message.startswith(f"{tmp_path}/test: there are no classes; one sub-folder of images for each, or a file")
+    assert "val_annotations.txt" in message

@@ -217,7 +217,7 @@ def test_many_bad_files_are_counted(tmp_path):
         (tmp_path / "a" / f"{number}.png").write_bytes(b"no image")
     message = message_of(tmp_path)
     assert f"{tmp_path}: 15 of 40 files cannot be used: a/0.png" in message
-    assert message.count("cannot be read as an image") == 10
+    assert message.count("cannot be read as an image") == 1
     assert "; and 5 more. --skip-bad" in message
 
 
@@ -288,7 +288,10 @@ def test_pictures_of_88_megapixels_are_refused_by_their_headers(tmp_path, monkey
             png_of_size(tmp_path / name / f"{number}.png", 9400, 9400)
     monkeypatch.setattr(folder_module, "read_pixels", None)
     message = message_of(tmp_path, reading=reading)
-    assert f"a/0.png: has 9400x9400 pixels, more than the {LARGEST:,} pixels that are read" in message
+    assert (
+        f"a/0.png, a/1.png, b/0.png, b/1.png: has 9400x9400 pixels, more than the {LARGEST:,} pixels that are read"
+        in message
+    )
     png_of_size(tmp_path / "a" / "0.png", 20_000, 10_000)
     assert f"a/0.png: has more than the {LARGEST:,} pixels that are read" in message_of(tmp_path, reading=reading)
     assert not recwarn.list

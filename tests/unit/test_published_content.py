@@ -275,6 +275,15 @@ def test_a_folder_with_the_name_of_a_published_set_is_not_passed_over(tmp_path, 
     assert remark == "digits is the published set; what is called so in this folder would be ./digits."
 
 
+def test_a_folder_of_torchvision_is_told_from_a_folder_of_images(tmp_path, mnist, monkeypatch):
+    monkeypatch.chdir(tmp_path / "data")
+    message = message_of("MNIST")
+    assert message == "MNIST is a folder here, without classes of images; for the published set say mnist, with --data-root."
+    assert load("mnist", data_root=".").published == "mnist"
+    in_folder(tmp_path / "data" / "Digits", np.arange(20))
+    assert load("Digits").published == "mnist"
+
+
 def test_fingerprints_can_be_looked_up_without_pytorch():
     program = (
         "import runpy, sys; known_as = runpy.run_path(sys.argv[1])['known_as']; "
