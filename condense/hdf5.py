@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from h5py import h5l, h5o  # pyright: ignore[reportAttributeAccessIssue] - compiled
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 from condense.sizes import check_honest, largest_honest
 
 MOST_MEMBERS = 10_000
@@ -107,6 +107,16 @@ def read(file: h5py.File, name: str) -> np.ndarray:
     _check_size(file, found, name)
     dataset = h5py.Dataset(found)
     return _texts(file, dataset, name) if found.dtype.kind == "O" else dataset[()]
+
+
+def as_str(text: object, where: str) -> str:
+    """A text as stored. Raises `CondenseError` for bytes that are not UTF-8, as different ones would become the same text;
+    where: what holds it.
+    """
+    try:
+        return text.decode() if isinstance(text, bytes) else str(text)
+    except UnicodeDecodeError as error:
+        raise CondenseError(f"{where} holds a text that is not UTF-8 ({shortened(text)}); store it as UTF-8.") from error
 
 
 def attribute(file: h5py.File, name: str) -> object:
@@ -202,5 +212,5 @@ def _texts(file: h5py.File, dataset: h5py.Dataset, name: str) -> np.ndarray:
         some = np.ravel(dataset[start : start + step] if dataset.shape else dataset[()]).tolist()
         total += sum(map(len, some))
         check_honest(total, size, where)
-        texts += [text.decode(errors="replace") if isinstance(text, bytes) else str(text) for text in some]
+        texts += [as_str(text, where) for text in some]
     return np.array(texts, dtype=object).reshape(dataset.shape)

@@ -1,6 +1,7 @@
 """The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 from condense.config import EvaluateConfig, LearnConfig, as_dict, verified
 from condense.data.images import DataSet
-from condense.data.naming import shareable, stored_name
+from condense.data.known import PUBLISHED
+from condense.data.naming import shareable
 from condense.errors import CondenseError, shortened
 from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
 from condense.networks.registry import build
@@ -54,8 +56,17 @@ class Outputs:
 def default_folder(config: LearnConfig) -> Path:
     """Where the results of a run go when nothing else is said."""
     path = Path(config.dataset)
-    dataset = path.name if path.is_dir() else path.stem
+    dataset = path.resolve().name if path.is_dir() else path.stem
     return Path("runs") / f"{dataset}-{config.network}-ipc{config.ipc}-{config.method}-seed{config.seed}"
+
+
+def check_apart(dataset: str, out: Path) -> None:
+    """Raises `CondenseError` where results would lie in the folder of the images, and be taken for one more class there."""
+    if dataset not in PUBLISHED and os.path.isdir(dataset) and out.resolve().is_relative_to(Path(dataset).resolve()):
+        raise CondenseError(
+            f"{shortened(out)} lies in {shortened(Path(dataset))}, the folder of the images, where it would be one more "
+            "class. Choose another --out."
+        )
 
 
 def check_outputs(out: Path, records: Path, *, resume: bool, force: bool) -> None:
@@ -110,8 +121,6 @@ def _learn_and_save(
     finished = _finished_set(out, records, config, data, force=force) if resume else None
     if finished is not None:
         return finished
-    if force and not resume:
-        checkpoint.unlink(missing_ok=True)
     learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, progress=progress)
     write_atomically(records, learned.record.to_json() + "\n")
     learned.set.save(out, force=True)
@@ -285,10 +294,11 @@ def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
     network = build(config.network, data.train.shape, data.train.classes)
     precision = stage_c.used_precision(config, network, data.train.device)
-    wanted = as_dict(replace(config.resolved(), dataset=stored_name(config.dataset)))
+    wanted = as_dict(config.resolved())
     wanted["precision"] = stored.get("precision") if precision == "auto" else precision
-    # How the images were read follows from them.
-    return {name: value for name, value in shareable(stored).items() if name != "reading"} == wanted
+    # Which images they are is asked by their fingerprint, whatever they are called and however they were read.
+    both = ({name: value for name, value in one.items() if name not in ("dataset", "reading")} for one in (stored, wanted))
+    return next(both) == next(both)
 
 
 def _only_learned(records: Path) -> bool:
@@ -315,4 +325,6 @@ def _is_of(record: Record, evaluation: EvaluateConfig, learned: SyntheticSet | N
     """Whether networks of a record were trained on this set by this protocol, or on all these images."""
     if learned is None:
         return data.train.is_known_as(needed(record, "dataset_fingerprint"))
-    return needed(record, "set", "sha256") == learned.sha256 and needed(record, "protocol") == evaluation.protocol
+    made_by = record.config["set"].get("config", shareable(learned.provenance.config))
+    same = needed(record, "set", "sha256") == learned.sha256 and made_by == shareable(learned.provenance.config)
+    return same and needed(record, "protocol") == evaluation.protocol

@@ -245,9 +245,12 @@ def _check_labels(images: Tensor, labels: Tensor, facts: Provenance, name: str) 
         )
     if soft:
         _check_probabilities(labels, name)
-    elif not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        if not bool((labels == 1).any(dim=1).all()):
+            return  # how many images a class has is not said by labels that are really soft
+        labels = labels.argmax(dim=1)
+    if not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise CondenseError(f"{name} holds labels outside 0 to {classes - 1}.")
-    elif not torch.equal(labels.sort().values, _usual_labels(facts)):
+    if not torch.equal(labels.sort().values, _usual_labels(facts)):
         counts = torch.bincount(labels, minlength=classes)
         wrong = int((counts != facts.images_per_class).nonzero()[0])
         raise CondenseError(

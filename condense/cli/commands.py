@@ -39,6 +39,7 @@ def run(chosen: options.Run) -> None:
     """Condense run"""
     config, evaluation = part(LearnConfig, chosen), EvaluateConfig(protocol=chosen.protocol, seeds=chosen.seeds)
     outputs = pipeline.Outputs(chosen.out or pipeline.default_folder(config))
+    pipeline.check_apart(config.dataset, outputs.folder)
     pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume, force=chosen.force)
     check_not_taken(outputs.set, outputs.records)
     data = load_to_learn(config, chosen)
@@ -59,6 +60,7 @@ def learn(chosen: options.Learn) -> None:
     (out,) = required((chosen.out, "--out SET.h5"))
     check_suffix(out, ".h5")
     config, records = part(LearnConfig, chosen), out.with_suffix(".jsonl")
+    pipeline.check_apart(config.dataset, out)
     pipeline.check_outputs(out, records, resume=chosen.resume, force=chosen.force)
     check_not_taken(out, records)
     data = load_to_learn(config, chosen)

@@ -17,6 +17,7 @@ from condense.matrix.report import write_report
 from condense.matrix.results import check_results, matrices
 from condense.matrix.run import Listener, run_matrix
 from condense.matrix.tasks import SetTask, Task, cell_tasks, check_possible, set_tasks
+from condense.pipeline import check_apart
 from condense.report.matrix import matrix_tables
 from condense.report.rendering import render
 
@@ -25,6 +26,7 @@ def matrix(chosen: options.Matrix) -> None:
     """Condense matrix"""
     (out,) = required((chosen.out, "--out DIR"))
     given, folder = part(MatrixConfig, chosen), MatrixFolder(out)
+    check_apart(given.dataset, out)
     config = folder.named_as_before(replace(given, dataset=stored_name(given.dataset)))
     folder.check(config)
     data = load(given.dataset, chosen)

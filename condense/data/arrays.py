@@ -21,7 +21,7 @@ from condense.data.roles import NEEDED, Pair, Roles, roles_of, unread_remark
 from condense.data.shapes import Layout, layouts
 from condense.data.source import Array, Source, check_regular
 from condense.data.split import Part, every_fifth, join, last_fifth
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 
 _ASKED = 6
 """Shapes that a question names at most."""
@@ -29,12 +29,16 @@ _ASKED = 6
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """One part as stored: images (N, C, H, W) of any type and how their axes were read, labels of any kind."""
+    """One part as stored: images (N, C, H, W) of any type and how their axes were read, labels of any kind.
+
+    is_z, is_svhn: whether variables are called as in simpleNN's files; and as in SVHN's, of images of SVHN's shape.
+    """
 
     images: Array
     layout: Layout
     labels: Array
     is_z: bool
+    is_svhn: bool
 
 
 def load_arrays(path: Path, reading: Reading) -> DataSet:
@@ -49,7 +53,8 @@ def load_arrays(path: Path, reading: Reading) -> DataSet:
     roles = roles_of(source)
     train = roles.pairs.get("train") or roles.pairs.get("whole")
     if train is None:
-        raise CondenseError(f"{path}: holds {source.held}; {NEEDED}.")
+        unreadable = [f" {name} {entry.problem}." for name, entry in sorted(source.entries.items()) if entry.problem]
+        raise CondenseError(f"{path}: holds {source.held}; {NEEDED}.{''.join(unreadable[:1])}")
     tested, remarks = _test_source(source, roles)
     stored = [_stored(source, train, reading), *(_stored(*one, reading) for one in tested)]
     where = str(path) if not tested or tested[0][0] is source else f"{path} with {tested[0][0].path.name}"
@@ -81,7 +86,7 @@ def _read_hdf5(path: Path, name: str) -> Array:
             stored = np.asarray(hdf5.read(file, name))
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
-    return as_texts(stored) if stored.dtype.kind == "S" else stored
+    return as_texts(stored, f"{path}: {name}") if stored.dtype.kind == "S" else stored
 
 
 def _damaged(path: Path, error: Exception) -> CondenseError:
@@ -95,34 +100,42 @@ def _test_source(source: Source, roles: Roles) -> tuple[list[tuple[Source, Pair]
     beside = files_beside(source.path)
     if "train" in pairs and "whole" in pairs:
         remarks.append(f"{pairs['whole'].images} and {pairs['whole'].labels} are not used, as there are parts for training.")
-    within = pairs.get("test")
-    if within is None and beside.test is None:
-        within = pairs.get("val")
-        if within is not None:
-            remarks.append(f"{within.images} are used as the test images, as there are no others.")
-    elif "val" in pairs:
-        remarks.append(f"{pairs['val'].images} are not used; the test images are.")
-    if within is not None:
+    found = pairs.get("test") or beside.test or pairs.get("val") or beside.val
+    unread = list(beside.passed_over)
+    if found is None or found not in (pairs.get("test"), beside.test):
+        unread += beside.strangers
+    if isinstance(found, Pair):
+        if found is pairs.get("val"):
+            remarks.append(f"{found.images} are used as the test images, as there are no others.")
+        elif "val" in pairs:
+            remarks.append(f"{pairs['val'].images} are not used; the test images are.")
         others = [other.name for other in (beside.test, beside.val) if other is not None]
         remarks += [f"{' and '.join(others)} beside it not used, as it has test images of its own."] if others else []
-        return [(source, within)], remarks
-    other = beside.test or beside.val
-    if other is None:
+    elif found is not None:
+        if "val" in pairs:
+            remarks.append(f"{pairs['val'].images} are not used; the test images are.")
+        remarks.append(f"test images are those of {found.name} beside it.")
+        if found is beside.test and beside.val is not None:
+            remarks.append(f"{beside.val.name} beside it is not used; the test images are.")
+    remarks += [f"not read: {', '.join(shortened(name) for name in unread)} beside it."] if unread else []
+    if found is None:
         return [], remarks
-    remarks.append(f"test images are those of {other.name} beside it.")
-    if other is beside.test and beside.val is not None:
-        remarks.append(f"{beside.val.name} beside it is not used; the test images are.")
-    return [_pair_beside(other)], remarks
+    return [(source, found) if isinstance(found, Pair) else _pair_beside(found, source.path)], remarks
 
 
-def _pair_beside(path: Path) -> tuple[Source, Pair]:
-    source = open_source(path)
-    pairs = roles_of(source).pairs
+def _pair_beside(path: Path, train: Path) -> tuple[Source, Pair]:
+    """The test images of a file that is named for them."""
+    because = f"Its name says that it has the test images of {shortened(train.name)}; if it has not, move it elsewhere."
+    try:
+        source = open_source(path)
+        pairs = roles_of(source).pairs
+    except OSError as error:
+        raise CondenseError(f"{path}: cannot be read ({error.strerror}). {because}") from error
+    except CondenseError as error:
+        raise CondenseError(f"{error} {because}") from error
     found = pairs.get("test") or pairs.get("val") or pairs.get("whole")
     if found is None or "train" in pairs:
-        raise source.refusal(
-            "its name says that it has the test images of the file beside it, but its arrays are not clearly those."
-        )
+        raise CondenseError(f"{source.refusal('its arrays are not clearly test images.')} {because}")
     return source, found
 
 
@@ -135,7 +148,9 @@ def _stored(source: Source, pair: Pair, reading: Reading) -> _Images:
     fitting = layouts(images.shape, count, reading.image_shape, matlab=source.matlab, planar=is_z)
     if len(fitting) != 1:
         raise _shape_refusal(source, pair, fitting, count, reading)
-    return _Images(fitting[0].apply(source.read(pair.images)), fitting[0], source.read(pair.labels), is_z)
+    layout = fitting[0]
+    is_svhn = layout.is_svhn and layout.image == (3, 32, 32) and pair == Pair("X", "y")
+    return _Images(layout.apply(source.read(pair.images)), layout, source.read(pair.labels), is_z, is_svhn)
 
 
 def _shape_refusal(
@@ -144,11 +159,11 @@ def _shape_refusal(
     """Why an array is not read: no reading of its shape fits, or several do."""
     shape, name = source.entries[pair.images].shape or (), pair.images
     if fitting:
-        options = list(dict.fromkeys(layout.option for layout in fitting))
-        shown = ", ".join(options[:_ASKED]) + (", ..." if len(options) > _ASKED else "")
+        return CondenseError(f"{source.path}: {name} of shape {shape} can be read as images of {_several(fitting)}")
+    if not source.matlab and count is not None and layouts(shape, count, reading.image_shape, matlab=True):
         return CondenseError(
-            f"{source.path}: {name} of shape {shape} can be read as images of several shapes ({shown}); --image-shape HxW, "
-            "CxHxW or HxWxC says which."
+            f"{source.path}: {name} of shape {shape} has its {count} images along the last axis, as only .mat files may; "
+            f"np.moveaxis({name}, -1, 0) puts them along the first."
         )
     matlab = source.matlab
     others = layouts(shape, None, reading.image_shape, matlab=matlab, planar=matlab and name == "Z")
@@ -165,6 +180,21 @@ def _shape_refusal(
         f"images must be {axes} with C = 1 or 3, or rows of values whose shape --image-shape states, not {name} of shape "
         f"{shape}."
     )
+
+
+def _several(fitting: Sequence[Layout]) -> str:
+    """The shapes of images that all fit, and what tells them apart."""
+    options = list(dict.fromkeys(layout.option for layout in fitting))
+    channels, height, width = fitting[0].image
+    if all(layout.image == fitting[0].image for layout in fitting):
+        apart = "which no --image-shape tells apart; store it as (N, 1, H, W)."
+        if channels > 1:
+            stated = f"{channels}x{height}x{width}"
+            apart = f"and --image-shape {stated} says that channels come first; store them so where they do not."
+        orders = " and ".join(dict.fromkeys(layout.order for layout in fitting))
+        return f"{height}x{width} in {'two' if len(fitting) == 2 else 'several'} ways, {orders}, {apart}"
+    shown = ", ".join(options[:_ASKED]) + (", ..." if len(options) > _ASKED else "")
+    return f"several shapes ({shown}); --image-shape HxW, CxHxW or HxWxC says which."
 
 
 def _data_set(
@@ -199,7 +229,7 @@ def _shape_remarks(train: _Images, reading: Reading) -> list[str]:
 
 
 def _labelled(stored: Sequence[_Images], where: str, class_names: Sequence[str] | None) -> Labelled:
-    """Classes from 0; in SVHN's layout 10 is the digit 0, and in simpleNN's, labels without 0 count from 1."""
+    """Classes from 0; in what looks like SVHN's files 10 is the digit 0; in simpleNN's labels without 0 count from 1."""
     for part in stored:
         if number_of_labels(part.labels.shape) not in (None, len(part.images)):
             raise CondenseError(f"{where}: there are {len(part.images)} images, but labels of shape {part.labels.shape}.")
@@ -208,7 +238,7 @@ def _labelled(stored: Sequence[_Images], where: str, class_names: Sequence[str] 
         raise CondenseError(f"{where}: one lies as in SVHN, (H, W, C, N), the other not; both must have the same layout.")
     numbers = all(labels.dtype.kind in "iuf" and labels.size for labels in raw)
     low, high = (min(labels.min() for labels in raw), max(labels.max() for labels in raw)) if numbers else (0, 0)
-    if stored[0].layout.is_svhn and low >= 1 and high == 10:
+    if stored[0].is_svhn and class_names is None and low >= 1 and high == 10:
         raw = [np.where(labels == 10, 0, labels) for labels in raw]
         found = as_classes(raw, where, class_names)
         return replace(found, remarks=("labels run to 10; as in SVHN, 10 is the digit 0.",))

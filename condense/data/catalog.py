@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from itertools import chain, islice
+from numbers import Integral
 from pathlib import Path
 
 from condense.data.image_layout import is_image_name
@@ -36,9 +37,19 @@ def load(
     data of a path that are the whole published content are the published set, and a remark says so.
     Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
     """
+    _check_given(train_size, seed, reading)
     root = None if data_root is None else expanded(data_root)
-    data = recognised(_load(str(name_or_path), root, reading))
+    data = recognised(_load(str(name_or_path), root, reading.checked()))
     return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
+
+
+def _check_given(train_size: object, seed: object, reading: object) -> None:
+    """Raises `CondenseError` for what only Python can give; commands have checked theirs."""
+    for name, value, least in (("train_size", 1 if train_size is None else train_size, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+            raise CondenseError(f"{name} must be a whole number of {least} or more, not {shortened(repr(value))}.")
+    if not isinstance(reading, Reading):
+        raise CondenseError(f"reading must be a Reading, not {shortened(repr(reading))}.")
 
 
 def names(data_root: Path | None = None) -> dict[str, str]:
@@ -66,16 +77,21 @@ def check_name(name: str) -> str:
 
 
 def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:
-    published = in_any_case(name, PUBLISHED)
-    if published and (name == published or not there(Path(name))):
-        name = published
+    if not os.path.exists(name):  # of a path that the system refuses, this says no
+        name = in_any_case(name, PUBLISHED) or name
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     if name in PUBLISHED:
         reading.refuse_other_than((), f"{name}, which is read as it was published")
         passed_over = _passed_over(name, data_root)
         data = _load_named(name, data_root)
         return replace(data, remarks=(*data.remarks, passed_over)) if passed_over else data  # says nothing of the images
-    return _load_path(expanded(check_name(name)), reading)
+    path = expanded(check_name(name))
+    alike = in_any_case(name, PUBLISHED)
+    if alike and path.is_dir() and not _holds_classes(path):
+        raise CondenseError(
+            f"{name} is a folder here, without classes of images; for the published set say {alike}, with --data-root."
+        )
+    return _load_path(path, reading)
 
 
 def _load_named(name: str, data_root: Path | None) -> DataSet:
@@ -107,7 +123,7 @@ def _passed_over(name: str, data_root: Path | None) -> str | None:
 
 def _holds_classes(folder: Path) -> bool:
     """Whether image files lie in sub-folders of a folder, as far as a quick look shows."""
-    files = islice(chain(folder.glob("*/*"), folder.glob("*/*/*")), _LOOKED_AT)
+    files = islice(chain.from_iterable(folder.glob("/".join("*" * depth)) for depth in (2, 3, 4)), _LOOKED_AT)
     return any(is_image_name(file) for file in files)
 
 

@@ -31,18 +31,19 @@ class Converted:
 def as_bytes(arrays: Sequence[Array], where: str, reading: Reading = Reading()) -> Converted:  # noqa: B008 - frozen
     """The pixels of all parts of a data set as uint8, of the same shapes, by one rule (docs/data.md) for all of them.
 
-    arrays: of any shape, with the type they are stored in. A range that is stated is taken, and values beyond it are
-    clipped. Otherwise uint8 is 0 to 255 and bool 0 to 1; floats are 0 to 1 or 0 to 255, other whole numbers of 8, 32 or 64
-    bits 0 to 255, and uint16 0 to 65535, each only where no value lies outside and the largest is at least half of it.
+    arrays: those for training, and for testing if any, of any shape, with the type they are stored in. A range that is
+    stated is taken, and values beyond it are clipped. Otherwise uint8 is 0 to 255 and bool 0 to 1; floats are 0 to 1 or 0 to
+    255, other whole numbers of 8, 32 or 64 bits 0 to 255, and uint16 0 to 65535, each only where in every part no value lies
+    outside and the largest is at least half of it. Bytes may be dark, but in all parts or none.
     Raises `CondenseError` where that is not so, and for other types, NaN, infinities, and no pixels at all.
     """
     _check(arrays, where)
-    low, high = min(float(array.min()) for array in arrays), max(float(array.max()) for array in arrays)
     stated = parse_range(reading.pixel_range) if reading.pixel_range else None
-    pixel_range, remark = (stated, _outside(arrays, stated)) if stated else _implied(arrays, low, high, where)
+    pixel_range, remark = (stated, _outside(arrays, stated)) if stated else _implied(arrays, where)
     converted = [_scaled(array, pixel_range) for array in arrays]
-    lost = _levels_lost(arrays, converted, low, high)
-    return Converted(converted, pixel_range, tuple(said for said in (remark, lost) if said))
+    names = ("",) if len(arrays) == 1 else (" of the training images", " of the test images")
+    lost = [_levels_lost(*part) for part in zip(arrays, converted, names, strict=True)]
+    return Converted(converted, pixel_range, tuple(said for said in (remark, *lost) if said))
 
 
 def as_text(pixel_range: tuple[float, float]) -> str:
@@ -61,26 +62,46 @@ def _check(arrays: Sequence[Array], where: str) -> None:
         raise CondenseError(f"{where}: some pixels are NaN or infinite.")
 
 
-def _implied(arrays: Sequence[Array], low: float, high: float, where: str) -> tuple[tuple[float, float], str | None]:
-    """The range that types and values leave no doubt of, and what was assumed. Raises `CondenseError` without one."""
+def _implied(arrays: Sequence[Array], where: str) -> tuple[tuple[float, float], str | None]:
+    """The range that types and values leave no doubt of in any part, and what was assumed. Raises `CondenseError` else."""
     types = sorted({array.dtype.name for array in arrays})
-    if types == ["uint8"]:
-        dark = f"the largest pixel is {high:g} of 255, so pictures are dark; --pixel-range 0,{high:g} would make it white."
-        return _BYTES, dark if 0 < high < USED * 255 else None
     if types == ["bool"]:
         return _FRACTIONS, "pixels are booleans; false was read as black, true as white."
-    named = " and ".join(types)
+    spans = [(float(array.min()), float(array.max())) for array in arrays]
+    bright = [high >= USED * 255 for _, high in spans]
+    if types == ["uint8"] and (all(bright) or not any(bright)):
+        return _BYTES, None if all(bright) else _dark([high for _, high in spans])
     candidates = {"f": (_FRACTIONS, _BYTES), "u": (_BYTES,), "i": (_BYTES,)}[arrays[0].dtype.kind]
     if set(types) & {"uint16", "int16"}:
         candidates = (_SIXTEEN_BITS,) if types == ["uint16"] else ()
     noise = max(_NOISE, *(float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0 for array in arrays), 0)
     for black, white in candidates:
-        if -noise * white <= low and USED * white <= high <= white * (1 + noise):
-            said = f"pixels are {named} from {low:.9g} to {high:.9g}; 0 was read as black, {white:g} as white."
+        if all(-noise * white <= low and USED * white <= high <= white * (1 + noise) for low, high in spans):
+            least, most = min(low for low, _ in spans), max(high for _, high in spans)
+            said = (
+                f"pixels are {' and '.join(types)} from {least:.9g} to {most:.9g}; 0 was read as black, {white:g} as white."
+            )
             return (black, white), said
-    raise CondenseError(
-        f"{where}: pixels are {named} from {low:.9g} to {high:.9g}, which does not say what is black and what is white. "
-        "--pixel-range LOW,HIGH does, such as 0,1 or 0,255 or 0,4095; values outside it are clipped."
+    raise _unclear(arrays, spans, where)
+
+
+def _dark(largest: Sequence[float]) -> str | None:
+    """That bytes are dark in all parts; nothing where all is black."""
+    most, of_test = max(largest), largest[-1]
+    tested = f" (those for testing reach only {of_test:g})" if of_test < most else ""
+    said = (
+        f"the largest pixel is {most:g} of 255, so pictures are dark; --pixel-range 0,{most:g} would make it white{tested}."
+    )
+    return said if most > 0 else None
+
+
+def _unclear(arrays: Sequence[Array], spans: Sequence[tuple[float, float]], where: str) -> CondenseError:
+    found = [f"{array.dtype.name} from {low:.9g} to {high:.9g}" for array, (low, high) in zip(arrays, spans, strict=True)]
+    one_for_all = "" if len(found) == 1 else " One range holds for both parts; store them alike where they are not."
+    pixels = f"pixels are {found[0]}" if len(found) == 1 else f"pixels for training are {found[0]}, for testing {found[1]}"
+    return CondenseError(
+        f"{where}: {pixels}, which does not say what is black and what is white. --pixel-range LOW,HIGH does, such as 0,1 "
+        f"or 0,255 or 0,4095; values outside it are clipped.{one_for_all}"
     )
 
 
@@ -106,28 +127,29 @@ def _scaled(array: Array, pixel_range: tuple[float, float]) -> Array:
     return scaled
 
 
-def _levels_lost(before: Sequence[Array], after: Sequence[Array], low: float, high: float) -> str | None:
-    """A sentence where the bytes have fewer than half of the grey levels there were (256 at most); else None.
+def _levels_lost(before: Array, after: Array, of_part: str) -> str | None:
+    """A sentence where the bytes of a part have fewer than half of the grey levels it had (256 at most); else None.
 
-    low, high: the extremes before. Levels are told apart to a 65,536th of them, so that those of rounding do not count.
+    Levels are told apart to a 65,536th of the part's extremes, so that those of rounding do not count.
     """
-    if all(array.dtype == np.uint8 and np.array_equal(array, same) for array, same in zip(before, after, strict=True)):
+    if before.dtype == np.uint8 and np.array_equal(before, after):
         return None
+    low, high = float(before.min()), float(before.max())
     kept = _levels(after, 0, LEVELS - 1, LEVELS)
     measurable = high > low and np.isfinite([high - low, _FINE / (high - low)]).all()
     there = _levels(before, low, high, _FINE) if measurable and 2 * kept < LEVELS else 0
     if 2 * kept >= min(there, LEVELS):
         return None
     return (
-        f"of {there} grey levels, {kept} {'are' if kept > 1 else 'is'} left; if that is not meant, --pixel-range LOW,HIGH "
-        "states other values for black and white."
+        f"of {there} grey levels{of_part}, {kept} {'are' if kept > 1 else 'is'} left; if that is not meant, --pixel-range "
+        "LOW,HIGH states other values for black and white."
     )
 
 
-def _levels(arrays: Sequence[Array], low: float, high: float, steps: int) -> int:
+def _levels(array: Array, low: float, high: float, steps: int) -> int:
     """How many of so many equal steps from `low` to `high` some value lies at."""
     seen = np.zeros(steps, bool)
-    for block in (block for array in arrays for block in _blocks(array)):
+    for block in _blocks(array):
         seen[np.rint((block.astype(np.float64) - low) * ((steps - 1) / (high - low))).astype(np.intp)] = True
     return int(seen.sum())
 

@@ -13,7 +13,7 @@ import torch
 
 from condense.data.conversion import as_bytes, as_text
 from condense.data.image_files import Header, Unsuitable, read_header, read_pixels
-from condense.data.image_layout import Bad, Listed, find_layout
+from condense.data.image_layout import Bad, Layout, Listed, find_layout
 from condense.data.images import DataSet
 from condense.data.paths import shown
 from condense.data.reading import Reading
@@ -44,6 +44,8 @@ def load_folder(root: Path, reading: Reading) -> DataSet:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about metadata and large sizes: what matters is checked
         files.read([path for listing in listings for path, _ in listing])
+    if files.bad and not reading.skip_bad:
+        raise files.unsuitable(layout)
     remarks = [*layout.remarks, *_remarks(files)]
     stacked = [files.stacked(listing) for listing in listings]
     converted = as_bytes([pixels for pixels, _ in stacked], str(root), reading)
@@ -60,6 +62,8 @@ def load_folder(root: Path, reading: Reading) -> DataSet:
 class _Files:
     """What is known of the files of a folder: how many there are, which are bad, headers and pixels (H, W, C) of the others.
 
+    unlike: of 'size' and 'bits' those that are not one for all; without_usual: those that are not even one for most.
+    looked_into: whether pixels were decoded, and not headers alone.
     channels: 1 or 3 of every image that was read.
     """
 
@@ -67,29 +71,29 @@ class _Files:
     reading: Reading
     count: int
     bad: list[Bad]
+    unlike: list[str] = field(default_factory=list)
+    without_usual: list[str] = field(default_factory=list)
+    looked_into: bool = False
     headers: dict[Path, Header] = field(default_factory=dict)
     pixels: dict[Path, np.ndarray] = field(default_factory=dict)
     channels: dict[Path, int] = field(default_factory=dict)
 
     def read(self, paths: Sequence[Path]) -> None:
-        """Reads all; raises `CondenseError` for bad ones, where they are not to be skipped.
+        """Reads all but the bad ones; where sizes differ, and bad ones are not to be skipped, not much is decoded.
 
-        Where sizes differ that is said before much is decoded.
+        Raises `CondenseError` where most would be skipped, and where the memory would not do.
         """
         side = self.reading.image_size
         self._take(self.headers, paths, read_header)
-        before = len(self.bad)
         for what in ("bits",) if side else ("size", "bits"):
             self._leave_out_unlike(what)
-        unlike = len(self.bad) > before
         _check_memory(self.root, self.headers, side)
         quick = sum(header.pixels for header in self.headers.values()) <= LOOKED_INTO
-        if not unlike or self.reading.skip_bad or quick:
+        self.looked_into = not self.unlike or self.reading.skip_bad or quick
+        if self.looked_into:
             self._take(self.pixels, list(self.headers), lambda path: read_pixels(path, self.headers[path], side))
-        if self.bad and not self.reading.skip_bad:
-            raise self._unsuitable(unlike)
-        self.channels = {path: pixels.shape[2] for path, pixels in self.pixels.items()}
-        self.headers = {path: self.headers[path] for path in self.pixels}
+            self.channels = {path: pixels.shape[2] for path, pixels in self.pixels.items()}
+            self.headers = {path: self.headers[path] for path in self.pixels}
 
     def stacked(self, listing: Sequence[Listed]) -> tuple[np.ndarray, list[int]]:
         """Pixels (N, H, W, C) and labels of the good ones; grey images among coloured ones get three equal channels."""
@@ -106,7 +110,7 @@ class _Files:
 
     def name(self, path: Path) -> str:
         """A file as seen from the folder."""
-        return shortened(path.relative_to(self.root), 100)
+        return shortened(path.relative_to(self.root), 60)
 
     def told(self, bad: Bad) -> str:
         """A bad file and what is wrong with it."""
@@ -125,29 +129,67 @@ class _Files:
         if len(set(found.values())) < 2:
             return
         (usual, times), *_ = Counter(found.values()).most_common()
-        if self.reading.skip_bad and 2 * times <= len(found):
-            advice = "--image-size N makes all images one size" if what == "size" else "save all with the same"
-            raise CondenseError(
-                f"{self.root}: no {_CALLED[what]} is that of more than half of the {len(found)} images, so --skip-bad would "
-                f"leave out most; {advice}."
-            )
+        self.unlike.append(what)
+        if 2 * times <= len(found):
+            self.without_usual.append(what)
+            if self.reading.skip_bad:
+                raise CondenseError(
+                    f"{self.root}: no {_CALLED[what]} is that of more than half of the {len(found)} images, so --skip-bad "
+                    f"would leave out most; {_MADE_ONE[what]}."
+                )
         for path, own in found.items():
             if own != usual:
                 self.bad.append(Bad(path, f"{_SAID[what].format(own)}, but {times} of {len(found)} are {usual}"))
                 del self.headers[path]
 
-    def _unsuitable(self, unlike: bool) -> CondenseError:
+    def unsuitable(self, layout: Layout) -> CondenseError:
         """The error that names the first bad files, counts them, and says what would help."""
-        resize = "--image-size N makes all images one size; " if unlike and not self.reading.image_size else ""
-        advice = f"{resize}--skip-bad leaves {'such files' if len(self.bad) > 1 else 'it'} out."
+        advice = self._advice(layout)
         if len(self.bad) == 1:
             return CondenseError(f"{shown(self.bad[0].path)}: {self.bad[0].why}. {advice}")
-        told = "; ".join(self.told(bad) for bad in self.bad[:SHOWN])
+        return CondenseError(
+            f"{self.root}: {len(self.bad)} of {self.count} files cannot be used: {self.first_bad}. {advice}"
+        )
+
+    @property
+    def first_bad(self) -> str:
+        """The first bad files, those together of which the same is wrong, and how many more there are."""
+        groups: dict[str, list[str]] = {}
+        for bad in self.bad[:SHOWN]:
+            groups.setdefault(bad.why, []).append(self.name(bad.path))
         more = f"; and {len(self.bad) - SHOWN} more" if len(self.bad) > SHOWN else ""
-        return CondenseError(f"{self.root}: {len(self.bad)} of {self.count} files cannot be used: {told}{more}. {advice}")
+        return "; ".join(f"{', '.join(names)}: {why}" for why, names in groups.items()) + more
+
+    def _advice(self, layout: Layout) -> str:
+        """What makes these files usable, and whether leaving them out would do."""
+        made_one = [_MADE_ONE[what] for what in self.unlike]
+        them = "such files" if len(self.bad) > 1 else "it"
+        if (lacking := self._lacking(layout)) is not None:
+            left = f"without {them} {lacking}"
+        elif self.without_usual:
+            left = f"--skip-bad would leave out most, as no {_CALLED[self.without_usual[0]]} is that of more than half"
+        else:
+            left = f"--skip-bad leaves {them} out"
+        text = "; ".join([*made_one, left])
+        unseen = "" if self.looked_into else f" The pixels of the other {len(self.headers)} were not looked at yet."
+        return f"{text[0].upper()}{text[1:]}.{unseen}"
+
+    def _lacking(self, layout: Layout) -> str | None:
+        """What would be missing if the bad files were left out, as far as is known; None where nothing would."""
+        bad = {one.path for one in self.bad}
+        counts = Counter(label for path, label in layout.train if path not in bad)
+        needed = 1 if layout.test is not None else 2
+        for label, name in enumerate(layout.classes):
+            if counts[label] < needed:
+                few = "a single image" if counts[label] else "no image"
+                return f"{few} of class {shortened(name)} is left{', and none to test on' if counts[label] else ''}"
+        if layout.test is not None and all(path in bad for path, _ in layout.test):
+            return "no test image is left"
+        return None
 
 
 _CALLED = {"size": "size", "bits": "number of bits a channel"}
+_MADE_ONE = {"size": "--image-size N makes all images one size", "bits": "save all with the same number of bits a channel"}
 _SAID = {"size": "is {}", "bits": "has {} bits a channel"}
 
 
@@ -199,7 +241,5 @@ def _remarks(files: _Files) -> list[str]:
         if paths
     ]
     if files.bad:
-        told = "; ".join(files.told(bad) for bad in files.bad[:SHOWN])
-        more = f"; and {len(files.bad) - SHOWN} more" if len(files.bad) > SHOWN else ""
-        said.append(f"files left out: {len(files.bad)} of {files.count} ({told}{more}).")
+        said.append(f"files left out: {len(files.bad)} of {files.count} ({files.first_bad}).")
     return said

@@ -5,18 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from condense.data.part_names import TEST, TRAIN, VAL, part_name
 from condense.data.paths import shown
 from condense.errors import CondenseError, shortened
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_IS_FOLDER = "is a folder, not read, as images lie in the folder of their class itself"
 NO_IMAGE = f"is no image file; a class folder holds only {', '.join(SUFFIXES)} files"
 _IGNORED = ("thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information", "icon\r")
-_TRAIN, _TEST, _VAL = "train", "test", "val"
-_ROLES = {
-    **dict.fromkeys(("train", "training"), _TRAIN),
-    **dict.fromkeys(("test", "testing"), _TEST),
-    **dict.fromkeys(("val", "valid", "validation"), _VAL),
-}
 _LEVEL = "images"
 """The folder inside each class folder of Tiny-ImageNet."""
 _ANNOTATIONS = "val_annotations.txt"
@@ -49,8 +45,9 @@ class Layout:
 def find_layout(root: Path) -> Layout:
     """The layout of `root`: `train/CLASS/*` with `test/CLASS/*` (`val` where there is no such test), or `CLASS/*`.
 
-    Upper and lower case do not matter in the names of the parts. The images of a class may lie in a folder `images` in its
-    folder, and those of `val` in one folder with a `val_annotations.txt`, as in Tiny-ImageNet.
+    The parts may be called in any way that `part_name` understands, and lie in a folder of the same part. The images of a
+    class may lie in a folder `images` in its folder, and those of `val` in one folder with a `val_annotations.txt`, as in
+    Tiny-ImageNet.
     Raises `CondenseError` where there are not two classes, a part or the images of a class are missing, or the test images
     have a class that training lacks.
     """
@@ -60,9 +57,10 @@ def find_layout(root: Path) -> Layout:
         _check_classes(root, classes)
         train, bad = _listed(root, classes)
         return Layout(tuple(classes), train, None, bad)
-    classes = _class_names(parts[_TRAIN])
-    _check_classes(parts[_TRAIN], classes)
-    train, bad = _listed(parts[_TRAIN], classes)
+    trained = _inner(parts[TRAIN])
+    classes = _class_names(trained)
+    _check_classes(trained, classes)
+    train, bad = _listed(trained, classes)
     tested, remarks = _tested(root, parts)
     test, more_bad = _annotated(tested, classes) if _has_annotations(tested) else _listed(tested, classes)
     return Layout(tuple(classes), train, test, (*bad, *more_bad), remarks)
@@ -101,37 +99,64 @@ def _class_names(folder: Path) -> dict[str, Path]:
 
 
 def _parts(root: Path) -> dict[str, Path]:
-    """The folders of the parts by role; none where the folders of `root` are classes.
+    """The folders of the parts, by part; none where the folders of `root` are classes.
 
     Raises `CondenseError` where a part is there twice, and where folders are there that can only be parts, but not all.
     """
-    found: dict[str, Path] = {}
+    sets: dict[str, dict[str, list[Path]]] = {}
     for path in _folders(root):
-        role = _ROLES.get(path.name.casefold())
-        if role in found:
-            raise CondenseError(f"{root}: {found[role].name} and {path.name} are both here; one of them is to be read.")
-        if role:
-            found[role] = path
-    if _TRAIN in found and len(found) > 1:
-        return found
-    if any(_folders(path) for path in found.values()):  # or it is a class of that name
-        there = " and a ".join(path.name for path in found.values())
-        missing = "test folder (val or validation would do)" if _TRAIN in found else "train folder"
+        named = part_name(path.name)
+        if named and (named.certain or _folders(path)):
+            sets.setdefault(named.of, {}).setdefault(named.part, []).append(path)
+    split = [found for found in sets.values() if TRAIN in found and len(found) > 1]
+    if len(split) > 1:
+        there = _some([found[TRAIN][0].name for found in split])
+        raise CondenseError(f"{root}: there are several data sets with parts ({there}); give a folder with one of them.")
+    if split:
+        return _each_once(root, split[0])
+    alone = sets.get("", {})
+    if any(_folders(path) for paths in alone.values() for path in paths):  # or it is a class of that name
+        there = " and a ".join(path.name for paths in alone.values() for path in paths)
+        missing = "test folder (val or validation would do)" if TRAIN in alone else "train folder"
         raise CondenseError(f"{root}: has a {there} folder, but no {missing}.")
     return {}
 
 
+def _each_once(root: Path, found: dict[str, list[Path]]) -> dict[str, Path]:
+    for part, paths in found.items():
+        if len(paths) > 1 and (part != VAL or TEST not in found):
+            names = " and ".join(shortened(path.name) for path in paths)
+            raise CondenseError(f"{root}: {names} are both here; one of them is to be read.")
+    return {part: paths[0] for part, paths in found.items()}
+
+
+def _inner(part: Path) -> Path:
+    """The folder of a part, or one in it that is called as the same part and is all that it holds."""
+    while True:
+        within = visible(part)
+        names = [part_name(path.name) for path in (*within, part)]
+        if len(within) != 1 or names[0] is None or names[0] != names[-1] or not (within[0].is_dir() and _folders(within[0])):
+            return part
+        part = within[0]
+
+
 def _tested(root: Path, parts: dict[str, Path]) -> tuple[Path, tuple[str, ...]]:
     """The part with the test images, `test` before `val`, the first of them with classes; what is to be said of it."""
-    candidates = [parts[role] for role in (_TEST, _VAL) if role in parts]
-    tested = next((path for path in candidates if _has_classes(path)), candidates[0])
+    candidates = [parts[part] for part in (TEST, VAL) if part in parts]
+    tested = next((path for path in candidates if _has_classes(_inner(path))), candidates[0])
     remarks = []
-    if tested is not parts.get(_TEST):
-        reason = "the images of test have no classes" if _TEST in parts else "there is no test folder"
+    if tested is not parts.get(TEST):
+        reason = f"the images of {parts[TEST].name} have no classes" if TEST in parts else "there is no test folder"
         remarks.append(f"the images in {tested.name} are the test images, as {reason}.")
-    others = [path.name for path in _folders(root) if path not in (parts[_TRAIN], tested)]
+    others = [path.name for path in _folders(root) if path not in (parts[TRAIN], tested)]
     if others:
         remarks.append(f"not read: {_some(others)} in {root.name}.")
+    tested = _inner(tested)
+    if not _has_classes(tested):
+        raise CondenseError(
+            f"{tested}: there are no classes; one sub-folder of images for each, or a file {_ANNOTATIONS} that gives each "
+            "image its class, as in Tiny-ImageNet, is needed."
+        )
     return tested, tuple(remarks)
 
 
@@ -171,11 +196,26 @@ def _listed(part: Path, classes: dict[str, Path]) -> tuple[tuple[Listed, ...], t
     for label, name in enumerate(classes):
         if name in folders:
             files = list(_entries(folders[name]))
-            if not files:
-                raise CondenseError(f"{folders[name]}: there are no images in this class folder.")
+            _check_class_folder(folders[name], files)
             listed += [(path, label) for path in files if _is_image(path)]
-            bad += [Bad(path, NO_IMAGE) for path in files if not _is_image(path)]
+            bad += [Bad(path, _IS_FOLDER if path.is_dir() else NO_IMAGE) for path in files if not _is_image(path)]
     return tuple(listed), tuple(bad)
+
+
+def _check_class_folder(folder: Path, files: Sequence[Path]) -> None:
+    """Raises `CondenseError` for a class folder that holds nothing, or folders and no images."""
+    within = [path.name for path in files if path.is_dir()]
+    if not files:
+        raise CondenseError(f"{shown(folder)}: there are no images in this class folder.")
+    if within and not any(map(_is_image, files)):
+        parts = any(named.certain for name in within if (named := part_name(name)))
+        right = (
+            f"the parts come first, as in {shortened(f'{within[0]}/{folder.name}')}"
+            if parts
+            else "images lie in the folder of their class itself, and classes in the folder that is given, or in its parts, "
+            "called train and test or alike"
+        )
+        raise CondenseError(f"{shown(folder)}: holds folders ({_some(within)}) and no images; {right}.")
 
 
 def _is_image(path: Path) -> bool:
@@ -201,7 +241,9 @@ def _annotated(part: Path, classes: dict[str, Path]) -> tuple[tuple[Listed, ...]
         raise CondenseError(f"{part}: there are no images that {_ANNOTATIONS} gives a class.")
     used = {path for path, _ in listed}
     bad = [
-        Bad(path, f"has no class in {_ANNOTATIONS}" if _is_image(path) else NO_IMAGE) for path in files if path not in used
+        Bad(path, f"has no class in {_ANNOTATIONS}" if _is_image(path) else _IS_FOLDER if path.is_dir() else NO_IMAGE)
+        for path in files
+        if path not in used
     ]
     missing = sorted(labels.keys() - {path.name for path in files})
     bad += [Bad(folder / shortened(name), f"is in {_ANNOTATIONS}, but not there") for name in missing]

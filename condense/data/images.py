@@ -13,7 +13,7 @@ from condense.data.known import known_as, published_as
 from condense.errors import CondenseError
 from condense.randomness import Device, generator
 
-_CONTENT = ("fingerprint", "_content", "former_fingerprint")
+_CONTENT = ("fingerprint", "_content", "former_fingerprint", "_former_as_read")
 """What is computed once of images and stays while they do."""
 
 
@@ -32,6 +32,8 @@ class LabelledImages:
     pixels: uint8 (N, C, H, W); labels: int64 (N,) ascending, each class 0 .. len(class_names)-1 at least once;
     mean, std: per channel, of pixels scaled to [0, 1] (published values where the field has agreed on some).
     reading: what was stated or assumed in reading them, as plain JSON values; no part of the fingerprint.
+    classes_as_read: (name, present label) of the classes in the order they were read in, where that was another, or the
+    names were others.
     Build it with `LabelledImages.from_arrays`, which sorts and checks.
     """
 
@@ -42,6 +44,7 @@ class LabelledImages:
     std: tuple[float, ...]
     name: str = "images"
     reading: dict[str, Any] = field(default_factory=dict)
+    classes_as_read: tuple[tuple[str, int], ...] = ()
     _cache: dict = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -123,12 +126,41 @@ class LabelledImages:
         """Whether a stored fingerprint, of this or of an earlier version, is that of these images.
 
         Of a published set's images the former fingerprint in the published order is known too, so that a set that was
-        learned from them is recognised whatever order they come in.
+        learned from them is recognised whatever order they come in; and the one that they had as they were read.
         """
+        return self._has_fingerprint(fingerprint) or fingerprint == self._former_as_read
+
+    def as_known_by(self, fingerprint: str) -> "LabelledImages":
+        """These images with their classes named and numbered as where they had that fingerprint, which they are known as."""
+        return self if self._has_fingerprint(fingerprint) else self.as_read()
+
+    def _has_fingerprint(self, fingerprint: str) -> bool:
         published = known_as(fingerprint)
         if fingerprint == self._content or (published is not None and published == known_as(self._content)):
             return True
         return fingerprint == self.former_fingerprint
+
+    @cached_property
+    def _former_as_read(self) -> str:
+        return self.as_read().former_fingerprint
+
+    def as_read(self) -> "LabelledImages":
+        """The same images, under the fingerprint they have here, with their classes named and numbered as they were read."""
+        if not self.classes_as_read:
+            return self
+        numbers = torch.tensor([label for _, label in self.classes_as_read], device=self.device).argsort()
+        read = LabelledImages.from_arrays(
+            self.pixels,
+            numbers[self.labels],
+            [name for name, _ in self.classes_as_read],
+            name=self.name,
+            mean=self.mean,
+            std=self.std,
+            need_every_class=False,
+        )
+        read = replace(read, reading=self.reading)
+        read.__dict__["fingerprint"] = self.fingerprint
+        return read
 
     def as_recorded(self, fingerprints: Iterable[str]) -> "LabelledImages":
         """The same images under the first of these fingerprints that they are known as; unchanged where there is none.
@@ -136,7 +168,7 @@ class LabelledImages:
         So that what joins the records of an earlier version stands under the fingerprint that is there.
         """
         stored = next((found for found in fingerprints if self.is_known_as(found)), self.fingerprint)
-        same = self._hand_over(replace(self, _cache={}), "_content", "former_fingerprint")
+        same = self._hand_over(replace(self, _cache={}), *_CONTENT)
         same.__dict__["fingerprint"] = stored
         return same
 
@@ -148,8 +180,20 @@ class LabelledImages:
     def described_as(
         self, name: str, class_names: Sequence[str], mean: Sequence[float], std: Sequence[float]
     ) -> "LabelledImages":
-        """The same images under another name, with other names of classes and another normalisation."""
-        described = replace(self, name=name, class_names=tuple(class_names), mean=tuple(mean), std=tuple(std), _cache={})
+        """The same images under another name, with other names of classes and another normalisation; they stay known by the
+        fingerprint that they had as they were read.
+        """
+        here = tuple(zip(class_names, range(self.classes), strict=True))
+        read = self.classes_as_read or tuple(zip(self.class_names, range(self.classes), strict=True))
+        described = replace(
+            self,
+            name=name,
+            class_names=tuple(class_names),
+            mean=tuple(mean),
+            std=tuple(std),
+            classes_as_read=() if read == here else read,
+            _cache={},
+        )
         return self._hand_over(described, "fingerprint", "_content")
 
     def _hand_over(self, to: "LabelledImages", *names: str) -> "LabelledImages":

@@ -46,7 +46,7 @@ def open_mat(path: Path) -> Source:
     def read(name: str) -> Array:
         if entries[name].problem:
             raise CondenseError(f"{path}: {name} {entries[name].problem}.")
-        return _unpadded(as_texts(arrays[name])) if arrays[name].dtype.kind == "U" else arrays[name]
+        return _unpadded(as_texts(arrays[name], f"{path}: {name}")) if arrays[name].dtype.kind == "U" else arrays[name]
 
     return Source(path, entries, read, matlab=True)
 

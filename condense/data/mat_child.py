@@ -95,7 +95,9 @@ def _plain(name: str, value: Any, limit: int) -> tuple[np.ndarray | None, str, s
         if all(isinstance(text, str) for text in texts):
             return np.array(texts, dtype=str).reshape(array.shape), "text", None
         return None, "cell", "is a cell array of other things than texts"
-    return None, "struct" if array.dtype.names else str(array.dtype)[:80], "holds neither numbers nor texts"
+    if array.dtype.names:
+        return None, "struct", "is a struct, and structs are not read; save its fields as variables of their own"
+    return None, str(array.dtype)[:80], "holds neither numbers nor texts"
 
 
 def _filled(name: str, value: Any, limit: int) -> np.ndarray:

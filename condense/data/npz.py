@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 
 from condense.data.source import Array, Source
 from condense.errors import CondenseError
-from condense.hdf5 import Entry
+from condense.hdf5 import Entry, as_str
 from condense.sizes import check_honest
 
 MOST_MEMBERS = 10_000
@@ -96,10 +96,10 @@ def _read(path: Path, name: str) -> Array:
         raise
     except Exception as error:
         raise _damaged(path, error) from error
-    return as_texts(stored) if stored.dtype.kind in "US" else stored
+    return as_texts(stored, f"{path}: {name}") if stored.dtype.kind in "US" else stored
 
 
-def as_texts(stored: Array) -> Array:
-    """An array of `str`, of any type of text."""
-    texts = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in np.ravel(stored).tolist()]
+def as_texts(stored: Array, where: str) -> Array:
+    """An array of `str`, of any type of text. Raises `CondenseError` for bytes that are not UTF-8; where: what has them."""
+    texts = [as_str(one, where) for one in np.ravel(stored).tolist()]
     return np.array(texts, dtype=object).reshape(stored.shape)

@@ -5,12 +5,14 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, quoted
 
 LARGEST_SIDE = 4096
 """Of an image, in pixels."""
+_STEPS = 65536
+"""The finest that a range is ever divided into."""
 
 
 def parse_range(text: str) -> tuple[float, float]:
@@ -19,7 +21,8 @@ def parse_range(text: str) -> tuple[float, float]:
         low, high = map(float, text.split(","))
     except ValueError:
         low, high = math.nan, math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)):
+    wide = math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)
+    if not (wide and math.isfinite(_STEPS / (high - low))):  # the latter is what a value is multiplied by
         raise ValueError(f"a pixel range is LOW,HIGH, two numbers, the lower one first, such as 0,4095; not '{text[:80]}'")
     return low, high
 
@@ -67,6 +70,16 @@ class Reading:
         """What is not left to the source, by name."""
         defaults = asdict(Reading())
         return {name: value for name in defaults if (value := getattr(self, name)) != defaults[name]}
+
+    def checked(self) -> "Reading":
+        """The same with its values as they must be, where it was made in Python. Raises `CondenseError` for others."""
+        try:
+            return TypeAdapter(Reading).validate_python({name: getattr(self, name) for name in READING_NAMES})
+        except ValidationError as error:
+            mistake = error.errors()[0]
+            name, said = mistake["loc"][0], mistake["msg"]
+            value = "" if mistake["type"] == "value_error" else f" = {quoted(mistake['input'])}"
+            raise CondenseError(f"{name}{value}: {said.removeprefix('Value error, ')}.") from error
 
     def refuse_other_than(self, allowed: tuple[str, ...], what: str) -> None:
         """Raises `CondenseError` where something is stated that a source, named `what`, does not take."""

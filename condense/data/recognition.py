@@ -48,10 +48,11 @@ def _renumbered(data: DataSet, known: Published) -> DataSet | None:
     if order == sorted(order):
         return None
     numbers = torch.tensor(order)
-    return replace(data, train=_relabelled(data.train, numbers), test=_relabelled(data.test, numbers))
+    return replace(data, train=renumbered(data.train, numbers), test=renumbered(data.test, numbers))
 
 
-def _relabelled(images: LabelledImages, numbers: torch.Tensor) -> LabelledImages:
+def renumbered(images: LabelledImages, numbers: torch.Tensor) -> LabelledImages:
+    """The same images with class i as class numbers[i], int64 (classes,), each once; they stay known as they were read."""
     names: Sequence[str] = [images.class_names[index] for index in numbers.argsort().tolist()]
     made = LabelledImages.from_arrays(
         images.pixels,
@@ -62,7 +63,8 @@ def _relabelled(images: LabelledImages, numbers: torch.Tensor) -> LabelledImages
         std=images.std,
         need_every_class=False,
     )
-    return replace(made, reading=images.reading)
+    read = tuple(zip(images.class_names, numbers.tolist(), strict=True))
+    return replace(made, reading=images.reading, classes_as_read=read)
 
 
 def _plain(name: str) -> str:

@@ -1,24 +1,23 @@
 """What the arrays of a file are, by their names: images or labels, for training, testing or validation."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from condense.data.labels import number_of_labels
+from condense.data.part_words import PARTS, part_words, words_of
 from condense.data.source import Source, described
 from condense.hdf5 import Entry
 
-_PARTS = {
-    "train": ("training", "train", "tr"),
-    "test": ("testing", "test", "te"),
-    "val": ("validation", "valid", "val", "dev"),
-}
 _IMAGES = {"images", "image", "imgs", "img", "x", "data", "features", "inputs", "input", "pixels", "z"}
 _LABELS = {"labels", "label", "y", "targets", "target", "class", "lbl"}
 _CLASS_NAMES = {"classnames", "classes", "listclasses", "labelnames", "targetnames", "categories"}
-_SPLITS = {"split", "splits", "set", "sets", "subset", "fold", "folds", "partition", "istrain", "istest", "trainmask"} | {
-    f"{part}{word}" for part in ("train", "test") for word in ("mask", "idx", "index", "indices", "ids")
-}
+_SPLITS = {"set", "sets", "fold", "folds", "kfold", "cv", "part", "parts", "phase", "usage", "stage", "purpose", "role"}
+_SPLITS_ANYWHERE = ("split", "partition", "subset")
+_INDICES = {"idx", "idxs", "index", "indices", "ind", "inds"}
+_MASKS = {"mask", "masks"}
+_LONG = 4
+"""Letters of the words for a part that say so wherever they stand in a name."""
 NEEDED = (
     "needed are train_images and train_labels, or images and labels, or X and y, and test_images and test_labels where "
     "there is a split, or names like these"
@@ -49,7 +48,7 @@ def roles_of(source: Source) -> Roles:
     found: dict[tuple[str, str], list[str]] = {}
     unread = []
     for name in source.entries:
-        role = _role(name)
+        role = _role(name, source.entries[name])
         if role is None:
             unread.append(name)
         else:
@@ -60,6 +59,9 @@ def roles_of(source: Source) -> Roles:
     for part in ("train", "test", "val", "whole"):
         images, labels = named.get((part, "images")), named.get((part, "labels"))
         if (images is None) != (labels is None):
+            there = images or labels or ""
+            if source.entries[there].problem:
+                raise source.refusal(f"{there} {source.entries[there].problem}.")
             lacking = f"{'' if part == 'whole' else f'{part}_'}{'labels' if labels is None else 'images'}"
             raise source.refusal(f"{images or lacking} and {labels or lacking} belong together, but {lacking} is missing.")
         if images is not None and labels is not None:
@@ -73,20 +75,27 @@ def unread_remark(entries: Mapping[str, Entry], names: Sequence[str]) -> list[st
     return [f"not read: {described(entries, sorted(names))}."] if names else []
 
 
-def _role(name: str) -> tuple[str, str] | None:
+def _role(name: str, entry: Entry) -> tuple[str, str] | None:
     """(part, images or labels or class names) that a name stands for, in any case and with any separators."""
-    key = re.sub(r"[^a-z0-9]", "", name.lower())
+    words = words_of(name)
+    key = "".join(words)
     if key in _CLASS_NAMES:
         return "whole", "class names"
     if (kind := _kind(key)) is not None:
         return "whole", kind
-    for part, words in _PARTS.items():
-        for word in words:
-            for rest in (key.removeprefix(word), key.removesuffix(word)):
-                kind = _kind(rest.removeprefix("set").removesuffix("set"))
-                if rest != key and kind is not None:
-                    return part, kind
+    if (_INDICES | _MASKS).intersection(words) or (words == ["validx"] and _is_row(entry)):  # val-idx, not valid-x
+        return None
+    for part, word in ((part, word) for part, those in PARTS.items() for word in those):
+        for rest in (key.removeprefix(word), key.removesuffix("set").removesuffix(word)):
+            kind = _kind(rest.removeprefix("set").removesuffix("set"))
+            if rest not in (key, key.removesuffix("set")) and kind is not None:
+                return part, kind
     return None
+
+
+def _is_row(entry: Entry) -> bool:
+    """Whether an array has one axis, but for one of a single value."""
+    return entry.shape is not None and (len(entry.shape) == 1 or (len(entry.shape) == 2 and 1 in entry.shape))
 
 
 def _kind(key: str) -> str | None:
@@ -128,12 +137,39 @@ def _refuse_what_may_matter(source: Source, pairs: Mapping[str, Pair], unread: S
         shape = source.entries[name].shape or ()
         if pairs and any(_alike(shape, one) for one in images):
             raise source.refusal(f"{name} may be images too, but its name does not say which; rename it, or leave it out.")
-        key = re.sub(r"[^a-z0-9]", "", name.lower())
-        if key in _SPLITS and not ({"test", "val"} & pairs.keys()):
-            raise source.refusal(
-                f"{name} may say which images are for testing, and is not understood; store them under names of their own, "
-                "such as test_images and test_labels."
-            )
+    if not pairs or {"test", "val"} & pairs.keys():
+        return
+    labels = next(iter(pairs.values())).labels
+    count = number_of_labels(source.entries[labels].shape or ())
+    splits = [name for name in sorted(unread) if _may_be_a_split(source, name, count)]
+    if splits:
+        raise source.refusal(
+            f"{' and '.join(splits)} may say which images are for testing, and {'is' if len(splits) == 1 else 'are'} not "
+            "understood; store these images under names of their own, such as test_images and test_labels, or leave out "
+            "what says nothing of the kind."
+        )
+
+
+def _may_be_a_split(source: Source, name: str, count: int | None) -> bool:
+    """Whether an array that is not understood may say which of so many images are for which part."""
+    entry, words = source.entries[name], words_of(name)
+    if any(word.whole or len(word.word) >= _LONG for word in part_words(name)) or _SPLITS.intersection(words):
+        return True
+    if any(word in "".join(words) for word in _SPLITS_ANYWHERE):
+        return True
+    if entry.problem or not _is_row(entry):
+        return False
+    if _MASKS.intersection(words):
+        return True
+    per_image = number_of_labels(entry.shape or ()) == count
+    if _INDICES.intersection(words):
+        return not per_image or entry.kind == "bool"  # numbers of all images choose none of them
+    return per_image and entry.kind == "text" and all(_names_a_part(str(text)) for text in source.read(name).ravel())
+
+
+def _names_a_part(text: str) -> bool:
+    """Whether a text is the name of a part, such as 'Training' or 'PublicTest'."""
+    return any(word.whole or len(word.word) >= _LONG for word in part_words(text))
 
 
 def _alike(shape: tuple[int, ...], images: tuple[int, ...]) -> bool:

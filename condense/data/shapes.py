@@ -101,7 +101,9 @@ def _as_stated(found: Sequence[Layout], stated: tuple[int, ...]) -> list[Layout]
     """The readings that give images of the stated shape."""
     if len(stated) == 2:
         return [layout for layout in found if layout.image[1:] == stated]
-    return [layout for layout in found if layout.image in (stated, (stated[2], *stated[:2]))]
+    fitting = [layout for layout in found if layout.image in (stated, (stated[2], *stated[:2]))]
+    first = [layout for layout in fitting if layout.order == "(N, C, H, W)"]
+    return first if first and stated[0] == stated[2] else fitting  # both could be the channels; then the first are
 
 
 def _layouts_of_rows(shape: tuple[int, ...], stated: str | None, planar: bool) -> list[Layout]:

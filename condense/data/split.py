@@ -13,6 +13,8 @@ from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, shortened
 
 FIFTH = 5
+_NAMED = 5
+"""Classes that a remark names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +66,9 @@ def join(
 ) -> DataSet:
     """The `DataSet` of two parts; the test images get the classes and the normalisation of the training images.
 
-    where: what a message names as the source; reading: what was stated or assumed in reading it (its `remarks` become the
-    data set's). Raises `CondenseError` for what `LabelledImages.from_arrays` refuses, for a single class, and
-    for train and test images of different shape.
+    where: what a message names as the source; reading: what was stated or assumed in reading it. Its `remarks`, and that
+    some classes have no test images, become the data set's. Raises `CondenseError` for what `LabelledImages.from_arrays`
+    refuses, for a single class, and for train and test images of different shape.
     """
     learnt = LabelledImages.from_arrays(train.pixels, train.labels, class_names, name=str(where), mean=mean, std=std)
     if learnt.classes < 2:
@@ -85,12 +87,25 @@ def join(
             f"{where}: training images are {learnt.shape} (channels, height, width), but test images {tested.shape}."
         )
     facts = dict(reading or {})
+    if untested := _untested(tested):
+        facts["remarks"] = [*facts.get("remarks", ()), untested]
     return DataSet(
         name,
         replace(learnt, name=name, reading=facts),
         replace(tested, name=f"{name} (test)", reading=facts),
         tuple(facts.get("remarks", ())),
     )
+
+
+def _untested(test: LabelledImages) -> str | None:
+    """That test images lack classes; None where they do not."""
+    names = [name for name, count in zip(test.class_names, test.counts, strict=True) if count == 0]
+    if not names:
+        return None
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    told = f"{', '.join(map(shortened, names[:_NAMED]))}{more} ({len(names)} of {test.classes} classes)"
+    which, them = ("class", "it") if len(names) == 1 else ("the classes", "them")
+    return f"no test image is of {which} {told}, so accuracies say nothing of {them}."
 
 
 def held_out(images: LabelledImages) -> tuple[LabelledImages, LabelledImages]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from condense.stage_t.statistics import CONFIDENCE
+from condense.stage_t.statistics import CONFIDENCE, LEAST_UNITS
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class Paired:
     """n pairs: mean and standard error (ddof = 1) of their differences, half width of the mean's 95 % interval, and the
     two-sided p of Student's paired test.
 
-    With fewer than two pairs there is neither error nor p, and the mean of none is NaN. Where all differences are equal (but
-    for rounding) the error is 0; p is 1 where they are 0, and else None: the test divides by the error, and that a few
-    values of limited resolution agree does not make it infinitely sure.
+    With fewer than two pairs there is neither error nor p, with fewer than three no interval, and the mean of none is NaN.
+    Where all differences are equal (but for rounding) the error is 0; p is 1 where they are 0, and else None: the test
+    divides by the error, and that a few values of limited resolution agree does not make it infinitely sure.
     """
 
     n: int
@@ -37,7 +37,7 @@ def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Pai
         return Paired(count, mean, 0.0, 0.0, 1.0 if mean == 0 else None)
     error = float(differences.std(ddof=1)) / count**0.5
     # Student's t as functions: scipy.stats.t takes many times as long a call, and 720 rows have 260,000 pairs.
-    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error
+    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error if count >= LEAST_UNITS else None
     return Paired(count, mean, error, half, float(2 * stdtr(count - 1, -abs(mean) / error)))
 
 

@@ -208,8 +208,9 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
     learned_with = None if method in SELECTION_METHODS else needed(record, "set", "network")
     sha256 = needed(record, "set", "sha256")
-    own = learning_settings(of_set, known.get(sha256), learned=learned_with is not None)
-    subset = known.get(sha256, {}).get("train_size")
+    config = of_set.get("config") or known.get(sha256)  # sets of equal images may come of other settings
+    own = learning_settings(of_set, config, learned=learned_with is not None)
+    subset = (config or {}).get("train_size")
     soft = of_set.get("labels") == "soft"
     as_published = learned_with is None or own.get("schedule", "published") in SCHEDULES
     cell = Cell(

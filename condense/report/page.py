@@ -113,8 +113,11 @@ def _networks(cell: Cell) -> str:
 
 
 def _is_upper_bound(other: Cell, cell: Cell) -> bool:
+    """Whether a cell is of the same network on all the real images that a set was made from, or of which it was a part."""
     same = (other.dataset, other.trained_with) == (cell.dataset, cell.trained_with) and bool(other.networks)
-    return other.images_per_class is None and same
+    images = ["test_fingerprint", *(["dataset_fingerprint"] if cell.subset is None else [])]
+    alike = all(other.settings.get(name) == cell.settings.get(name) for name in images)
+    return other.images_per_class is None and same and alike
 
 
 def _set_line(synthetic_set: SyntheticSet) -> str:

@@ -56,7 +56,9 @@ def load_checkpoint(path: Path, identity: dict[str, Any], matching: GradientMatc
     state of this run can be.
     """
     content, stored = _read(path, matching.data.device)
-    differing = sorted(key for key in stored.keys() | identity.keys() if stored.get(key) != identity.get(key))
+    # Which images they are is said by the fingerprint, whatever they are called.
+    names = (stored.keys() | identity.keys()) - {"dataset"}
+    differing = sorted(name for name in names if stored.get(name) != identity.get(name))
     if differing:
         changes = "; ".join(
             f"{shortened(key)}: {quoted(stored.get(key))} there, {quoted(identity.get(key))} now" for key in differing[:8]

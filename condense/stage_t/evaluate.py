@@ -77,7 +77,7 @@ def evaluate_network(
     found there are not trained again, and it is removed by whoever has kept the record.
     Raises `CondenseError` when `data` is not what the set was learned from, or the network cannot take its images.
     """
-    check_same_data(synthetic, data)
+    data = data_as_learned(synthetic, data)
     device = data.test.device
     source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
     chosen = recipe(protocol, synthetic.provenance.dataset, name)
@@ -138,11 +138,24 @@ def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
             f"The set was learned from other images: its {facts.dataset} has fingerprint {facts.dataset_fingerprint[:12]}, "
             f"the {data.name} found here {data.train.fingerprint[:12]}."
         )
-    if (tuple(facts.mean), tuple(facts.std)) != (tuple(data.train.mean), tuple(data.train.std)):
-        raise CondenseError(
-            f"The set was learned from {facts.dataset} normalised by mean {facts.mean} and std {facts.std}, but the "
-            f"{data.name} given here has mean {list(data.train.mean)} and std {list(data.train.std)}."
-        )
+
+
+def data_as_learned(synthetic: SyntheticSet, data: DataSet) -> DataSet:
+    """`data` normalised as the set is, and with its numbers of classes; unchanged where they have both.
+
+    Images of a published set in one's own container were read with names, numbers and a normalisation of their own before
+    they were taken as that set. Raises `CondenseError` as `check_same_data` does.
+    """
+    check_same_data(synthetic, data)
+    facts = synthetic.provenance
+    train = data.train.as_known_by(facts.dataset_fingerprint)
+    if train is not data.train:
+        data = replace(data, train=train, test=data.test.as_read())
+    mean, std = tuple(facts.mean), tuple(facts.std)
+    if (mean, std) == (tuple(data.train.mean), tuple(data.train.std)) == (tuple(data.test.mean), tuple(data.test.std)):
+        return data
+    parts = (one.described_as(one.name, one.class_names, mean, std) for one in (data.train, data.test))
+    return replace(data, **dict(zip(("train", "test"), parts, strict=True)))
 
 
 @dataclass(frozen=True)

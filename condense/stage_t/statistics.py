@@ -20,8 +20,8 @@ class Summary:
 
     std: over all n accuracies with ddof=0, as the published tables state it (0 for n=1).
     half: half width of the 95 % interval of the mean by Student's t with ddof=1; low, high: the interval, within [0, 1]. All
-    None with fewer than `LEAST_UNITS` independent values (networks of one set; sets, where there are several), whose spread
-    says next to nothing.
+    None with fewer than `LEAST_UNITS` independent values (networks of one set; sets, where there are several, and seeds of
+    networks, where sets share some), whose spread says next to nothing.
     """
 
     n: int
@@ -80,9 +80,10 @@ def _half_width(groups: Sequence[Mapping[int, float]], mean: float) -> float | N
         for seed, accuracy in group.items():
             by_seed.setdefault(seed, []).append(accuracy)
     seeds, sets = list(by_seed.values()), [list(group.values()) for group in groups]
-    if len(sets if len(sets) > 1 else seeds) < LEAST_UNITS:
-        return None
     shared = len(seeds) < sum(map(len, sets))
+    units = [*([sets] if len(sets) > 1 else []), *([seeds] if shared or len(sets) == 1 else [])]
+    if min(map(len, units)) < LEAST_UNITS:
+        return None
     parts = [sets, seeds] if shared or len(sets) == 1 else [sets]
     found = [(_variance(part, mean), len(part) - 1.0) for part in parts if len(part) > 1]
     if not found:

@@ -401,3 +401,15 @@ def test_a_finished_set_of_another_configuration_or_from_other_images_is_not_res
     assert said("learn", *words, "--seed", 5) == [sentence]
     write_images(Path("noise.npz"), seed=1)
     assert said("learn", *words)[0].startswith("The set was learned from other images")
+
+
+@pytest.mark.parametrize(
+    "words", [("run",), ("learn", "--out", "set.h5"), ("learn", "--out", "deeper/set.h5"), ("matrix", "--out", "m")], ids=str
+)
+def test_results_among_the_images(said: Said, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """They would be one more class; nothing is made there."""
+    for name in "ab":
+        Path(name).mkdir()
+    (sentence,) = said(words[0], "--dataset", ".", *words[1:])
+    assert "the folder of the images, where it would be one more class. Choose another --out." in sentence
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

@@ -74,7 +74,102 @@ def test_the_file_of_test_images_beside_is_used(tmp_path, suffix, train, test):
     write_arrays(tmp_path / f"other_test{suffix}", {"X": FEW, "y": LABELS[:4]})
     data = load(str(path))
     assert (len(data.train), len(data.test)) == (30, 4)
-    assert data.remarks == (f"{train}{suffix}: test images are those of {test}{suffix} beside it.",)
+    used = f"{train}{suffix}: test images are those of {test}{suffix} beside it."
+    unread = [f"{train}{suffix}: not read: other_test{suffix} beside it."] if test == "val" else []
+    assert data.remarks == (used, *unread)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train.npz", "test.mat"),
+        ("train.npz", "test.h5"),
+        ("train.mat", "Test.HDF5"),
+        ("trainset.npz", "testset.npz"),
+        ("XTrain.mat", "XTest.mat"),
+        ("Xtrain.npz", "Xtest.npz"),
+        ("xtrain.npz", "xtest.npz"),
+        ("mnisttrain.npz", "mnisttest.npz"),
+        ("MNISTTrain.npz", "MNISTTest.h5"),
+        ("data_tr.npz", "data_te.npz"),
+        ("data_tr.npz", "data-tst.npz"),
+        ("data-train.npz", "data-eval.npz"),
+        ("my_train.npz", "my_holdout.npz"),
+        ("my_train.npz", "my_held_out.npz"),
+        ("train_birds.npz", "birds_test.npz"),
+        ("trains.npz", "trains_test.npz"),
+        ("trains.npz", "tests.npz"),
+        ("birds.npz", "birdstest.mat"),
+        ("eau_train.npz", "EAU_TEST.npz"),
+        ("\u0432\u043e\u0434\u0430_train.npz", "\u0432\u043e\u0434\u0430_test.npz"),
+    ],
+)
+def test_the_file_beside_is_found_however_its_name_is_written(tmp_path, train, test):
+    path = write_arrays(tmp_path / train, {"X": GREY, "y": LABELS})
+    suffix = test.lower().rpartition(".")[2]
+    write_arrays(tmp_path / f"a.{suffix}", {"X": FEW, "y": LABELS[:4]}).rename(tmp_path / test)
+    data = load(str(path))
+    assert (len(data.train), len(data.test)) == (30, 4)
+    assert data.remarks == (f"{train}: test images are those of {test} beside it.",)
+
+
+@pytest.mark.parametrize(
+    ("train", "other"),
+    [
+        ("train_v2.npz", "test_v1.npz"),
+        ("birds_train.npz", "other_test.mat"),
+        ("train.npz", "train_val.npz"),
+        ("mnisttrain.npz", "mnisttrainval.npz"),
+        ("strain.npz", "tests.npz"),
+        ("\u0432\u043e\u0434\u0430_train.npz", "\u0440\u0435\u043a\u0430_test.npz"),
+        ("a.npz", "held-out.h5"),
+        ("data_tr.npz", "x_te.npz"),
+    ],
+)
+def test_other_files_whose_names_speak_of_testing_are_named(tmp_path, train, other):
+    path = write_arrays(tmp_path / train, {"X": GREY, "y": LABELS})
+    write_arrays(tmp_path / other, {"X": FEW, "y": LABELS[:4]})
+    for name in ("trees.npz", "notes.txt", "atests.txt"):
+        (tmp_path / name).write_text("nothing")
+    data = load(str(path))
+    assert (len(data.train), len(data.test)) == (24, 6)
+    assert data.remarks == (f"{train}: not read: {other} beside it.",)
+
+
+def test_the_file_of_test_images_of_the_same_kind_is_the_one(tmp_path):
+    for suffix in (".npz", ".mat"):
+        write_arrays(tmp_path / f"train{suffix}", {"X": GREY, "y": LABELS})
+        write_arrays(tmp_path / f"test{suffix}", {"X": FEW, "y": LABELS[:4]})
+    data = load(str(tmp_path / "train.mat"))
+    assert data.remarks == (
+        "train.mat: test images are those of test.mat beside it.",
+        "train.mat: not read: test.npz beside it.",
+    )
+    (tmp_path / "test.mat").rename(tmp_path / "test.h5")
+    assert "test.h5 and test.npz beside it could each be its test images; leave one." in message_of(tmp_path / "train.mat")
+
+
+@pytest.mark.parametrize("damage", ["text", "link"])
+def test_a_file_of_test_images_that_cannot_be_read_is_refused(tmp_path, damage):
+    path = write_arrays(tmp_path / "train.npz", {"X": GREY, "y": LABELS})
+    (tmp_path / "test.h5").write_text("none") if damage == "text" else (tmp_path / "test.h5").symlink_to("nowhere")
+    message = message_of(path)
+    assert message.startswith(f"{tmp_path / 'test.h5'}: ")
+    assert message.endswith("Its name says that it has the test images of train.npz; if it has not, move it elsewhere.")
+
+
+def test_a_file_named_for_testing_has_none_beside_it(tmp_path):
+    path = write_arrays(tmp_path / "test.npz", {"X": GREY, "y": LABELS})
+    write_arrays(tmp_path / "test_val.npz", {"X": FEW, "y": LABELS[:4]})
+    assert load(str(path)).remarks == ()
+
+
+def test_a_file_of_all_images_beside_its_parts_is_split(tmp_path):
+    path = write_arrays(tmp_path / "birds.npz", {"X": GREY, "y": LABELS})
+    for part in ("train", "test"):
+        write_arrays(tmp_path / f"birds_{part}.npz", {"X": FEW, "y": LABELS[:4]})
+    data = load(str(path))
+    assert (len(data.test), data.remarks) == (6, ("birds.npz: not read: birds_test.npz beside it.",))
 
 
 def test_files_beside_as_courses_have_them(tmp_path):
@@ -105,8 +200,8 @@ def test_a_file_beside_with_other_arrays_is_refused(tmp_path):
     path = write_arrays(tmp_path / "train.npz", {"X": GREY, "y": LABELS})
     other = write_arrays(tmp_path / "test.npz", {"X_train": GREY, "y_train": LABELS})
     assert message_of(path) == (
-        f"{other}: its name says that it has the test images of the file beside it, but its arrays are not clearly those. "
-        "It holds X_train uint8 (30, 6, 7), y_train int64 (30,)."
+        f"{other}: its arrays are not clearly test images. It holds X_train uint8 (30, 6, 7), y_train int64 (30,). Its name "
+        "says that it has the test images of train.npz; if it has not, move it elsewhere."
     )
 
 
@@ -128,6 +223,65 @@ def test_a_file_beside_with_other_arrays_is_refused(tmp_path):
 )
 def test_what_may_matter_and_is_not_understood_is_refused(tmp_path, suffix, content, message):
     assert message in message_of(write_arrays(tmp_path / f"a{suffix}", content))
+
+
+USAGE = np.array(["Training", "PublicTest"])[LABELS % 2]
+CHOSEN = np.arange(20)
+
+
+@SUFFIXES
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"train": CHOSEN, "test": CHOSEN[:10]}, "test and train"),
+        ({"tr": CHOSEN, "tst": CHOSEN[:10]}, "tr and tst"),
+        ({"tr_idx": CHOSEN, "te_idx": CHOSEN[:10]}, "te_idx and tr_idx"),
+        ({"trainInd": CHOSEN, "testInd": CHOSEN[:10]}, "testInd and trainInd"),
+        ({"validation": CHOSEN}, "validation"),
+        ({"val_idx": CHOSEN}, "val_idx"),
+        ({"validx": CHOSEN}, "validx"),
+        ({"holdOut": CHOSEN}, "holdOut"),
+        ({"usage": USAGE}, "usage"),
+        ({"phase": LABELS}, "phase"),
+        ({"datasplit": LABELS}, "datasplit"),
+        ({"indices": CHOSEN}, "indices"),
+        ({"mask": LABELS > 0}, "mask"),
+        ({"kind": np.array(["train", "test"])[LABELS % 2]}, "kind"),
+        ({"n_train": np.array([20])}, "n_train"),
+    ],
+)
+def test_what_may_say_a_split_is_refused(tmp_path, suffix, more, named):
+    path = write_arrays(tmp_path / f"a{suffix}", {"X": GREY, "y": LABELS, **more})
+    assert f"{path}: {named} may say which images are for testing, and " in message_of(path)
+    tested = {"X_test": FEW, "y_test": LABELS[:4]}
+    data = load(str(write_arrays(path, {"X": GREY, "y": LABELS, **more, **tested})))
+    assert len(data.test) == 4
+
+
+@SUFFIXES
+def test_arrays_that_number_or_describe_all_images_say_no_split(tmp_path, suffix):
+    content = {"X": GREY, "y": LABELS, "ids": np.arange(30), "remark": np.array(["a", "b"])[LABELS % 2]}
+    data = load(str(write_arrays(tmp_path / f"a{suffix}", content)))
+    assert len(data.test) == 6
+    assert "not read: ids" in data.remarks[0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("X_eval", "y_eval"),
+        ("x_holdout", "y_holdout"),
+        ("Xtst", "Ytst"),
+        ("x_test_set", "y_test_set"),
+        ("testset_images", "testset_labels"),
+        ("validx", "validy"),
+        ("valid_x", "valid_y"),
+    ],
+)
+def test_further_words_for_test_images(tmp_path, names):
+    content = {"X_train": GREY, "y_train": LABELS} | dict(zip(names, (FEW, LABELS[:4]), strict=True))
+    data = load(str(write_arrays(tmp_path / "a.npz", content)))
+    assert np.array_equal(data.test.pixels[:, 0].numpy(), FEW[[0, 3, 1, 2]])
 
 
 @SUFFIXES

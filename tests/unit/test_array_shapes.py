@@ -64,6 +64,8 @@ def test_axes_that_can_be_read_in_two_ways_are_asked_about(tmp_path, shape):
         ((1, 784), "28x28", (1, 28, 28)),
         ((3, 5, 3), "3x5", (3, 3, 5)),
         ((3, 5, 3), "5x3", (3, 5, 3)),
+        ((3, 5, 3), "3x5x3", (3, 5, 3)),
+        ((28, 1), "1x28x1", (1, 28, 1)),
         ((6, 7), "6x7", (1, 6, 7)),
         ((6, 7, 3), "6x7x3", (3, 6, 7)),
         ((6, 7, 3), "3x6x7", (3, 6, 7)),
@@ -80,6 +82,41 @@ def test_a_stated_shape_that_does_not_fit_is_refused(tmp_path, shape, stated):
     path = write_arrays(tmp_path / "a.npz", {"X": images_of(*shape), "y": LABELS})
     assert f"cannot be read as images of --image-shape {stated}. It holds X uint8" in message_of(
         path, reading=Reading(image_shape=stated)
+    )
+
+
+@pytest.mark.parametrize("stated", [None, "20x20", "1x20x20"])
+def test_cubes_that_no_option_tells_apart_are_stored_otherwise(tmp_path, stated):
+    images, labels = RNG.integers(0, 256, (20, 20, 20), dtype=np.uint8), LABELS[:20]
+    path = write_arrays(tmp_path / "a.mat", {"X": images, "y": labels})
+    message = message_of(path, reading=Reading(image_shape=stated))
+    assert message == (
+        f"{path}: X of shape (20, 20, 20) can be read as images of 20x20 in two ways, (N, H, W) and (H, W, N), which no "
+        "--image-shape tells apart; store it as (N, 1, H, W)."
+    )
+    data = load(str(write_arrays(path, {"X": images[:, None], "y": labels})))
+    assert np.array_equal(data.test.pixels[:1, 0].numpy(), images[[12]])
+
+
+@pytest.mark.parametrize("axes", [(30, 27), (30, 3, 3, 3)])
+def test_tiny_colour_images_are_read_channels_first_once_that_is_stated(tmp_path, axes):
+    images = images_of(3, 3, 3)
+    path = write_arrays(tmp_path / "a.npz", {"X": images.reshape(axes), "y": LABELS})
+    message = message_of(path)
+    assert "can be read as images of 3x3 in two ways, " in message
+    assert message.endswith("--image-shape 3x3x3 says that channels come first; store them so where they do not.")
+    data = load(str(path), reading=Reading(image_shape="3x3x3"))
+    assert np.array_equal(data.test.pixels[:2].numpy(), images[[12, 27]])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize(("shape", "labels"), [((8, 8, 20), 20), ((8, 8, 3, 20), 20), ((8, 9, 1, 20), 20)])
+def test_images_along_the_last_axis_of_other_files_are_told_so(tmp_path, suffix, shape, labels):
+    images = RNG.integers(0, 256, shape, dtype=np.uint8)
+    path = write_arrays(tmp_path / f"a{suffix}", {"X": images, "y": LABELS[:labels]})
+    assert message_of(path) == (
+        f"{path}: X of shape {shape} has its {labels} images along the last axis, as only .mat files may; "
+        "np.moveaxis(X, -1, 0) puts them along the first."
     )
 
 

@@ -281,3 +281,19 @@ def test_damaged_svhn_is_not_downloaded_again(tmp_path, monkeypatch):
     before = files_below(tmp_path / "new")
     assert f"{tmp_path / 'new' / 'test_32x32.mat'}: damaged" in message_of("svhn", data_root=tmp_path / "new")
     assert files_below(tmp_path / "new") == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"train_size": "100"}, "train_size must be a whole number of 1 or more, not '100'."),
+        ({"train_size": 10.0}, "train_size must be a whole number of 1 or more, not 10.0."),
+        ({"train_size": 0}, "train_size must be a whole number of 1 or more, not 0."),
+        ({"train_size": True}, "train_size must be a whole number of 1 or more, not True."),
+        ({"train_size": 10, "seed": -1}, "seed must be a whole number of 0 or more, not -1."),
+        ({"train_size": 10, "seed": None}, "seed must be a whole number of 0 or more, not None."),
+        ({"reading": {"pixel_range": "0,16"}}, "reading must be a Reading, not {'pixel_range': '0,16'}."),
+    ],
+)
+def test_what_python_gives_is_checked(given, said):
+    assert message_of("digits", **given) == said

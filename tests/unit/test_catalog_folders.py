@@ -62,7 +62,7 @@ def transparent(path: Path, alpha: int) -> None:
             lambda p: (p / "b/notes.txt").write_text("x"),
             "b/notes.txt: is no image file; a class folder holds only .png, .jpg",
         ),
-        (lambda p: (p / "b/deeper").mkdir(), "b/deeper: is no image file"),
+        (lambda p: (p / "b/deeper").mkdir(), "b/deeper: is a folder, not read"),
         (lambda p: (p / "c").mkdir(), "/c: there are no images in this class folder"),
         (lambda p: save_images(p / "c", 1), "class c has a single image; splitting off test images needs at least two"),
         (lambda p: Image.new("L", (6, 5)).save(p / "loose.png"), "loose.png: lies outside the class folders"),

@@ -45,6 +45,26 @@ def test_svhn_layout_without_a_digit_0(tmp_path):
         assert data.train.pixels[data.train.labels == 6, 1].unique().tolist() == [7]
 
 
+@pytest.mark.parametrize("what", ["names", "size", "variable"])
+def test_other_images_in_that_layout_keep_their_labels(tmp_path, what):
+    """Only in what looks like SVHN itself 10 is a digit 0."""
+    labels = list(range(1, 11)) * 5
+    path = write_svhn(tmp_path / "some.mat", labels)
+    content = {"X": scipy.io.loadmat(path)["X"], "y": np.array(labels)[:, None]}
+    names = [chr(ord("a") + n) for n in range(10)]
+    if what == "names":
+        content["class_names"] = np.array(names, object)
+    elif what == "size":
+        content["X"] = content["X"][:30]
+    else:
+        content["images"] = content.pop("X")
+    scipy.io.savemat(path, content)
+    data = load(str(path))
+    assert data.train.class_names == tuple(names if what == "names" else map(str, range(1, 11)))
+    assert data.train.pixels[data.train.labels == 9, 1].unique().tolist() == [10]
+    assert any("labels run from 1 to 10; 1 is the first class." in remark for remark in data.remarks)
+
+
 def test_the_test_file_beside_a_mat_file_is_used(tmp_path):
     train = write_svhn(tmp_path / "train_a.mat", DIGITS_OF_SVHN * 2)
     write_svhn(tmp_path / "test_a.mat", [10, 3])
@@ -131,6 +151,14 @@ def test_version_7_3(tmp_path):
         ({"Z": np.zeros((30, 784), np.uint8), "y": LABELS + 2}, "no image of class 0, 1"),
         ({"Z": np.zeros((30, 784)), "y": LABELS[:9]}, "one for each of the 30 images"),
         ({"Z": np.zeros((30, 784)) - 0.5, "y": LABELS}, "pixels are float64 from -0.5 to -0.5"),
+        (
+            {"data": {"X": np.zeros((30, 8, 8)), "y": LABELS}},
+            "a.mat: data is a struct, and structs are not read; save its fields as variables of their own. It holds",
+        ),
+        (
+            {"mnist": {"X": np.zeros((30, 8, 8))}},
+            "names like these. mnist is a struct, and structs are not read; save its fields",
+        ),
     ],
 )
 def test_mat_files_that_are_refused(tmp_path, content, message):

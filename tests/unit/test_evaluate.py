@@ -9,7 +9,8 @@ import torch
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
-from condense.data.images import DataSet
+from condense.data.images import DataSet, LabelledImages
+from condense.data.recognition import renumbered
 from condense.errors import CondenseError, RunFailed
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as module
@@ -141,10 +142,32 @@ def test_sets_of_another_number_of_classes_are_refused(digits: DataSet, chosen: 
         next(evaluate(EvaluateConfig(seeds=1), fewer, digits))
 
 
-def test_another_normalisation_is_refused(digits: DataSet, chosen: SyntheticSet) -> None:
-    other = replace(digits, train=replace(digits.train, mean=(0.2,)))
-    with pytest.raises(CondenseError, match=r"normalised by mean .* but the digits given here has mean \[0.2\]"):
-        next(evaluate(EvaluateConfig(seeds=1), chosen, other))
+def test_a_set_is_evaluated_under_its_own_normalisation(
+    digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "recipe", lambda *case: SHORT)
+    parts = [one.described_as(one.name, one.class_names, (0.9,), (7.0,)) for one in (digits.train, digits.test)]
+    other = replace(digits, train=parts[0], test=parts[1])
+    (here,), (there,) = (evaluate(EvaluateConfig(seeds=2), chosen, data) for data in (digits, other))
+    assert there.accuracies == here.accuracies and there.config == here.config
+
+
+def test_a_set_is_evaluated_with_its_own_numbers_of_classes(
+    digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As version 0.1 learned it from a folder, whose classes had the order of their names, of a set that is published."""
+    monkeypatch.setattr(module, "recipe", lambda *case: SHORT)
+    numbers, names = torch.arange(9, -1, -1), list("zyxwvutsrq")
+    read = [LabelledImages.from_arrays(one.pixels, numbers[one.labels], names) for one in (digits.train, digits.test)]
+    parts = [renumbered(one, numbers).described_as("digits", digits.train.class_names, (0.9,), (7.0,)) for one in read]
+    assert parts[0].fingerprint == digits.train.fingerprint
+    facts = chosen.provenance
+    former = replace(facts, dataset_fingerprint=read[0].former_fingerprint, class_names=names)
+    images = chosen.images.unflatten(0, (10, 10)).flip(0).flatten(0, 1)
+    learned = replace(chosen, images=images, labels=chosen.labels, provenance=former)
+    (here,) = evaluate(EvaluateConfig(seeds=2), learned, replace(digits, train=parts[0], test=parts[1]))
+    assert min(here.accuracies) > 0.5
+    assert here.config["test_fingerprint"] == digits.test.fingerprint
 
 
 def test_other_images_are_refused(digits: DataSet, chosen: SyntheticSet) -> None:

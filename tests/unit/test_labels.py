@@ -1,5 +1,6 @@
 """Labels of every usual kind become classes from 0; what could mean two things is refused."""
 
+import h5py
 import numpy as np
 import pytest
 from array_files import write_arrays
@@ -38,6 +39,25 @@ def test_labels_of_every_usual_kind(tmp_path, suffix, labels, names, order, said
     assert np.array_equal(data.test.pixels[::2, 0].numpy(), GREY[[12 + start for start in order]])
     assert len(data.remarks) == (said is not None)
     assert all((said or "") in remark for remark in data.remarks)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".hdf5"])
+@pytest.mark.parametrize("name", ["labels", "class_names"])
+def test_texts_that_are_not_utf_8_are_refused(tmp_path, suffix, name):
+    """Read with a stand-in for what is not understood, two classes would become one."""
+    texts = np.array([b"\xe9", b"\xe8", b"a"])
+    path = tmp_path / f"a{suffix}"
+    content = {"images": GREY, "labels": LABELS} | {name: texts[LABELS] if name == "labels" else texts}
+    if suffix == ".hdf5":  # of any length, where the others are of one
+        with h5py.File(path, "w") as file:
+            for key, value in content.items():
+                file[key] = value.astype(h5py.string_dtype()) if value.dtype.kind == "S" else value
+    else:
+        write_arrays(path, content)
+    assert f"{path}: {name} holds a text that is not UTF-8 (b'\\x" in message_of(path)
+    utf_8 = np.array(["é", "è", "a"])
+    write_arrays(path, content | {name: np.char.encode(utf_8[LABELS] if name == "labels" else utf_8, "utf-8")})
+    assert sorted(load(str(path)).train.class_names) == ["a", "è", "é"]
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat"])

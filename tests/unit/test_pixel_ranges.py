@@ -68,13 +68,66 @@ def test_a_range_that_is_not_clear_is_asked_for(write, case):
     assert data.remarks == ()
 
 
-def test_the_range_is_one_for_all_parts(write):
-    """Dark training images and bright test images, of which neither alone would say the range."""
-    half = BYTES // 4
-    data = load(str(write(half.astype(int), test_images=BYTES.astype(int), test_labels=LABELS)))
-    assert (data.train.pixels.max(), data.test.pixels.max()) == (63, 255)
-    path = write(half.astype(int), test_images=half.astype(int), test_labels=LABELS)
-    assert "int64 from 0 to 63" in message_of(path)
+FRACTIONS = BYTES / 255
+UNLIKE = {
+    "floats": (BYTES.astype(float), FRACTIONS, "float64 from 0 to 255", "float64 from 0 to 1"),
+    "floats of two lengths": (BYTES.astype(np.float32), FRACTIONS, "float32 from 0 to 255", "float64 from 0 to 1"),
+    "16 bits": (BYTES.astype(np.uint16) * 257, BYTES.astype(np.uint16), "uint16 from 0 to 65535", "uint16 from 0 to 255"),
+    "whole numbers": (BYTES.astype(int), RAMP % 2, "int64 from 0 to 255", "int64 from 0 to 1"),
+    "bytes and masks": (BYTES, (RAMP % 2).astype(np.uint8), "uint8 from 0 to 255", "uint8 from 0 to 1"),
+    "bytes and percent": (BYTES, (RAMP % 101).astype(np.uint8), "uint8 from 0 to 255", "uint8 from 0 to 100"),
+    "dark and bright": (BYTES.astype(int) // 4, BYTES.astype(int), "int64 from 0 to 63", "int64 from 0 to 255"),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+@pytest.mark.parametrize("turned", [False, True])
+def test_parts_that_are_scaled_differently_are_asked_about(write, case, turned):
+    """One range would make one of them black, or nearly so."""
+    *parts, first, second = UNLIKE[case]
+    (train, said), (test, of_test) = [(parts[0], first), (parts[1], second)][:: -1 if turned else 1]
+    path = write(train, test_images=test, test_labels=LABELS)
+    message = message_of(path)
+    assert f"pixels for training are {said}, for testing {of_test}, {ASKS}" in message
+    assert "One range holds for both parts" in message
+    data = load(str(path), reading=Reading(pixel_range="0,255" if "16" not in case else "0,65535"))
+    assert torch.equal(data.test.pixels.unique(), as_expected(test, 65535 if "16" in case else 255))
+
+
+def as_expected(images: np.ndarray, white: int) -> torch.Tensor:
+    return torch.from_numpy(np.rint(images * (255 / white)).astype(np.uint8)).unique()
+
+
+def test_grey_levels_are_counted_for_each_part(write):
+    path = write(BYTES.astype(float), test_images=FRACTIONS, test_labels=LABELS)
+    data = load(str(path), reading=Reading(pixel_range="0,255"))
+    assert data.remarks == (
+        f"{path.name}: of 256 grey levels of the test images, 2 are left; if that is not meant, --pixel-range LOW,HIGH "
+        "states other values for black and white.",
+    )
+
+
+def test_parts_of_which_each_says_the_range_are_read_and_dark_bytes_said(write):
+    data = load(str(write(BYTES.astype(int), test_images=BYTES.astype(int) // 2 + 1, test_labels=LABELS)))
+    assert (data.train.pixels.max(), data.test.pixels.max()) == (255, 128)
+    data = load(str(write(BYTES // 4, test_images=BYTES // 16, test_labels=LABELS)))
+    assert (data.train.pixels.max(), data.test.pixels.max()) == (63, 15)
+    assert "the largest pixel is 63 of 255, so pictures are dark; --pixel-range 0,63" in data.remarks[0]
+    assert "those for testing reach only 15" in data.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"pixel_range": "16,0"}, "pixel_range: a pixel range is LOW,HIGH, two numbers, the lower one first"),
+        ({"pixel_range": (0, 16)}, "pixel_range = (0, 16): Input should be a valid string"),
+        ({"image_shape": "7"}, "image_shape: an image shape is HxW"),
+        ({"image_size": 0}, "image_size = 0: Input should be greater than or equal to 1"),
+        ({"skip_bad": "perhaps"}, "skip_bad = 'perhaps': Input should be a valid boolean"),
+    ],
+)
+def test_what_is_stated_from_python_is_checked_too(write, stated, said):
+    assert said in message_of(write(BYTES), reading=Reading(**stated))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +198,9 @@ def test_conversion_does_not_depend_on_how_it_is_cut_into_blocks(monkeypatch):
     assert np.array_equal(whole, np.rint(images * 255))
 
 
-@pytest.mark.parametrize("text", ["", "1", "1,0", "0,0", "0,nan", "-inf,inf", "0,1,2", "a,b", "-1e308,1e308", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "1", "1,0", "0,0", "0,nan", "-inf,inf", "0,1,2", "a,b", "-1e308,1e308", "0,1e-320", "9" * 5000]
+)
 def test_ranges_that_are_none(text):
     with pytest.raises(ValueError, match="a pixel range is LOW,HIGH") as caught:
         parse_range(text)

@@ -4,6 +4,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from PIL import Image
 
 from condense.data import known
 from condense.data.catalog import load
+from condense.data.identity import ordered_digest
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED, known_as
+from condense.data.split import Part, join
 from condense.data.torchvision_sets import PUBLISHED_SETS
 
 pytestmark = pytest.mark.usefixtures("no_data_and_no_network")
@@ -106,6 +109,50 @@ def test_folders_with_the_names_of_its_classes_are_numbered_as_published(tmp_pat
     (tmp_path / "clothes" / "train" / "Bag" / "8.png").rename(tmp_path / "clothes" / "train" / "Coat" / "8.png")
     other = load(str(tmp_path / "clothes"))
     assert (other.name, other.published, other.train.class_names) == ("clothes/", None, tuple(sorted(names)))
+
+
+def as_version_0_1_read(data: DataSet) -> DataSet:
+    """A folder of clothes as it was read before published sets were recognised: classes in the order of their names."""
+    by_name = sorted(range(10), key=lambda label: data.train.class_names[label])
+    numbers = torch.tensor(by_name).argsort()
+    train, test = (Part(one.pixels, numbers[one.labels]) for one in (data.train, data.test))
+    return join("clothes/", train, test, [data.train.class_names[label] for label in by_name], where="clothes")
+
+
+@pytest.mark.parametrize("train_size", [None, 10])
+def test_fingerprints_that_version_0_1_gave_the_same_files_stay_known(tmp_path, mnist, train_size):
+    tested = {"test_images": 255 - PIXELS["t10k"], "test_labels": LABELS["t10k"]}
+    order = RNG.permutation(20)
+    train = {"train_images": 255 - PIXELS["train"][order], "train_labels": LABELS["train"][order]}
+    np.savez(tmp_path / "mine.npz", **train, **tested)
+    data = load(str(tmp_path / "mine.npz"), train_size=train_size)
+    numbers = tuple("0123456789")
+    former = [ordered_digest(one.pixels.numpy(), one.labels.numpy(), numbers) for one in (data.train.to("cpu"), data.test)]
+    assert data.train.class_names == data.test.class_names == PUBLISHED["fashion-mnist"].class_names
+    assert data.train.is_known_as(former[0]) and data.test.is_known_as(former[1])
+    assert data.train.as_known_by(former[0]).class_names == numbers
+    assert data.train.as_known_by(data.train.fingerprint) is data.train
+    assert not data.train.is_known_as(former[1]) and not data.train.is_known_as("0" * 64)
+
+
+def test_classes_are_numbered_as_the_fingerprint_of_version_0_1_has_them(tmp_path, mnist):
+    clothes = load("fashion-mnist", data_root=tmp_path / "data")
+    names = [name.replace("/", " ") for name in clothes.train.class_names]
+    for part, one in (("train", clothes.train), ("test", clothes.test)):
+        for number, (pixels, label) in enumerate(zip(one.pixels, one.labels.tolist(), strict=True)):
+            path = tmp_path / "clothes" / part / names[label] / f"{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[0].numpy()).save(path)
+    renamed = [replace(one, class_names=tuple(names)) for one in (clothes.train, clothes.test)]
+    before = as_version_0_1_read(replace(clothes, train=renamed[0], test=renamed[1]))
+    data = load(str(tmp_path / "clothes"))
+    assert (data.name, data.train.class_names) == ("fashion-mnist", clothes.train.class_names)
+    for one, former in ((data.train, before.train), (data.test, before.test)):
+        assert one.is_known_as(former.former_fingerprint)
+        same = one.as_known_by(former.former_fingerprint)
+        assert same.class_names == former.class_names == tuple(sorted(names))
+        assert torch.equal(same.pixels, former.pixels) and torch.equal(same.labels, former.labels)
+        assert same.fingerprint == one.fingerprint  # as they are the published images
 
 
 def test_a_part_of_a_published_set_and_more_than_it_are_others(tmp_path, mnist):
@@ -218,11 +265,23 @@ def test_a_folder_with_the_name_of_a_published_set_is_not_passed_over(tmp_path, 
         assert f"'{name}' is a published set, and a folder of images here. Say ./{name} for the folder" in message
     assert load("mnist", data_root=tmp_path / "data").published == "mnist"
     assert load("./mnist").name == "mnist"
-    (tmp_path / "svhn").mkdir()
+    nested = tmp_path / "svhn" / "train" / "train" / "3"
+    nested.parent.mkdir(parents=True)
+    (tmp_path / "digits" / "train" / "3").rename(nested)
+    assert "'svhn' is a published set, and a folder of images here" in message_of("svhn")
     (tmp_path / "digits").rename(tmp_path / "other")
     (tmp_path / "digits").mkdir()
     (remark,) = load("digits").remarks
     assert remark == "digits is the published set; what is called so in this folder would be ./digits."
+
+
+def test_a_folder_of_torchvision_is_told_from_a_folder_of_images(tmp_path, mnist, monkeypatch):
+    monkeypatch.chdir(tmp_path / "data")
+    message = message_of("MNIST")
+    assert message == "MNIST is a folder here, without classes of images; for the published set say mnist, with --data-root."
+    assert load("mnist", data_root=".").published == "mnist"
+    in_folder(tmp_path / "data" / "Digits", np.arange(20))
+    assert load("Digits").published == "mnist"
 
 
 def test_fingerprints_can_be_looked_up_without_pytorch():

@@ -245,3 +245,17 @@ def test_svhn_is_vouched_for_by_its_name() -> None:
     assert not known_data("mnist", "3" * 64, "4" * 64)
     assert not known_data("house numbers/", "3" * 64, "4" * 64)
     assert known_data("mnist", *NEW_MNIST)
+
+
+def test_sets_of_equal_images_are_told_apart_by_how_they_were_made() -> None:
+    """As by settings that only work between image updates, where there is one update."""
+    records = [*of_set(LOW, "a", inner_loop=1), *of_set(HIGH, "a", inner_loop=7)]
+    assert [row["accuracy %"] for row in rows(accuracy_table(records))] == ["17.0 ± 0.8", "64.7 ± 0.8"]
+
+
+def test_the_upper_bound_is_of_the_same_images() -> None:
+    other, same = on_whole_set([0.11] * 3), on_whole_set([0.99] * 3)
+    other = replace(other, config={**other.config, "dataset_fingerprint": "8" * 64, "test_fingerprint": "9" * 64})
+    cell = evaluated([0.9] * 3)
+    assert "99.0" in render_page("t", [cell, same])
+    assert "the same network reaches" not in render_page("t", [cell, other])

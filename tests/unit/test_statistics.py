@@ -87,9 +87,8 @@ def test_networks_of_one_seed_on_several_sets_share_its_luck():
     # The set means are equal, so all that can make the mean uncertain is the networks, as if there were one set.
     both, one = summarise_sets([dict(enumerate(VALUES))] * 3), summarise(VALUES)
     assert (both.low, both.high) == (pytest.approx(one.low), pytest.approx(one.high))
-    # One network a set, the same everywhere: nothing is known of other networks.
-    alone = summarise_sets([{0: value} for value in VALUES])
-    assert (alone.low, alone.high) == (pytest.approx(one.low), pytest.approx(one.high))
+    # One network a set, the same everywhere: nothing is known of other networks, so nothing is said.
+    assert summarise_sets([{0: value} for value in VALUES]).low is None
 
 
 @pytest.mark.parametrize(("of_sets", "of_seeds"), [(0.002, 0.01), (0.01, 0.01), (0.01, 0.002)])
@@ -113,3 +112,12 @@ def test_nothing_to_summarise():
 def test_what_is_not_a_fraction_is_refused(wrong: float):
     with pytest.raises(CondenseError, match="fractions"):
         summarise([0.5, wrong])
+
+
+def test_sets_that_share_two_seeds_of_networks_say_too_little() -> None:
+    """What those seeds have in common cannot be seen in two of them, however many sets there are."""
+    assert summarise_sets([{0: 0.5, 1: 0.6}, {0: 0.55, 1: 0.61}, {0: 0.52, 1: 0.66}]).low is None
+    assert summarise_sets([{0: 0.5}] * 10).low is None
+    three = [{0: 0.5, 1: 0.6, 2: 0.55}, {0: 0.55, 1: 0.61, 2: 0.5}, {0: 0.52, 1: 0.66, 2: 0.57}]
+    assert summarise_sets(three).low is not None
+    assert summarise_sets([{0: 0.5}, {1: 0.6}, {2: 0.55}]).low is not None  # a seed of its own for each set

@@ -512,3 +512,10 @@ def test_losses_take_soft_labels(digits: DataSet) -> None:
     hard = accuracies_and_losses(network, members, TensorSource(x, labels))
     soft = accuracies_and_losses(network, members, TensorSource(x, torch.nn.functional.one_hot(labels, 10).float()))
     assert hard[0] == soft[0] and hard[1] == pytest.approx(soft[1], rel=1e-12) and len(hard[0]) == 2
+
+
+def test_a_proxy_of_the_same_images_described_otherwise_is_refused(digits: DataSet, tmp_path: Path) -> None:
+    learn(LearnConfig(dataset="digits", network="MLP", method="random"), digits.train).set.save(tmp_path / "set.h5")
+    train = digits.train.described_as("digits", digits.train.class_names, (0.2,), (0.9,))
+    with pytest.raises(CondenseError, match="learned from these images of digits, but with classes in another order"):
+        load_proxies(SweepConfig(proxy=(tmp_path / "set.h5",)), *[replace(digits, train=train)] * 2)

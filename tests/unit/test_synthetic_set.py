@@ -325,6 +325,14 @@ def test_soft_labels_are_probabilities(path: Path, labels: torch.Tensor) -> None
     assert "soft labels that are no probabilities" in message_of(change_array(path, "labels", labels.numpy()))
 
 
+def test_soft_labels_that_are_none_must_be_of_each_class_as_often() -> None:
+    """Rows of 0 and 1 are hard labels in another form."""
+    rows = torch.eye(len(sample().provenance.class_names))
+    with pytest.raises(CondenseError, match="its labels name class"):
+        sample().with_soft_labels(rows[torch.zeros(len(sample().images), dtype=torch.int64)])
+    assert sample().with_soft_labels(rows[sample().labels]).soft
+
+
 def test_soft_labels_may_miss_their_sum_by_rounding() -> None:
     labelled(LOGITS.softmax(1).half().float())
     labelled(torch.full((4, 2), 0.5004))

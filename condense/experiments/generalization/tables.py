@@ -150,7 +150,7 @@ def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
     rows = []
     for (line, found), p in zip(compared, _corrected([found for _, found in compared]), strict=True):
         ends = [] if found.half_width is None else [found.mean - found.half_width, found.mean + found.half_width]
-        interval = "–".join(f"{math.exp(end):.2f}" for end in ends)
+        interval = " to ".join(f"{math.exp(end):.2f}" for end in ends)
         rows.append((line.group, line.label, str(found.n), f"{math.exp(found.mean):.2f}", interval, p))
     return Table(
         title=title,

@@ -18,7 +18,7 @@ from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, T
 from condense.machine import Surroundings, reproducible
 from condense.records import read_records
 from condense.report.html import machine
-from condense.stage_t.evaluate import check_same_data, describe_set
+from condense.stage_t.evaluate import data_as_learned, describe_set
 from condense.synthetic_set import SyntheticSet
 from condense.training.sources import TensorSource
 
@@ -51,7 +51,11 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         synthetic = SyntheticSet.load(path)
         of = data if data.train.is_known_as(synthetic.provenance.dataset_fingerprint) else whole
         try:
-            check_same_data(synthetic, of)
+            if data_as_learned(synthetic, of) is not of:
+                raise CondenseError(
+                    f"The set was learned from these images of {of.name}, but with classes in another order, or normalised "
+                    "otherwise; a sweep needs a set learned from them as they are read now."
+                )
         except CondenseError as error:
             raise CondenseError(f"--proxy {path}: {error}") from error
         facts, device = synthetic.provenance, data.test.device
