@@ -67,7 +67,7 @@ def check_name(name: str) -> str:
 
 
 def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:
-    if not Path(name).exists():
+    if not there(expanded(name)):
         name = in_any_case(name, PUBLISHED) or name
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     if name in PUBLISHED:

@@ -119,7 +119,7 @@ def _one(source: Source, role: tuple[str, str], names: list[str]) -> str:
 def _same_values(source: Source, picture: str, names: list[str]) -> bool:
     """Whether all others are rows of the pictures' values, in any order of the axes of a picture."""
     shape = source.entries[picture].shape or ()
-    others, rows = [name for name in names if name != picture], (shape[0], math.prod(shape[1:]))
+    others, rows = [name for name in names if name != picture], (*shape[:1], math.prod(shape[1:]))
     if any(source.entries[name].problem for name in names) or any(source.entries[name].shape != rows for name in others):
         return False
     pictures = source.read(picture)
