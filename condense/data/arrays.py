@@ -24,6 +24,8 @@ from condense.data.split import Part, every_fifth, join, last_fifth
 from condense.errors import CondenseError, shortened
 
 _ASKED = 6
+NAMED = 5
+"""Files that are named where there may be many."""
 """Shapes that a question names at most."""
 
 
@@ -117,10 +119,16 @@ def _test_source(source: Source, roles: Roles) -> tuple[list[tuple[Source, Pair]
         remarks.append(f"test images are those of {found.name} beside it.")
         if found is beside.test and beside.val is not None:
             remarks.append(f"{beside.val.name} beside it is not used; the test images are.")
-    remarks += [f"not read: {', '.join(shortened(name) for name in unread)} beside it."] if unread else []
+    remarks += [f"not read: {_first(unread)} beside it."] if unread else []
     if found is None:
         return [], remarks
     return [(source, found) if isinstance(found, Pair) else _pair_beside(found, source.path)], remarks
+
+
+def _first(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(map(shortened, names[:NAMED]))}{more}"
 
 
 def _pair_beside(path: Path, train: Path) -> tuple[Source, Pair]:
@@ -158,11 +166,12 @@ def _shape_refusal(
 ) -> CondenseError:
     """Why an array is not read: no reading of its shape fits, or several do."""
     shape, name = source.entries[pair.images].shape or (), pair.images
+    called = f"{name} of shape {shortened(shape)}"
     if fitting:
-        return CondenseError(f"{source.path}: {name} of shape {shape} can be read as images of {_several(fitting)}")
+        return CondenseError(f"{source.path}: {called} can be read as images of {_several(fitting)}")
     if not source.matlab and count is not None and layouts(shape, count, reading.image_shape, matlab=True):
         return CondenseError(
-            f"{source.path}: {name} of shape {shape} has its {count} images along the last axis, as only .mat files may; "
+            f"{source.path}: {called} has its {count} images along the last axis, as only .mat files may; "
             f"np.moveaxis({name}, -1, 0) puts them along the first."
         )
     matlab = source.matlab
@@ -171,14 +180,13 @@ def _shape_refusal(
         labels = source.entries[pair.labels]
         return CondenseError(
             f"{source.path}: {pair.labels} must hold one for each of the {others[0].count} images, not {labels.kind} of "
-            f"shape {labels.shape}."
+            f"shape {shortened(labels.shape)}."
         )
     if reading.image_shape:
-        return source.refusal(f"{name} of shape {shape} cannot be read as images of --image-shape {reading.image_shape}.")
+        return source.refusal(f"{called} cannot be read as images of --image-shape {reading.image_shape}.")
     axes = "(N, H, W), (N, H, W, C), (N, C, H, W)" + (", (H, W, C, N), (H, W, N)" if matlab else "")
     return source.refusal(
-        f"images must be {axes} with C = 1 or 3, or rows of values whose shape --image-shape states, not {name} of shape "
-        f"{shape}."
+        f"images must be {axes} with C = 1 or 3, or rows of values whose shape --image-shape states, not {called}."
     )
 
 
@@ -232,7 +240,9 @@ def _labelled(stored: Sequence[_Images], where: str, class_names: Sequence[str] 
     """Classes from 0; in what looks like SVHN's files 10 is the digit 0; in simpleNN's labels without 0 count from 1."""
     for part in stored:
         if number_of_labels(part.labels.shape) not in (None, len(part.images)):
-            raise CondenseError(f"{where}: there are {len(part.images)} images, but labels of shape {part.labels.shape}.")
+            raise CondenseError(
+                f"{where}: there are {len(part.images)} images, but labels of shape {shortened(part.labels.shape)}."
+            )
     raw = [part.labels for part in stored]
     if stored[0].layout.is_svhn != stored[-1].layout.is_svhn:
         raise CondenseError(f"{where}: one lies as in SVHN, (H, W, C, N), the other not; both must have the same layout.")

@@ -6,15 +6,16 @@ from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
 
+from condense.data.beside import ARRAY_SUFFIXES
 from condense.data.image_layout import is_image_name
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.paths import cannot_read, expanded, shown, there
-from condense.data.reading import Reading
+from condense.data.reading import Reading, checked_reading
 from condense.data.recognition import recognised
 from condense.errors import CondenseError, in_any_case, shortened, unknown_name
 
-FILE_SUFFIXES = (".mat", ".h5", ".hdf5", ".npz")
+FILE_SUFFIXES = ARRAY_SUFFIXES
 _DIGITS = "digits"
 _LOOKED_AT = 1000
 """Files of a folder that are looked at to see whether it holds classes of images."""
@@ -39,7 +40,7 @@ def load(
     """
     _check_given(train_size, seed, reading)
     root = None if data_root is None else expanded(data_root)
-    data = recognised(_load(str(name_or_path), root, reading.checked()))
+    data = recognised(_load(str(name_or_path), root, checked_reading(reading)))
     return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
 
 
@@ -77,7 +78,7 @@ def check_name(name: str) -> str:
 
 
 def _load(name: str, data_root: Path | None, reading: Reading) -> DataSet:
-    if not os.path.exists(name):  # of a path that the system refuses, this says no
+    if not there(expanded(name)):
         name = in_any_case(name, PUBLISHED) or name
     # The loaders are imported where they are used: each brings a library that takes up to a second to import.
     if name in PUBLISHED:

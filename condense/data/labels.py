@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from condense.data.source import Array
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 
 _SHOWN = 5
 
@@ -59,7 +59,7 @@ def _flat(labels: Array, where: str) -> Array:
     if flat.ndim not in (1, 2) or not numbers:
         raise CondenseError(
             f"{where}: labels must be numbers or texts, one for each image, or one-hot rows, not "
-            f"{'texts' if flat.dtype.kind == 'O' else flat.dtype} of shape {labels.shape}."
+            f"{'texts' if flat.dtype.kind == 'O' else flat.dtype} of shape {shortened(labels.shape)}."
         )
     return flat
 
@@ -67,8 +67,8 @@ def _flat(labels: Array, where: str) -> Array:
 def _of_one_hot(rows: Array, where: str) -> Array:
     if not (((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all()):
         raise CondenseError(
-            f"{where}: labels of shape {rows.shape} are not one-hot, as some row has not a single 1 among zeros; one label "
-            "for each image is needed."
+            f"{where}: labels of shape {shortened(rows.shape)} are not one-hot, as some row has not a single 1 among zeros; "
+            "one label for each image is needed."
         )
     return rows.argmax(1).astype(np.int64)
 

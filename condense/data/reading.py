@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from condense.errors import CondenseError, quoted
+from condense.errors import CondenseError, quoted, shortened
 
 LARGEST_SIDE = 4096
 """Of an image, in pixels."""
@@ -71,16 +71,6 @@ class Reading:
         defaults = asdict(Reading())
         return {name: value for name in defaults if (value := getattr(self, name)) != defaults[name]}
 
-    def checked(self) -> "Reading":
-        """The same with its values as they must be, where it was made in Python. Raises `CondenseError` for others."""
-        try:
-            return TypeAdapter(Reading).validate_python({name: getattr(self, name) for name in READING_NAMES})
-        except ValidationError as error:
-            mistake = error.errors()[0]
-            name, said = mistake["loc"][0], mistake["msg"]
-            value = "" if mistake["type"] == "value_error" else f" = {quoted(mistake['input'])}"
-            raise CondenseError(f"{name}{value}: {said.removeprefix('Value error, ')}.") from error
-
     def refuse_other_than(self, allowed: tuple[str, ...], what: str) -> None:
         """Raises `CondenseError` where something is stated that a source, named `what`, does not take."""
         wrong = [f"--{name.replace('_', '-')}" for name in self.stated if name not in allowed]
@@ -89,3 +79,16 @@ class Reading:
 
 
 READING_NAMES = tuple(field.name for field in fields(Reading))
+
+
+def checked_reading(reading: object) -> Reading:
+    """What a caller from Python states, its values as they must be. Raises `CondenseError` for others."""
+    if not isinstance(reading, Reading):
+        raise CondenseError(f"reading must be a condense.data.reading.Reading, not {shortened(reading)}.")
+    try:
+        return TypeAdapter(Reading).validate_python({name: getattr(reading, name) for name in READING_NAMES})
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        name, said = mistake["loc"][0], mistake["msg"]
+        value = "" if mistake["type"] == "value_error" else f" = {quoted(mistake['input'])}"
+        raise CondenseError(f"{name}{value}: {said.removeprefix('Value error, ')}.") from error

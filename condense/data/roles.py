@@ -3,6 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
 
 from condense.data.labels import number_of_labels
 from condense.data.part_words import PARTS, part_words, words_of
@@ -114,10 +117,14 @@ def _one(source: Source, role: tuple[str, str], names: list[str]) -> str:
 
 
 def _same_values(source: Source, picture: str, names: list[str]) -> bool:
-    """Whether all have as many images, of as many values, as the pictures."""
+    """Whether all others are rows of the pictures' values, in any order of the axes of a picture."""
     shape = source.entries[picture].shape or ()
-    rows = (*shape[:1], math.prod(shape[1:]))
-    return all(name == picture or source.entries[name].shape == rows for name in names)
+    others, rows = [name for name in names if name != picture], (*shape[:1], math.prod(shape[1:]))
+    if any(source.entries[name].problem for name in names) or any(source.entries[name].shape != rows for name in others):
+        return False
+    pictures = source.read(picture)
+    orders = [pictures.transpose(0, *order).reshape(rows) for order in permutations(range(1, len(shape)))]
+    return all(any(np.array_equal(order, found) for order in orders) for found in map(source.read, others))
 
 
 def _labels_called_classes(source: Source, named: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:

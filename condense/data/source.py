@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 from condense.hdf5 import Entry
 
 Array = np.ndarray
@@ -52,7 +52,7 @@ def check_regular(path: Path) -> None:
 
 
 def _kind(entry: Entry) -> str:
-    return entry.kind if entry.shape is None else f"{entry.kind} {entry.shape}"
+    return entry.kind if entry.shape is None else f"{entry.kind} {shortened(entry.shape)}"
 
 
 def _short(name: str) -> str:

@@ -125,9 +125,9 @@ def _loop(file: h5py.File, name: str, random: Random, secret: Path) -> None:
 
 
 def _odd_name(file: h5py.File, name: str, random: Random, secret: Path) -> None:
-    odd = random.choice([b"caf\xe9", b"\x1b[2J", b"..", b"a" * 60_000, "e\u0301".encode()])
-    if b"group" + odd not in file:
-        file[b"group" + odd] = np.arange(3)
+    odd = b"group" + random.choice([b"caf\xe9", b"\x1b[2J", b"..", b"a" * 60_000, "e\u0301".encode()])
+    if not file.id.links.exists(odd):  # `in` cannot ask for a name that is not UTF-8
+        file[odd] = np.arange(3)
 
 
 def _attributes(file: h5py.File, name: str, random: Random, secret: Path) -> None:

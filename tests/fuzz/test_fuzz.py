@@ -61,6 +61,12 @@ def raises(error):
     return use
 
 
+def unescaped(message):
+    error = CondenseError("")
+    error.args = (message,)
+    return error
+
+
 def exits(code, text):
     def use(path, random):
         print(text, file=sys.stderr)
@@ -84,7 +90,7 @@ KINDS = {
     "wordy": Kind(make, raises(CondenseError("x" * 700))),
     "many lines": Kind(make, raises(CondenseError("a\\nb\\nc\\nd"))),
     "silent": Kind(make, raises(CondenseError(""))),
-    "escape": Kind(make, raises(CondenseError("a class \\x1b[2J"))),
+    "escape": Kind(make, raises(unescaped("a class \\x1b[2J"))),
     "other error": Kind(make, raises(KeyError("x"))),
     "recursion": Kind(make, raises(RecursionError())),
     "exit 1": Kind(make, exits(1, "condense: failed.")),

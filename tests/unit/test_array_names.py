@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from array_files import write_arrays
-from catalog_samples import GREY, LABELS, message_of
+from catalog_samples import COLOUR, GREY, LABELS, message_of
 
 from condense.data.catalog import load
 
@@ -290,6 +290,23 @@ def test_what_else_there_is_is_named(tmp_path, suffix):
     data = load(str(write_arrays(tmp_path / f"digits{suffix}", content)))
     assert data.train.shape == (1, 6, 7)
     assert data.remarks == (f"digits{suffix}: not read: scores float64 (30, 2).",)
+
+
+@SUFFIXES
+def test_rows_of_other_values_than_the_pictures_are_no_copy_of_them(tmp_path, suffix):
+    content = {"images": GREY, "X": GREY.reshape(30, 42) ^ 1, "labels": LABELS}
+    path = write_arrays(tmp_path / f"a{suffix}", content)
+    assert "images and X could each be the images; leave one of them" in message_of(path).replace(
+        "X and images", "images and X"
+    )
+
+
+@SUFFIXES
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 3, 1, 2), (0, 2, 1, 3)])
+def test_rows_that_are_the_pictures_in_another_order_are_a_copy(tmp_path, suffix, axes):
+    rows = COLOUR.transpose(axes).reshape(30, 126)
+    path = write_arrays(tmp_path / f"a{suffix}", {"images": COLOUR, "X": rows.astype(float), "labels": LABELS})
+    assert load(str(path)).train.shape == (3, 6, 7)
 
 
 def test_a_long_list_of_arrays_is_cut(tmp_path):
