@@ -3,6 +3,7 @@
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet, LabelledImages
+from condense.data.reading import Reading
 from condense.errors import CondenseError
 from condense.pipeline import learn_and_save, run
 from condense.records import Record, append_record, read_records
@@ -23,6 +24,7 @@ __all__ = [
     "LabelledImages",
     "LearnConfig",
     "Learned",
+    "Reading",
     "Record",
     "SyntheticSet",
     "__version__",

@@ -65,6 +65,7 @@ def are_like(found: Mapping[Any, Any], expected: Mapping[str, Tensor]) -> bool:
     """Whether the tensors have the names, shapes and types of those expected, each number in a place of its own."""
     return set(found) == set(expected) and all(
         isinstance(found[name], Tensor)
+        and not found[name].requires_grad  # no tensor of ours does
         and (found[name].shape, found[name].dtype, found[name].layout) == (wanted.shape, wanted.dtype, torch.strided)
         and found[name].untyped_storage().nbytes() >= wanted.numel() * wanted.element_size()
         for name, wanted in expected.items()

@@ -38,19 +38,17 @@ def load(
     data of a path that are the whole published content are the published set, and a remark says so.
     Raises `CondenseError` for an unknown name, and for data that are missing, damaged or unsuitable.
     """
-    _check_given(train_size, seed, reading)
+    _check_given(train_size, seed)
     root = None if data_root is None else expanded(data_root)
     data = recognised(_load(str(name_or_path), root, checked_reading(reading)))
     return data if train_size is None else replace(data, train=data.train.subset(train_size, seed))
 
 
-def _check_given(train_size: object, seed: object, reading: object) -> None:
+def _check_given(train_size: object, seed: object) -> None:
     """Raises `CondenseError` for what only Python can give; commands have checked theirs."""
     for name, value, least in (("train_size", 1 if train_size is None else train_size, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
             raise CondenseError(f"{name} must be a whole number of {least} or more, not {shortened(repr(value))}.")
-    if not isinstance(reading, Reading):
-        raise CondenseError(f"reading must be a Reading, not {shortened(repr(reading))}.")
 
 
 def names(data_root: Path | None = None) -> dict[str, str]:

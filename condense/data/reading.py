@@ -84,7 +84,7 @@ READING_NAMES = tuple(field.name for field in fields(Reading))
 def checked_reading(reading: object) -> Reading:
     """What a caller from Python states, its values as they must be. Raises `CondenseError` for others."""
     if not isinstance(reading, Reading):
-        raise CondenseError(f"reading must be a condense.data.reading.Reading, not {shortened(reading)}.")
+        raise CondenseError(f"reading must be a condense.Reading, not {shortened(reading)}.")
     try:
         return TypeAdapter(Reading).validate_python({name: getattr(reading, name) for name in READING_NAMES})
     except ValidationError as error:

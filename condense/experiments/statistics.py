@@ -34,7 +34,7 @@ def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Pai
     if count < 2:
         return Paired(count, mean, None, None, None)
     if np.ptp(differences) <= 4 * np.finfo(np.float64).eps * np.abs(pairs).max():
-        return Paired(count, mean, 0.0, 0.0, 1.0 if mean == 0 else None)
+        return Paired(count, mean, 0.0, 0.0 if count >= LEAST_UNITS else None, 1.0 if mean == 0 else None)
     error = float(differences.std(ddof=1)) / count**0.5
     # Student's t as functions: scipy.stats.t takes many times as long a call, and 720 rows have 260,000 pairs.
     half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error if count >= LEAST_UNITS else None

@@ -1,5 +1,6 @@
 """Every set that was ever released can still be loaded, evaluated and tabulated."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from condense.synthetic_set import SyntheticSet
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 SETS = sorted(ARTIFACTS.rglob("*.h5"))
+
+
+loaded = cache(lambda name, root: load(name, data_root=root))
 
 
 def test_they_are_found() -> None:
@@ -33,7 +37,7 @@ def test_it_can_be_evaluated_and_tabulated(path: Path, real_data: Path) -> None:
     released = SyntheticSet.load(path)
     if released.provenance.dataset not in ("mnist", "fashion-mnist", "cifar10"):
         pytest.fail(f"{released.provenance.dataset} is a data set that this test does not know.")
-    data = load(released.provenance.dataset, data_root=real_data)
+    data = loaded(released.provenance.dataset, real_data)
     records = list(evaluate(EvaluateConfig(network=("MLP",), protocol="report", seeds=1), released, data))
     table = accuracy_table(records)
     assert table.rows[0][:2] == (released.provenance.dataset, str(released.provenance.images_per_class))

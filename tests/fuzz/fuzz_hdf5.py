@@ -49,6 +49,11 @@ def _free(file: h5py.File, name: str) -> str:
     return name
 
 
+def _is_here(file: h5py.File, name: str) -> bool:
+    """Whether a name stands for something in the file itself; a link may lead nowhere."""
+    return isinstance(file.get(name, getlink=True), h5py.HardLink)
+
+
 def _soft(file: h5py.File, name: str, random: Random, secret: Path) -> None:
     file[_free(file, name)] = h5py.SoftLink(random.choice(["/" + name, "/nowhere", "/", "/y", "/labels"]))
 
@@ -112,7 +117,7 @@ def _group(file: h5py.File, name: str, random: Random, secret: Path) -> None:
 
 
 def _references(file: h5py.File, name: str, random: Random, secret: Path) -> None:
-    target = next(iter(file)) if len(file) else "/"
+    target = next((there for there in map(str, file) if _is_here(file, there)), "/")
     reference = file[target].ref
     references = random.random() < 0.5
     kind = h5py.ref_dtype if references else h5py.vlen_dtype(np.dtype("u1"))
@@ -131,7 +136,7 @@ def _odd_name(file: h5py.File, name: str, random: Random, secret: Path) -> None:
 
 
 def _attributes(file: h5py.File, name: str, random: Random, secret: Path) -> None:
-    found = file.get(name) if name in file and random.random() < 0.5 else None  # a link may lead nowhere
+    found = file[name] if _is_here(file, name) and random.random() < 0.5 else None
     at: Any = file if found is None else found
     at.attrs[random.choice(["MATLAB_class", "format_version", "MATLAB_empty", "x"])] = random.choice(
         [b"double", b"\xff", "\x1b[1m", 1, np.zeros(9), h5py.Empty("f4")]

@@ -37,7 +37,8 @@ def synthetic_sets(draw: st.DrawFn) -> SyntheticSet:
     values = draw(st.lists(WIDTH_32, min_size=1, max_size=20))
     images = torch.tensor(np.resize(np.array(values, np.float32), shape))
     if draw(st.booleans()):
-        labels = torch.tensor(np.resize(np.array(values, np.float32), (shape[0], classes))).softmax(dim=1)
+        logits = torch.tensor(np.resize(np.array(values, np.float32), (shape[0], classes)))
+        labels = logits.clamp(-3, 3).softmax(dim=1)  # rows of 0 and 1 would be hard labels
     else:
         labels = torch.tensor(draw(st.permutations([label for label in range(classes) for _ in range(each)])))
     texts = {field.name: draw(TEXT) for field in fields(Provenance) if field.type in (str, "str")}

@@ -292,7 +292,7 @@ def test_damaged_svhn_is_not_downloaded_again(tmp_path, monkeypatch):
         ({"train_size": True}, "train_size must be a whole number of 1 or more, not True."),
         ({"train_size": 10, "seed": -1}, "seed must be a whole number of 0 or more, not -1."),
         ({"train_size": 10, "seed": None}, "seed must be a whole number of 0 or more, not None."),
-        ({"reading": {"pixel_range": "0,16"}}, "reading must be a Reading, not {'pixel_range': '0,16'}."),
+        ({"reading": {"pixel_range": "0,16"}}, "reading must be a condense.Reading, not {'pixel_range': '0,16'}."),
     ],
 )
 def test_what_python_gives_is_checked(given, said):

@@ -416,9 +416,12 @@ def test_times_to_fit_are_compared_to_those_of_the_same_seed_without_corruption(
     slower = [("fitted", 8), ("fitted", 20), ("fitted", 90)]
     table = slowdown_table("t", [result(0, *ends), result(0.5, *slower), result(1, ("fitted", 2), ("fitted", 20))])
     assert table is not None
-    # Twice as long with both seeds: no spread, and no p; then half and twice as long, with a t of 0.
-    assert table.rows[0] == ("MLP", "p = 0.5", "2", "2.00", "2.00–2.00", "–")
-    assert table.rows[1][2:4] == ("2", "1.00") and table.rows[1][5] == "1.000"
+    # Twice as long with both seeds: no spread, and no p; then half and twice as long, with a t of 0; no interval of two.
+    assert table.rows[0] == ("MLP", "p = 0.5", "2", "2.00", "", "–")
+    assert table.rows[1][2:] == ("2", "1.00", "", "1.000")
+    three = [result(0, *[("fitted", 4)] * 3), result(1, *[("fitted", 8)] * 3)]
+    (row,) = slowdown_table("t", three).rows  # type: ignore[union-attr]
+    assert row[2:5] == ("3", "2.00", "2.00 to 2.00")
     assert slowdown_table("t", [result(0, ("censored", 4)), result(1, ("fitted", 4))]) is None
 
 

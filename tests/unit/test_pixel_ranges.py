@@ -128,7 +128,7 @@ def test_parts_of_which_each_says_the_range_are_read_and_dark_bytes_said(write):
 )
 def test_what_is_stated_from_python_is_checked_too(write, stated, said):
     assert said in message_of(write(BYTES), reading=Reading(**stated))
-    assert "reading must be a condense.data.reading.Reading, not {" in message_of(write(BYTES), reading=stated)
+    assert "reading must be a condense.Reading, not {" in message_of(write(BYTES), reading=stated)
 
 
 @pytest.mark.parametrize(
