@@ -158,7 +158,18 @@ def _stored(source: Source, pair: Pair, reading: Reading) -> _Images:
         raise _shape_refusal(source, pair, fitting, count, reading)
     layout = fitting[0]
     is_svhn = layout.is_svhn and layout.image == (3, 32, 32) and pair == Pair("X", "y")
-    return _Images(layout.apply(source.read(pair.images)), layout, source.read(pair.labels), is_z, is_svhn)
+    return _Images(layout.apply(_whole(source, pair.images)), layout, _whole(source, pair.labels), is_z, is_svhn)
+
+
+def _whole(source: Source, name: str) -> Array:
+    """An array, which must have the shape that was stated for it; two members of an archive may have one name."""
+    array, stated = source.read(name), source.entries[name].shape
+    if array.shape != stated:
+        raise CondenseError(
+            f"{source.path}: damaged; {name} is stated to be of shape {shortened(stated)}, but is of "
+            f"{shortened(array.shape)}."
+        )
+    return array
 
 
 def _shape_refusal(

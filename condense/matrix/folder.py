@@ -99,7 +99,10 @@ class MatrixFolder:
         if not isinstance(dataset, str):
             raise CondenseError(f"{self.description} is damaged: it does not say of which data set it is.")
         others = {name: value for name, value in values.items() if name != "dataset"}
-        config = checked(MatrixConfig, others, called=lambda name: f"{self.description}: {name}", strict=True)
+        try:
+            config = checked(MatrixConfig, others, called=lambda name: f"{self.description}: {name}", strict=True)
+        except CondenseError as error:  # nobody writes it by hand, so that the first of what is wrong says enough
+            raise CondenseError(str(error).splitlines()[0]) from error
         return replace(config, dataset=dataset)
 
     def _content(self) -> dict[str, Any]:

@@ -162,3 +162,11 @@ def test_idx_files_without_images(tmp_path, shape):
     (tmp_path / "images").write_bytes(bytes((0, 0, 8, 3)) + struct.pack(">3I", *shape))
     with pytest.raises(CondenseError, match=f"holds no values, its shape being {'x'.join(map(str, shape))}"):
         read_idx(tmp_path / "images", 3)
+
+
+def test_two_members_of_one_name(tmp_path):
+    """The first is asked for its shape, the last one is read."""
+    path = zipped(tmp_path / "a.npz", {"images.npy": npy(GREY), "labels.npy": npy(LABELS)})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("images.npy", npy(GREY[:, :2]))
+    assert "damaged; images is stated to be of shape" in message_of(path)
