@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -199,14 +199,11 @@ def evaluate_into(
 
 def _as_recorded(data: DataSet, records: Sequence[Record]) -> DataSet:
     """The data set under the fingerprints it has in records that are there, so that those of now join theirs in tables."""
-    stated = {
-        name: [r.config[name] for r in records if name in r.config] for name in ("dataset_fingerprint", "test_fingerprint")
-    }
-    return replace(
-        data,
-        train=data.train.as_recorded(stated["dataset_fingerprint"]),
-        test=data.test.as_recorded(stated["test_fingerprint"]),
+    train, test = (
+        [record.config[name] for record in records if name in record.config]
+        for name in ("dataset_fingerprint", "test_fingerprint")
     )
+    return data.as_recorded(train, test)
 
 
 def _refuse_begun(records: Path, kept: dict[str, Path], found: dict[str, Record]) -> None:
@@ -297,8 +294,8 @@ def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
     wanted = as_dict(config.resolved())
     wanted["precision"] = stored.get("precision") if precision == "auto" else precision
     # Which images they are is asked by their fingerprint, whatever they are called and however they were read.
-    both = ({name: value for name, value in one.items() if name not in ("dataset", "reading")} for one in (stored, wanted))
-    return next(both) == next(both)
+    names = (stored.keys() | wanted.keys()) - {"dataset", "reading"}
+    return all(name in stored and name in wanted and stored[name] == wanted[name] for name in names)
 
 
 def _only_learned(records: Path) -> bool:
@@ -325,6 +322,6 @@ def _is_of(record: Record, evaluation: EvaluateConfig, learned: SyntheticSet | N
     """Whether networks of a record were trained on this set by this protocol, or on all these images."""
     if learned is None:
         return data.train.is_known_as(needed(record, "dataset_fingerprint"))
-    made_by = record.config["set"].get("config", shareable(learned.provenance.config))
-    same = needed(record, "set", "sha256") == learned.sha256 and made_by == shareable(learned.provenance.config)
+    made_by = shareable(learned.provenance.config)
+    same = needed(record, "set", "sha256") == learned.sha256 and record.config["set"].get("config", made_by) == made_by
     return same and needed(record, "protocol") == evaluation.protocol

@@ -316,6 +316,10 @@ class DataSet:
         )
         return replace(self, train=train, test=test, remarks=remarks)
 
+    def as_recorded(self, train: Iterable[str], test: Iterable[str]) -> "DataSet":
+        """The same set, each part under the first of its stored fingerprints that it is known as."""
+        return replace(self, train=self.train.as_recorded(train), test=self.test.as_recorded(test))
+
     def to(self, device: Device) -> "DataSet":
         """The same set on another device."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))

@@ -72,8 +72,7 @@ class MatrixFolder:
         if not self.description.exists():
             return data
         known = self._content()["images"]
-        train, test = data.train.as_recorded([known["training"]]), data.test.as_recorded([known["test"]])
-        return replace(data, train=train, test=test)
+        return data.as_recorded([known["training"]], [known["test"]])
 
     def ask_for(self, config: MatrixConfig, data: DataSet) -> None:
         """Adds what `config` asks for to what was asked for before. Raises `CondenseError` as the checks do."""

@@ -1,5 +1,6 @@
 """What condense itself writes: sets, records, folders of studies; and what users write for it: TOML, grids."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -59,12 +60,11 @@ def record_text(record: dict[str, Any]) -> str:
     """One line of JSON whose `config_hash` is right wherever there can be one."""
     values = {**record}
     if "config" in values and "config_hash" in values:
-        try:
+        # What is no JSON any more has no right hash, and the reader sees the JSON first.
+        with contextlib.suppress(ValueError, RecursionError):
             shown = json.loads(json_text(values["config"]))
             canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"))
             values["config_hash"] = hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
-        except (ValueError, RecursionError):
-            pass  # no JSON any more: there is no right hash, and the reader sees the JSON first
     return json_text(values)
 
 

@@ -130,9 +130,7 @@ def as_recorded(data: Sized, records: Sequence[Record]) -> Sized:
     train, test = (
         sorted({str(record.config.get(name)) for record in records}) for name in ("dataset_fingerprint", "test_fingerprint")
     )
-    return {
-        size: replace(one, train=one.train.as_recorded(train), test=one.test.as_recorded(test)) for size, one in data.items()
-    }
+    return {size: one.as_recorded(train, test) for size, one in data.items()}
 
 
 @dataclass(frozen=True)

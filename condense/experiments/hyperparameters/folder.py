@@ -145,7 +145,7 @@ class SweepFolder:
         train, test = (
             [one[name] for one in described if name in one] for name in ("dataset_fingerprint", "test_fingerprint")
         )
-        return replace(data, train=data.train.as_recorded(train), test=data.test.as_recorded(test))
+        return data.as_recorded(train, test)
 
     def ask_for(self, now: Asked) -> None:
         """Adds to what was asked for. Raises `CondenseError` as `check` does."""
