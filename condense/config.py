@@ -1,44 +1,36 @@
 """Configurations: typed, frozen, checked all at once, and stored with every result."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field
+from tyro.conf import arg
 
+from condense.checking import AtLeastOne, Seed, Several, Varying, one_of
 from condense.data import catalog
-from condense.data.reading import READING_NAMES, Reading
-from condense.errors import CondenseError, in_any_case, in_sentences, quoted, shortened, unknown_name
+from condense.data.reading import Reading
+from condense.errors import CondenseError, in_any_case, quoted, shortened
 from condense.files import check_path
 from condense.networks import registry
-from condense.stage_c.distance import DISTANCES
+from condense.stage_c.method import Method, Occasion
+from condense.stage_c.methods import DEFAULT, method_class, proper_name
 from condense.stage_c.precision import PRECISIONS
-from condense.stage_c.schedules import IMAGE_CLIPS, IMAGE_DECAYS, SCHEDULES, Schedule, schedule
+from condense.stage_c.schedules import SCHEDULES, schedule
 from condense.stage_t.protocols import PROTOCOLS
-
-METHODS = {
-    "dc": "gradient matching (Zhao et al., ICLR 2021)",
-    "random": "real images drawn at random from each class: the baseline",
-}
-
-
-def one_of(kind: str, known: dict[str, Any]) -> AfterValidator:
-    """A check that a name is known, in any case, with the nearest match in its error; what it gives is the name proper."""
-
-    def check(name: str) -> str:
-        proper = in_any_case(name, known)
-        if proper is None:
-            raise ValueError(str(unknown_name(kind, name, known)))
-        return proper
-
-    return AfterValidator(check)
 
 
 def _network(name: str) -> str:
     try:
         return registry.check_name(name)
+    except CondenseError as error:
+        raise ValueError(str(error)) from error
+
+
+def _method(name: str) -> str:
+    try:
+        return proper_name(name)
     except CondenseError as error:
         raise ValueError(str(error)) from error
 
@@ -56,63 +48,41 @@ def _dataset(name: str) -> str:
         raise ValueError(f"{shortened(name)} cannot be looked at: {error.strerror or error}.") from error
 
 
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
 NetworkName = Annotated[str, AfterValidator(_network)]
-NetworkNames = Annotated[tuple[NetworkName, ...], BeforeValidator(_several)]
+NetworkNames = Annotated[tuple[NetworkName, ...], Several]
 """Names of networks; one name stands for itself."""
-LARGEST_COUNT = 10**9
 MOST_NETWORKS, MOST_SETS, MOST_IMAGES = 10_000, 1_000, 100_000
 """Of one command: networks on a set, sets a row, and images a class; more would fill memory before they were counted."""
-AtLeastOne = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
-Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
 Seeds = Annotated[int, Field(ge=1, le=MOST_NETWORKS)]
 Sets = Annotated[int, Field(ge=1, le=MOST_SETS)]
 ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 DatasetName = Annotated[str, AfterValidator(_dataset)]
+MethodName = Annotated[str, AfterValidator(_method)]
 ScheduleName = Annotated[str, one_of("schedule", SCHEDULES)]
 PUBLISHED_ROWS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
 PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
 
+Kind = TypeVar("Kind", bound="StageC")
+
+
 @dataclass(frozen=True, kw_only=True)
-class StageC(Reading):
-    """What stage C learns, and how; the settings of every command that learns."""
+class StageC(Varying, Reading):
+    """What stage C makes, and how; the settings of every command that makes sets, but for the method's own.
+
+    The method's own settings are fields beside these: an object is of a class with the fields of its method (`of_method`).
+    """
+
+    own_settings: ClassVar[tuple[str, ...]] = ()
 
     dataset: DatasetName = "digits"
     """Name or path of the real images."""
     ipc: ImagesPerClass = 1
     """Images per class."""
-    init: Annotated[str, one_of("initialisation", {"noise": "", "real": ""})] | None = None
-    """Start from noise or from real images; published: noise, fast: noise for one image per class, else real."""
-    distance: Annotated[str, one_of("distance", DISTANCES)] = "ours"
-    """Distance between gradients: ours, mse or cos."""
-    iterations: Count | None = None
-    """Iterations, each with a new network; published: 1000, fast: 600 (LeNet 1200) for one image per class."""
-    outer_loop: AtLeastOne | None = None
-    """Image updates an iteration; as many as images per class, up to 50 (fast: 10)."""
-    inner_loop: Count | None = None
-    """Passes of network training between image updates; published: 1 for one image per class, else 50 to 10,
-    falling with --ipc; fast: at most 10."""
-    image_learning_rate: Positive | None = None
-    """Learning rate of the images; published: 0.1, fast: 0.5 (LeNet 0.1), a tenth of it with the MLP."""
-    image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] | None = None
-    """Learning rate of the images over the run; published: constant, fast: cosine."""
-    image_clip: Annotated[str, one_of("clip", IMAGE_CLIPS)] | None = None
-    """Shorten gradients of images: none, or median (to three times the median image's); published: none, fast: median
-    with the MLP."""
-    image_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Momentum of the images."""
-    network_learning_rate: Positive | None = None
-    """Learning rate of the network between image updates; published: 0.01, fast: 0.01 for one
-    image per class, else 0.05."""
-    real_batch: AtLeastOne | None = None
-    """Real images a class and step; published: 256, fast: 8 (LeNet 32) for one image per class, else 32."""
+    method: MethodName = DEFAULT
+    """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package; each has options of its
+    own, which --method NAME --help lists."""
     precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
@@ -120,28 +90,79 @@ class StageC(Reading):
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    if TYPE_CHECKING:  # the fields beside these are those of the method
+
+        def __init__(self, **settings: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __new__(cls, **settings: Any) -> Self:
+        """An object of the class with the method's fields."""
+        return object.__new__(cls.kind_for(settings))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copies and other processes, as the class with the method's fields has no name of its own."""
+        return _remade, (type(self).__mro__[1], {one.name: getattr(self, one.name) for one in fields(self)})
+
+    @classmethod
+    def kind_for(cls, values: dict[str, Any]) -> type[Self]:
+        """The class with the fields of the method named among the values. Raises `CondenseError` for an unknown one."""
+        return cls if cls.own_settings else of_method(cls, proper_name(str(values.get("method", DEFAULT))))
+
+    @property
+    def making(self) -> dict[str, Any]:
+        """The settings of stage C alone, by name."""
+        return {name: getattr(self, name) for name in [*(one.name for one in fields(StageC)), *self.own_settings[1:]]}
+
+
+def _remade(kind: type[StageC], values: dict[str, Any]) -> StageC:
+    return kind(**values)
+
+
+@cache
+def of_method(kind: type[Kind], method: str) -> type[Kind]:
+    """A class of configurations with the settings of a method as fields; unset they are as the schedule has them.
+
+    Raises `CondenseError` where the method cannot be used.
+    """
+    there, own = {one.name for one in fields(kind)}, []
+    for name, (hint, one) in method_class(method).settings().items():
+        if name in there:
+            raise CondenseError(
+                f"Method {quoted(method)} has a setting called {quoted(name)}, which is one of every method."
+            )
+        scheduled = one.default is MISSING
+        typed = Annotated[hint | None if scheduled else hint, arg(help=one.metadata.get("help", ""))]
+        own.append((name, typed, field(default=None if scheduled else one.default)))
+    names = ("method", *(name for name, *_ in own))
+    chosen = ("method", MethodName, field(default=method))
+    plain = {
+        "own_settings": names,
+        "__doc__": kind.__doc__,
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+    }
+    return make_dataclass(kind.__name__, [chosen, *own], bases=(kind,), namespace=plain, frozen=True, kw_only=True)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearnConfig(StageC):
     """Stage C: which images to learn, and how."""
 
     network: NetworkName = "ConvNet"
-    """Network whose gradients are matched."""
-    method: Annotated[str, one_of("method", METHODS)] = "dc"
-    """dc or random."""
+    """Network that images are learned with."""
     schedule: ScheduleName = "published"
     """published or fast: gives settings such as --iterations their values where they are not set."""
     seed: Seed = 0
     """Seed of every random draw."""
 
-    def resolved(self) -> "LearnConfig":
-        """The same with every default that depends on another value filled in."""
-        return replace(self, **asdict(self.plan()))
+    def resolved(self, dataset: str | None = None) -> Self:
+        """The same with every default that depends on another value filled in; dataset: what the images are known as."""
+        return replace(self, **asdict(self.plan(dataset)))
 
-    def plan(self) -> Schedule:
-        """The schedule, with what was given in place of its values."""
-        named = schedule(self.schedule, self.ipc, self.network)
-        given = {f.name: value for f in fields(named) if (value := getattr(self, f.name)) is not None}
+    def plan(self, dataset: str | None = None) -> Method:
+        """The method: with the settings of the schedule, and what was given in place of them."""
+        named = schedule(self.schedule, self.method, Occasion(dataset or self.dataset, self.ipc, self.network))
+        given = {one.name: value for one in fields(named) if (value := getattr(self, one.name)) is not None}
         return replace(named, **given)
 
 
@@ -178,60 +199,3 @@ class EvaluateConfig:
     """Number of networks, seeds 0, 1, ..."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
-
-
-Config = TypeVar("Config")
-
-
-def checked(
-    kind: type[Config], values: dict[str, Any], *, called: Callable[[str], str] = str, strict: bool = False
-) -> Config:
-    """A configuration from plain values; raises `CondenseError` with a line for each mistake: place, value, what is right.
-
-    called: the name of a field's value for the user, such as its flag; strict: no conversions, such as of '1' to 1.
-    """
-    adapter = TypeAdapter(kind)
-    try:
-        return (
-            adapter.validate_json(json.dumps(values, default=str), strict=True)
-            if strict
-            else adapter.validate_python(values)
-        )
-    except ValidationError as error:
-        raise in_sentences([_sentence(detail, called, kind) for detail in error.errors()]) from error
-    except RecursionError as error:
-        raise CondenseError("A value is a list or table nested too deeply to be one of a setting.") from error
-
-
-def verified(config: Config) -> Config:
-    """A configuration made in Python as its own checks have it: names proper, one network as a tuple.
-
-    Raises `CondenseError` as `checked` does. The data set may be called anything, as its images are given.
-    """
-    values = as_dict(config)
-    named = {name: values.pop(name) for name in ("dataset",) if name in values}
-    return replace(checked(type(config), values), **named)  # type: ignore[type-var]
-
-
-def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
-    """One error of pydantic's as a sentence with the place, the value and what is allowed."""
-    name, *inner = (shortened(str(part), 40) for part in detail["loc"])
-    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{called(name)}: {unknown_name('setting', name, [f.name for f in fields(kind)])}"
-    place = ".".join([called(name), *inner[:3]])
-    if detail["type"] == "value_error":  # a check of ours, which names the value
-        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
-    allowed = detail["msg"].partition(", unable to parse")[0]
-    return f"{place} = {quoted(detail['input'])}: {shortened(allowed, 200)}."
-
-
-def as_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON values. How images are read is left out as far as nothing is stated on it, so that a
-    configuration of before it could be stated is the same configuration now.
-    """
-    unstated = {name for name in READING_NAMES if getattr(config, name, None) in (None, False)}
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(config).items()
-        if name not in unstated
-    }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condense.config import EvaluateConfig, LearnConfig, as_dict, verified
+from condense.checking import as_dict, verified
+from condense.config import EvaluateConfig, LearnConfig
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.naming import shareable

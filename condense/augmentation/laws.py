@@ -6,16 +6,33 @@ The operations' parameter laws are those of the siamese augmentation's published
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from condense.augmentation.operations import Draw
+from condense.checking import Several, one_of
 from condense.errors import unknown_name
 
 COLOUR, GEOMETRIC = "color", ("crop", "scale", "rotate")
 OPERATIONS = (COLOUR, *GEOMETRIC, "cutout", "flip")
 """Operations by their published names; 'color' is brightness, saturation and contrast together."""
+
+Operations = Annotated[tuple[Annotated[str, one_of("augmentation", dict.fromkeys(OPERATIONS))], ...], Several]
+"""The type of a setting that lists some."""
+
+SIAMESE = ("color", "crop", "cutout", "flip", "scale", "rotate")
+"""In the order of the authors' code."""
+
+DIGITS = ("mnist", "svhn", "digits")
+"""Data sets of digits, which are not mirrored."""
+
+
+def siamese_operations(dataset: str) -> tuple[str, ...]:
+    """The operations of siamese augmentation as published for a data set (name in the catalogue)."""
+    return tuple(name for name in SIAMESE if name != "flip" or dataset not in DIGITS)
+
 
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 CROP_SHARE, CUTOUT_SHARE = 0.125, 0.5

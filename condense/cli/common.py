@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from condense.checking import AtLeastOne, Seed, checked
 from condense.cli import options
-from condense.config import AtLeastOne, LearnConfig, Seed, checked
+from condense.config import LearnConfig
 from condense.data import catalog
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
-from condense.config import AtLeastOne, DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
+from condense.checking import AtLeastOne
+from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 from condense.data.reading import Reading
 from condense.experiments.framework_parity.config import Framework, ParityConfig
 from condense.experiments.generalization.run import ALL, ExperimentName, GeneralizeConfig

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from condense.checking import checked
 from condense.cli.arguments import called, read
 from condense.cli.help import overview, print_help
 from condense.cli.options import COMMANDS
-from condense.config import checked
 from condense.errors import CondenseError, in_sentences, shortened, unknown_name
 from condense.files import check_path
 from condense.versions import CODE_VERSION

@@ -12,7 +12,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from condense.config import MatrixConfig, StageC, as_dict, checked
+from condense.checking import as_dict, checked
+from condense.config import MatrixConfig, StageC
 from condense.data.images import DataSet
 from condense.data.naming import stored_name
 from condense.errors import CondenseError

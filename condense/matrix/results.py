@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any, TypeVar
 
-from condense.config import as_dict
+from condense.checking import as_dict
 from condense.data.naming import stored_name
 from condense.matrix.folder import MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask

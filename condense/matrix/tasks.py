@@ -3,7 +3,8 @@
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
-from condense.config import LearnConfig, MatrixConfig, StageC, as_dict
+from condense.checking import as_dict
+from condense.config import LearnConfig, MatrixConfig, StageC
 from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash

@@ -1,29 +1,38 @@
 """Checkpoints of stage C: where a run stands, written so that a kill at any moment leaves a complete one."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from condense.errors import CondenseError, quoted, shortened
-from condense.networks.layers import ParameterSpec
+from condense.execution import Execution
 from condense.randomness import Device
 from condense.sealed import are_like, damaged, is_finite, load_sealed, save_sealed
-from condense.stage_c.gradient_matching import GradientMatching, State
-from condense.stage_c.precision import PRECISIONS
+from condense.stage_c.method import Method, state_tensors
+from condense.stage_c.problem import Problem
 
-FORMAT = "condense checkpoint 2"
+FORMAT = "condense checkpoint 3"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state, the seconds of computing it took, and the identity of its run (configuration and fingerprint)."""
+    """Where a run stands.
 
-    state: State
+    state: the method's; step: the next one's number; series: the losses of the steps before it, by name; seconds of computing
+    them took; identity of the run: configuration and fingerprint; surroundings: what its last bits depend on; execution: how
+    it computes.
+    """
+
+    state: Any
+    step: int
+    series: dict[str, list[float]]
     seconds: float
     identity: dict[str, Any]
+    surroundings: dict[str, Any]
+    execution: Execution
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -34,80 +43,95 @@ def checkpoint_path(out: Path) -> Path:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes atomically; raises `CondenseError` when the disk is full, the checkpoint before it then still being there."""
     content = {
-        "state": asdict(checkpoint.state),
+        "state": {one.name: getattr(checkpoint.state, one.name) for one in fields(checkpoint.state)},
+        "step": checkpoint.step,
+        "series": checkpoint.series,
         "seconds": checkpoint.seconds,
         "identity": json.dumps(checkpoint.identity, sort_keys=True),
+        "surroundings": json.dumps(checkpoint.surroundings, sort_keys=True),
+        "execution": json.dumps(checkpoint.execution.facts(), sort_keys=True),
     }
     save_sealed(path, FORMAT, content)
 
 
-def stored_precision(path: Path) -> str:
-    """The precision of the run that a checkpoint is of. Raises `CondenseError` when it is damaged."""
-    precision = _read(path, "cpu")[1].get("precision")
-    if precision not in PRECISIONS:
-        raise damaged(path)
-    return precision
+@dataclass(frozen=True)
+class Begun:
+    """What a checkpoint says of its run, of which nothing but the outer form is certain."""
+
+    content: dict[str, Any]
+    identity: dict[str, Any]
+    surroundings: dict[str, Any]
+    execution: Execution
 
 
-def load_checkpoint(path: Path, identity: dict[str, Any], matching: GradientMatching) -> Checkpoint:
-    """Reads a checkpoint of the run with this identity, for the algorithm that goes on with it.
-
-    Raises `CondenseError` when it is damaged, belongs to another run (naming the settings that differ), or states what no
-    state of this run can be.
-    """
-    content, stored = _read(path, matching.data.device)
-    # Which images they are is said by the fingerprint, whatever they are called.
-    names = (stored.keys() | identity.keys()) - {"dataset"}
-    differing = sorted(name for name in names if stored.get(name) != identity.get(name))
-    if differing:
-        changes = "; ".join(
-            f"{shortened(key)}: {quoted(stored.get(key))} there, {quoted(identity.get(key))} now" for key in differing[:8]
-        )
-        raise CondenseError(f"The checkpoint {path} belongs to another run ({changes}). Use those settings, or delete it.")
-    state, seconds = content["state"], content["seconds"]
-    if not (_is_state(state, matching) and is_finite(seconds) and seconds >= 0):
-        raise damaged(path)
-    return Checkpoint(State(**{**state, "losses": tuple(state["losses"])}), seconds, stored)
-
-
-def _read(path: Path, device: Device) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(Content, identity), of which nothing but the outer form is certain."""
+def read_begun(path: Path, device: Device = "cpu") -> Begun:
+    """How a run was begun. Raises `CondenseError` when the checkpoint is damaged."""
     content = load_sealed(path, FORMAT, device)
     try:
-        if set(content) != {"state", "seconds", "identity"}:
+        if set(content) != {"state", "step", "series", "seconds", "identity", "surroundings", "execution"}:
             raise ValueError(content)
-        identity = json.loads(content["identity"])
+        identity, surroundings = json.loads(content["identity"]), json.loads(content["surroundings"])
+        execution = Execution.of(json.loads(content["execution"]))
     except (TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
-    if not isinstance(identity, dict):
+    if not (isinstance(identity, dict) and isinstance(surroundings, dict)):
         raise damaged(path)
-    return content, identity
+    return Begun(content, identity, surroundings, execution)
 
 
-def _is_state(state: Any, matching: GradientMatching) -> bool:
-    """Whether these are the fields of a `State` that a run of this algorithm can be in."""
-    if not (isinstance(state, dict) and set(state) == {field.name for field in fields(State)}):
-        return False
-    plan, start = matching.plan, matching.start()
-    iteration, outer, losses = state["iteration"], state["outer"], state["losses"]
-    if not (type(iteration) is type(outer) is int and 0 <= iteration <= plan.iterations and 0 <= outer < plan.outer_loop):
-        return False
-    if not (isinstance(losses, list | tuple) and len(losses) == iteration and all(map(is_finite, losses))):
-        return False
-    in_mid = outer > 0
-    expected = {
-        **{f"{name}.": image for name, image in (("images", start.images), ("velocity", start.velocity))},
-        "vector.": start.images.new_empty(matching.network.parameter_count if in_mid else 0),
-        **({f"statistics.{spec.name}": start.images.new_empty(spec.shape) for spec in _statistics(matching, in_mid)}),
-    }
-    if not isinstance(state["statistics"], dict):
-        return False
-    found = {f"{name}.": state[name] for name in ("images", "velocity", "vector")}
-    found |= {f"statistics.{name}": value for name, value in state["statistics"].items()}
-    whole = is_finite(state["pending"]) and (in_mid or state["pending"] == 0) and (iteration < plan.iterations or not in_mid)
-    return whole and are_like(found, expected) and bool(torch.isfinite(state["images"]).all())
+def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
+    """What two descriptions say otherwise, in words; nothing where they agree."""
+    names = sorted(name for name in there.keys() | now.keys() if there.get(name) != now.get(name))
+    texts = (f"{shortened(name)}: {quoted(there.get(name))} there, {quoted(now.get(name))} now" for name in names[:8])
+    return "; ".join(texts)
 
 
-def _statistics(matching: GradientMatching, in_mid: bool) -> tuple[ParameterSpec, ...]:
-    """The running statistics that a state has: those of the network in mid-iteration."""
-    return matching.network.statistics_specs if in_mid else ()
+def check_same_run(path: Path, there: dict[str, Any], now: dict[str, Any], *, anywhere: bool = True) -> None:
+    """Raises `CondenseError` where a checkpoint is of another run than that of now, naming the settings that differ.
+
+    anywhere: whether the settings are those that no --resume-anywhere leaves aside.
+    """
+    if changes := differences(there, now):
+        instead = "" if anywhere else " --resume-anywhere goes on all the same, to other last digits."
+        raise CondenseError(
+            f"The checkpoint {path} belongs to another run ({changes}). Use those settings, or delete it.{instead}"
+        )
+
+
+def load_checkpoint(path: Path, begun: Begun, method: Method, problem: Problem) -> Checkpoint:
+    """The checkpoint of a run, for the method that goes on with it.
+
+    Raises `CondenseError` where it states what no state of this run can be.
+    """
+    content = begun.content
+    step, series, seconds = content["step"], content["series"], content["seconds"]
+    steps = method.steps(problem)
+    if not (type(step) is int and 0 <= step <= steps and is_finite(seconds) and seconds >= 0 and _are_losses(series, step)):
+        raise damaged(path)
+    state = _state(content["state"], method.shape_of_state(problem, step))
+    if state is None:
+        raise damaged(path)
+    return Checkpoint(state, step, series, seconds, begun.identity, begun.surroundings, begun.execution)
+
+
+def _are_losses(series: Any, step: int) -> bool:
+    """Whether these are losses by name, one for each of so many steps."""
+    return isinstance(series, dict) and all(
+        isinstance(name, str) and isinstance(values, list) and len(values) == step and all(map(is_finite, values))
+        for name, values in series.items()
+    )
+
+
+def _state(found: Any, wanted: Any) -> Any:
+    """The state of these fields, where its tensors are like those wanted and finite; else None."""
+    names = [one.name for one in fields(wanted)] if is_dataclass(wanted) else []
+    if not (isinstance(found, dict) and set(found) == set(names)):
+        return None
+    if not all(isinstance(found[name], type(getattr(wanted, name))) for name in names):
+        return None
+    state = replace(wanted, **found)
+    tensors = state_tensors(state)
+    if not are_like(tensors, state_tensors(wanted)):
+        return None
+    finite = all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point())
+    return state if finite else None

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condense.config import LearnConfig, as_dict, verified
+from condense.checking import as_dict, verified
+from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.data.naming import stored_name
 from condense.errors import CondenseError, Interrupted, RunFailed, quoted, shortened

@@ -14,12 +14,11 @@ from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
 from condense.augmentation.operations import Draw, apply
+from condense.execution import Execution
 from condense.machine import compiled_function, tf32
 from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.stage_c.distance import gradient_distance, matched_names
-from condense.training.layout import Layout
-from condense.training.stacking import even_parts, takes_winograd
 
 Dropout = torch.Generator | None
 
@@ -27,29 +26,17 @@ Dropout = torch.Generator | None
 class GradientMatcher:
     """The two gradients of one network and distance."""
 
-    def __init__(
-        self,
-        network: Network,
-        distance: str,
-        device: torch.device,
-        real_batch: int,
-        *,
-        compiled: bool = False,
-        precision: str = "fp32",
-    ) -> None:
-        self.network, self.distance, self.precision = network, distance, precision
+    def __init__(self, network: Network, distance: str, device: torch.device, execution: Execution) -> None:
+        self.network, self.distance, self.execution = network, distance, execution
         self.names = matched_names(network, distance)
-        self.chunk = even_parts(network, real_batch, device)
-        self.memory_format = Layout.of(network).memory_format
-        reduced = precision == "mixed"
-        winograd = not reduced and takes_winograd(network, self.chunk, device)
-        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=reduced, winograd=winograd)
+        compiled, reduced = execution.compiled, execution.precision == "mixed"
+        self._real_arithmetic = Arithmetic(explicit_norm=compiled, reduced=reduced, winograd=execution.winograd)
         self._synthetic_arithmetic = Arithmetic(explicit_norm=compiled)
         prepared = (lambda function: compiled_function(function, device)) if compiled else (lambda function: function)
         self._eager_real = _differentiated(self._real_loss)
         # Winograd convolution is differentiated by torch.autograd alone; else the compiler makes more of torch.func.
         self._real: Callable[..., Tensors] = (
-            _differentiated(prepared(self._real_loss)) if winograd else prepared(grad(self._real_loss))
+            _differentiated(prepared(self._real_loss)) if execution.winograd else prepared(grad(self._real_loss))
         )
         self._match: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
         shared, each = None, 0
@@ -64,11 +51,11 @@ class GradientMatcher:
         """Gradient of the mean cross-entropy of real images x (n, C, H, W), all of class `label`, by parameter name."""
         matched, rest = self._split(parameters)
         total: Tensors = {}
-        with tf32(self.precision != "fp32"):
-            for part in x.split(self.chunk):
-                part = part.contiguous(memory_format=self.memory_format)
+        with tf32(self.execution.precision != "fp32"):
+            for part in x.split(self.execution.part):
+                part = part.contiguous(memory_format=self.execution.memory_format)
                 # A chunk of another size would be compiled anew; the eager function computes the same.
-                function = self._real if len(part) == self.chunk else self._eager_real
+                function = self._real if len(part) == self.execution.part else self._eager_real
                 _add(total, function(matched, rest, statistics, part, self._labels(part, label), dropout))
         return {name: gradient / len(x) for name, gradient in total.items()}
 
@@ -87,7 +74,7 @@ class GradientMatcher:
         siamese: how they are augmented on the way, as the real ones were.
         """
         matched, rest = self._split(parameters)
-        images = images.contiguous(memory_format=self.memory_format)
+        images = images.contiguous(memory_format=self.execution.memory_format)
         labels, parts = self._labels(images, label), siamese.parts if siamese else ()
         gradient, distance = self._match(images, matched, rest, statistics, labels, real, dropout, parts)
         return distance, gradient
@@ -98,18 +85,17 @@ class GradientMatcher:
         statistics: Tensors,
         x: Tensor,
         images: Tensor,
-        chunk: int,
         siamese: Draw | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(summed distance, its gradient (K, ipc, C, H, W)) of all K classes in one pass, for networks without dropout.
 
-        x: real images (K, n, C, H, W), of which `chunk` of each class go through at a time; siamese: the augmentation of
+        x: real images (K, n, C, H, W), as many of which go through at a time as memory holds; siamese: the augmentation of
         each class, which `images` get on the way and x has had.
         """
         matched, rest = self._split(parameters)
         total: Tensors = {}
-        with tf32(self.precision != "fp32"):
-            for part in x.split(chunk, dim=1):
+        with tf32(self.execution.precision != "fp32"):
+            for part in x.split(self.execution.images_per_class(len(x)), dim=1):
                 _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
         real = {name: gradient / x.shape[1] for name, gradient in total.items()}
         labels, parts = _labels_of_all(images), tuple(part[:, None] for part in siamese.parts) if siamese else ()

@@ -1,12 +1,13 @@
 """Whether stage C may convolve real images in bfloat16: by a test of what it does to the image gradient."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from condense.data.images import LabelledImages
-from condense.machine import has_bfloat16, has_tf32
-from condense.networks.layers import IMAGE_CHANNELS
+from condense.execution import Execution, Work, effective, for_learning, reduced_precisions
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.stage_c.matching import GradientMatcher
@@ -25,33 +26,20 @@ PROBE_CLASSES, PROBE_IMAGES = 3, 256
 
 
 def choose_precision(
-    asked: str, network: Network, distance: str, data: LabelledImages, *, long: bool, compiled: bool
+    asked: str, network: Network, execution: Execution, work: Work, agreement: Callable[[str], float]
 ) -> str:
     """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`): what will be computed, whatever was asked for.
 
     `auto` is float32 for short runs, and for uncompiled ones on a CPU: the conversions would cost more than bfloat16 gains,
-    or Winograd convolution gains as much.
+    or Winograd convolution gains as much. agreement: the cosine of a reduced precision's image gradients with float32's.
     """
+    device = torch.device(execution.device)
     if asked != "auto":
-        return effective(asked, network, data.device)
-    on_gpu = data.device.type == "cuda"
-    if not (long and (compiled or on_gpu)) or network.has_dropout or not has_bfloat16(data.device):
-        return "fp32"
-    for precision in ("mixed", "tf32") if on_gpu else ("mixed",):
-        if image_gradient_cosine(precision, network, distance, data) >= LEAST_COSINE:
-            return effective(precision, network, data.device)
+        return effective(asked, network, device)
+    for precision in reduced_precisions(network, execution, work):
+        if agreement(precision) >= LEAST_COSINE:
+            return effective(precision, network, device)
     return "fp32"
-
-
-def effective(asked: str, network: Network, device: torch.device) -> str:
-    """The precision that comes of asking for 'fp32', 'tf32' or 'mixed' with a network on a device.
-
-    mixed is bfloat16 in convolutions whose input is not the images (`layers.Conv`), so a network without such computes in
-    the precision of its other products: TF32 on a GPU that has it, else float32.
-    """
-    if asked == "mixed" and any(len(spec.shape) == 4 and spec.shape[1] > IMAGE_CHANNELS for spec in network.specs):
-        return "mixed"
-    return "tf32" if asked != "fp32" and has_tf32(device) else "fp32"
 
 
 def image_gradient_cosine(precision: str, network: Network, distance: str, data: LabelledImages) -> float:
@@ -60,10 +48,9 @@ def image_gradient_cosine(precision: str, network: Network, distance: str, data:
     One new network and one noise image a class, on three classes of 256 real images (the published real batch); always
     the same draws.
     """
-    gradients = [
-        _probe(GradientMatcher(network, distance, data.device, PROBE_IMAGES, precision=each), data)
-        for each in ("fp32", precision)
-    ]
+    short = Work(multiply_adds=1.0, batch=PROBE_IMAGES)
+    executions = [for_learning(network, data.device, short, precision=each) for each in ("fp32", precision)]
+    gradients = [_probe(GradientMatcher(network, distance, data.device, execution), data) for execution in executions]
     return float(F.cosine_similarity(*gradients, dim=0))
 
 

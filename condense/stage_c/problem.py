@@ -1,6 +1,8 @@
-"""What a method of stage C works on: the real images, the network, how many images to make, and the seed."""
+"""What a method of stage C works on: the real images, the network, how many images to make, the seed, and how to compute."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -8,11 +10,14 @@ from torch import Tensor
 from condense.augmentation.laws import Law
 from condense.augmentation.operations import Draw
 from condense.data.images import LabelledImages
+from condense.errors import CondenseError, shortened
+from condense.execution import Execution, for_testing
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.training.layout import Layout
-from condense.training.stacking import images_at_once
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,14 +25,27 @@ class Problem:
     """One set to be made.
 
     data: real training images, on the device where everything happens; images_per_class: to make of each class; seed: of
-    every draw; dtype: of the images in the making.
+    every draw; dtype: of the images in the making; execution: how to compute, by default plainly.
     """
 
     data: LabelledImages
     network: Network
-    images_per_class: int
-    seed: int
+    images_per_class: int = 1
+    seed: int = 0
     dtype: torch.dtype = torch.float32
+    given: Execution | None = None
+    parts: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def execution(self) -> Execution:
+        """How to compute."""
+        return self.given or self.once("execution", lambda: for_testing(self.network, self.data.device))
+
+    def once(self, key: object, make: Callable[[], Part]) -> Part:
+        """What is made once for this problem and kept with it, such as functions that are compiled."""
+        if key not in self.parts:
+            self.parts[key] = make()
+        return cast(Part, self.parts[key])
 
     @property
     def labels(self) -> Tensor:
@@ -38,25 +56,47 @@ class Problem:
         """The generator of a purpose (and a step), on the device."""
         return generator(self.seed, purpose, *steps, device=self.data.device)
 
-    def new_network(self, step: int) -> tuple[Tensors, Tensors]:
-        """(Parameters, BatchNorm's running statistics) of the network drawn for a step: the same on every device."""
-        layout = Layout.of(self.network)
-        vector = layout.flatten(self.network.initial(generator(self.seed, "network", step), self.dtype))
-        return layout.views(vector.to(self.data.device)), self.network.initial_statistics(self.data.device, self.dtype)
+    def new_network(self, step: int) -> tuple[Tensor, Tensors]:
+        """(Parameters (P,), BatchNorm's running statistics) of the network drawn for a step: the same on every device."""
+        parameters = self.network.initial(generator(self.seed, "network", step), self.dtype)
+        vector = Layout.of(self.network).flatten(parameters).to(self.data.device)
+        return vector, self.network.initial_statistics(self.data.device, self.dtype)
 
     def real_images(self) -> Tensor:
         """Real images (classes * images_per_class, C, H, W) of each class to begin with, drawn at random."""
         drawn = self.data.draw_class_batches(self.images_per_class, self.random("initial images"))
         return self.data.inputs(drawn.indices, self.dtype)
 
-    def siamese(self, law: Law, step: int) -> Draw:
-        """One draw for each class, for all its images of this step, real and synthetic."""
-        drawn = law.draw(self.data.classes, self.data.shape[1:], generator(self.seed, "siamese augmentation", step))
+    def noise(self) -> Tensor:
+        """Images (classes * images_per_class, C, H, W) from N(0, 1) to begin with: the same on every device."""
+        shape = (len(self.labels), *self.data.shape)
+        drawn = torch.randn(shape, generator=generator(self.seed, "initial images"))
+        return drawn.to(self.data.device, self.dtype)
+
+    def siamese(self, law: Law, *step: int) -> Draw:
+        """One draw for each class, for all its images of this step, real and synthetic; drawn on the CPU, for any device."""
+        drawn = law.draw(self.data.classes, self.data.shape[1:], generator(self.seed, "siamese augmentation", *step))
         return drawn.to(self.data.device)
 
-    @property
-    def chunk(self) -> int:
-        """Real images that go through the network at once; with BatchNorm all, as it looks at the whole batch."""
-        if self.network.has_batch_norm:
-            return len(self.data)
-        return images_at_once(self.network, self.data.device)
+    def check_classes(self, advice: str = "") -> None:
+        """Raises `CondenseError` where a class has fewer real images than are to be made of it; advice: what would help."""
+        counts = self.data.counts
+        fewest = counts.index(min(counts))
+        if counts[fewest] < self.images_per_class:
+            name, images = shortened(self.data.class_names[fewest]), f"{counts[fewest]} image{'s' * (counts[fewest] != 1)}"
+            raise CondenseError(
+                f"Class {name} of {shortened(self.data.name)} has {images}, fewer than the {self.images_per_class} images "
+                f"per class asked for.{' ' * bool(advice)}{advice}"
+            )
+
+    def small_classes(self, real_batch: int) -> list[str]:
+        """A sentence on classes of fewer images than the real batch, which are used whole; none where there are none."""
+        counts = self.data.counts
+        small = sum(count < real_batch for count in counts)
+        if not small:
+            return []
+        fewest = counts.index(min(counts))
+        return [
+            f"{small} of the {self.data.classes} classes of {shortened(self.data.name)} have fewer than {real_batch} images "
+            f"({shortened(self.data.class_names[fewest])}: {min(counts)}), so each step takes all there are."
+        ]

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from condense.data.images import LabelledImages
+from condense.execution import for_testing
+from condense.networks.layers import Arithmetic, Tensors
+from condense.networks.network import Network
 from condense.randomness import generator
 
 
@@ -57,6 +60,18 @@ def by_features(
         parts.append(first + select(features[first : first + count], images_per_class))
         first += count
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def features_of(network: Network, parameters: Tensors, statistics: Tensors, data: LabelledImages) -> Tensor:
+    """Features (N, d) of all real images, in their order; BatchNorm on its running statistics."""
+    execution, dtype = for_testing(network, data.device), next(iter(parameters.values())).dtype
+    arithmetic = Arithmetic(winograd=execution.winograd)
+    found = []
+    for indices in torch.arange(len(data), device=data.device).split(execution.part):
+        x = data.inputs(indices, dtype).contiguous(memory_format=execution.memory_format)
+        found.append(network.features(parameters, x, statistics, arithmetic=arithmetic))
+    return torch.cat(found)
 
 
 def _distances(features: Tensor, point: Tensor) -> Tensor:

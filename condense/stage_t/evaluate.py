@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from condense.config import EvaluateConfig, verified
+from condense.checking import verified
+from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.data.naming import shareable
 from condense.errors import CondenseError, Interrupted, RunFailed

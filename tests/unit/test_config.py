@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from condense.checking import as_dict, checked
 from condense.cli.options import Evaluate, Learn, Run
-from condense.config import EvaluateConfig, LearnConfig, as_dict, checked
+from condense.config import EvaluateConfig, LearnConfig
 from condense.errors import CondenseError
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 import condense
-from condense.config import EvaluateConfig, LearnConfig, MatrixConfig, as_dict, checked, verified
+from condense.checking import as_dict, checked, verified
+from condense.config import EvaluateConfig, LearnConfig, MatrixConfig
 from condense.data import catalog
 from condense.data.known import PUBLISHED
 from condense.networks.registry import build, check_name

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from report_samples import evaluated
 
-from condense.config import LearnConfig, as_dict
+from condense.checking import as_dict
+from condense.config import LearnConfig
 from condense.records import Record, read_records
 from condense.report.matrix import Matrix, accuracies, differences, matrix_tables, merged_cells, transfer
 from condense.report.matrix_figures import heat_map, strips

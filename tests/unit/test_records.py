@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from report_samples import evaluated, learned, on_whole_set
 
-from condense.config import LearnConfig, as_dict
+from condense.checking import as_dict
+from condense.config import LearnConfig
 from condense.errors import CondenseError
 from condense.records import Record, append_record, check_appendable, config_hash, read_records
 from condense.report.cells import cells

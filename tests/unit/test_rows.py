@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from report_samples import FINGERPRINTS, UNKNOWN, evaluated, learned, on_whole_set
 
-from condense.config import LearnConfig, as_dict
+from condense.checking import as_dict
+from condense.config import LearnConfig
 from condense.records import Record
 from condense.report.cells import cells
 from condense.report.figures import accuracy_strip

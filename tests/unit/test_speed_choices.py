@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from condense.config import LearnConfig, as_dict
+from condense.checking import as_dict
+from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.networks.registry import build
 from condense.stage_c import precision

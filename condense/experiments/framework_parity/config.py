@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from condense.config import AtLeastOne, DatasetName, Positive, Seed, Seeds, one_of
+from condense.checking import AtLeastOne, Positive, Seed, one_of
+from condense.config import DatasetName, Seeds
 from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.experiments.framework_parity.preparation import PREPARATIONS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from condense.config import as_dict, checked
+from condense.checking import as_dict, checked
 from condense.data.naming import shareable
 from condense.errors import CondenseError, quoted, shortened
 from condense.experiments.framework_parity.config import ParityConfig

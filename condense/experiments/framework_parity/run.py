@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from condense.config import as_dict
+from condense.checking import as_dict
 from condense.data.images import DataSet
 from condense.data.naming import shareable
 from condense.errors import CondenseError

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict
 
-from condense.config import AtLeastOne, DatasetName, NetworkName, Seeds, one_of
+from condense.checking import AtLeastOne, one_of
+from condense.config import DatasetName, NetworkName, Seeds
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError, Interrupted, shortened
 from condense.experiments.generalization.fit import Progress, at_once, fit, network_of

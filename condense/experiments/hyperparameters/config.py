@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
-from condense.config import AtLeastOne, Seed, Seeds
+from condense.checking import AtLeastOne, Seed
+from condense.config import Seeds
 
 EPOCHS_ON_A_PROXY = 30
 """With it a row of 10 epochs trains for 300 on a small set, as is usual there."""

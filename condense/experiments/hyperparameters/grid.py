@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from condense.config import Positive, one_of
+from condense.checking import Positive, one_of
 from condense.data.images import DataSet
 from condense.errors import CondenseError, in_sentences, quoted, shortened, unknown_name
 from condense.experiments.hyperparameters.config import SweepConfig

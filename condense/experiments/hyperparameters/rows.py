@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from condense.config import Positive
+from condense.checking import Positive
 from condense.networks import registry
 from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
 from condense.networks.layers import Dropout, Linear, Shape

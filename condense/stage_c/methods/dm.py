@@ -4,88 +4,166 @@ Every step draws a new network, and moves the synthetic images down the gradient
 distance between the mean features of real and of synthetic images. The networks are not trained.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from condense.augmentation.laws import Law
+from condense.augmentation.laws import Law, Operations, siamese_operations
 from condense.augmentation.operations import Draw, apply
-from condense.networks.layers import Tensors
+from condense.checking import AtLeastOne, Count, Positive, Share, one_of
+from condense.condensed import Condensed
+from condense.execution import Work
+from condense.machine import compiled_function
+from condense.networks.layers import Arithmetic, Tensors
+from condense.stage_c.method import IMAGE_DECAYS, Method, Occasion, decayed, setting, with_momentum
 from condense.stage_c.problem import Problem
 from condense.training.layout import Layout
 
 
 @dataclass(frozen=True)
 class State:
-    """The images (N, C, H, W), their momentum, and the step to do next."""
+    """The images (N, C, H, W) and their momentum."""
 
     images: Tensor
     velocity: Tensor
-    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class DM:
-    """The settings; what they were published with is `published`.
+class DM(Method):
+    """Matches mean features of networks that are not trained: no gradient of a gradient, so steps are cheap."""
 
-    iterations: each with a new network; real_batch: real images of each class and iteration; image_learning_rate and
-    image_momentum: of SGD on the images; augmentation: operations of which one is drawn for each class and iteration, for
-    real and synthetic images alike.
-    """
+    name: ClassVar[str] = "dm"
+    title: ClassVar[str] = "distribution matching (Zhao and Bilen, WACV 2023)"
 
-    iterations: int = 20_000
-    real_batch: int = 256
-    image_learning_rate: float = 1.0
-    image_momentum: float = 0.5
-    augmentation: tuple[str, ...] = ("color", "crop", "cutout", "flip", "scale", "rotate")
+    iterations: Count = setting("Image updates, each with a new network; published: 20000, fast: 2000.")
+    real_batch: AtLeastOne = setting("Real images per class and step; published: 256, fast: 64.")
+    image_learning_rate: Positive = setting(
+        "Learning rate of the images; published: 1 (10 from 100 images per class of CIFAR-10 on)."
+    )
+    image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] = setting(
+        "Learning rate of the images over the run: constant or cosine; published: constant, fast: cosine."
+    )
+    augmentation: Operations = setting(
+        "Operations, one of which is drawn per class and step; published: all but flip for digits."
+    )
+    image_momentum: Share = setting("Momentum of the images.", 0.5)
 
     @classmethod
-    def published(cls, dataset: str, images_per_class: int) -> Self:
-        """The authors' settings: rate 1, or 10 from 100 images per class of CIFAR-10 on; digits are not mirrored."""
-        mirrored = dataset not in ("mnist", "svhn", "digits")
-        augmentation = tuple(name for name in cls.augmentation if mirrored or name != "flip")
-        rate = 10.0 if dataset == "cifar10" and images_per_class >= 100 else 1.0
-        return cls(image_learning_rate=rate, augmentation=augmentation)
+    def published(cls, occasion: Occasion) -> Self:
+        """The authors' code."""
+        many = occasion.dataset == "cifar10" and occasion.images_per_class >= 100
+        return cls(
+            iterations=20_000,
+            real_batch=256,
+            image_learning_rate=10.0 if many else 1.0,
+            image_decay="constant",
+            augmentation=siamese_operations(occasion.dataset),
+        )
+
+    @classmethod
+    def fast(cls, occasion: Occasion) -> Self:
+        """A tenth of the iterations."""
+        return replace(cls.published(occasion), iterations=2000, real_batch=64, image_decay="cosine")
+
+    def check(self, problem: Problem) -> None:
+        """Raises `CondenseError` where a class has too few images to begin with."""
+        problem.check_classes()
+
+    def steps(self, problem: Problem) -> int:
+        """Iterations."""
+        return self.iterations
+
+    def work(self, problem: Problem) -> Work:
+        """The features of real images, once forward."""
+        real = sum(min(count, self.real_batch) for count in problem.data.counts)
+        return Work(multiply_adds=float(problem.network.multiply_adds) * real * self.iterations, batch=self.real_batch)
+
+    def cost(self, problem: Problem) -> float:
+        """Real images forward, synthetic ones there and back."""
+        real = sum(min(count, self.real_batch) for count in problem.data.counts)
+        return self.iterations * (real / 3 + len(problem.labels))
 
     def begin(self, problem: Problem) -> State:
         """Random real images of each class."""
         images = problem.real_images()
         return State(images, torch.zeros_like(images))
 
-    def step(self, problem: Problem, state: State) -> tuple[State, dict[str, float]]:
+    def step(self, problem: Problem, state: State, number: int) -> tuple[State, dict[str, float | Tensor]]:
         """One new network and one move of the images."""
-        parameters, statistics = problem.new_network(state.step)
-        drawn = problem.data.draw_class_batches(self.real_batch, problem.random("real batch", state.step))
-        siamese = problem.siamese(Law("single", self.augmentation), state.step)
-        real = apply(problem.data.inputs(drawn.indices, problem.dtype), siamese.repeated(drawn.counts))
+        vector, statistics = problem.new_network(number)
+        parameters = Layout.of(problem.network).views(vector)
+        drawn = problem.data.draw_class_batches(self.real_batch, problem.random("real batch", number))
+        siamese = problem.siamese(Law("single", self.augmentation), number) if self.augmentation else None
+        real = augmented(problem.data.inputs(drawn.indices, problem.dtype), siamese, drawn.counts)
+        features = problem.once("features", lambda: Features(problem))
         with torch.no_grad():
-            wanted = class_means(features(problem, parameters, statistics, real), drawn.counts)
-        move = grad_and_value(_distance)
-        gradient, loss = move(state.images, problem, parameters, statistics, siamese, wanted)
-        velocity = self.image_momentum * state.velocity + gradient
-        images = state.images - self.image_learning_rate * velocity
-        return State(images, velocity, state.step + 1), {"distance": float(loss)}
+            wanted = class_means(features.real(parameters, statistics, real), drawn.counts)
+        gradient, distance = features.move(state.images, parameters, statistics, siamese, wanted)
+        rate = decayed(self.image_learning_rate, self.image_decay, number / self.iterations)
+        images, velocity = with_momentum(state.images, state.velocity, gradient, rate, self.image_momentum)
+        return State(images, velocity), {"distance": distance}
+
+    def result(self, problem: Problem, state: State) -> Condensed:
+        """The images, with their classes as labels."""
+        return Condensed(state.images, problem.labels)
+
+    def remarks(self, problem: Problem) -> list[str]:
+        """On classes smaller than the real batch."""
+        return problem.small_classes(self.real_batch)
 
 
-def _distance(
-    images: Tensor, problem: Problem, parameters: Tensors, statistics: Tensors, siamese: Draw, wanted: Tensor
-) -> Tensor:
-    """Sum over classes of the squared distance of mean features."""
-    counts = [problem.images_per_class] * problem.data.classes
-    seen = features(problem, parameters, statistics, apply(images, siamese.repeated(counts)))
-    return (class_means(seen, counts) - wanted).square().sum()
+class Features:
+    """What the classifier sees of real images, and the move of synthetic images towards it; compiled where that pays."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.network, self.execution = problem.network, problem.execution
+        self.counts = (problem.images_per_class,) * problem.data.classes
+        compiled = self.execution.compiled
+        self.arithmetic = Arithmetic(explicit_norm=compiled, winograd=self.execution.winograd and not compiled)
+        self.synthetic = Arithmetic(explicit_norm=compiled)
+        prepared = partial(compiled_function, device=problem.data.device) if compiled else (lambda function: function)
+        self._real: Callable[..., Tensor] = prepared(self._features)
+        self._move: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
+
+    def real(self, parameters: Tensors, statistics: Tensors, x: Tensor) -> Tensor:
+        """Features (n, d) of real images (n, C, H, W), BatchNorm on the whole batch's statistics."""
+        part = len(x) if self.network.has_batch_norm else self.execution.part
+        found = []
+        for images in x.split(part):
+            images = images.contiguous(memory_format=self.execution.memory_format)
+            function = self._real if len(images) == part else self._features
+            found.append(function(parameters, statistics, images, self.arithmetic))
+        return torch.cat(found)
+
+    def move(
+        self, images: Tensor, parameters: Tensors, statistics: Tensors, siamese: Draw | None, wanted: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(Gradient (N, C, H, W), distance): the sum over classes of the squared distance of mean features."""
+        images = images.contiguous(memory_format=self.execution.memory_format)
+        drawn = siamese.repeated(self.counts).parts if siamese else ()
+        return self._move(images, parameters, statistics, drawn, wanted)
+
+    def _features(self, parameters: Tensors, statistics: Tensors, x: Tensor, arithmetic: Arithmetic) -> Tensor:
+        return self.network.train_features(parameters, x, statistics, arithmetic=arithmetic)
+
+    def _distance(
+        self, images: Tensor, parameters: Tensors, statistics: Tensors, drawn: tuple[Tensor, ...], wanted: Tensor
+    ) -> Tensor:
+        images = apply(images, Draw(*drawn)) if drawn else images
+        seen = self._features(parameters, statistics, images, self.synthetic)
+        return (class_means(seen, self.counts) - wanted).square().sum()
 
 
-def features(problem: Problem, parameters: Tensors, statistics: Tensors, x: Tensor) -> Tensor:
-    """What the classifier sees (n, d) of images (n, C, H, W), BatchNorm on the batch's statistics."""
-    order = Layout.of(problem.network).memory_format
-    parts = (part.contiguous(memory_format=order) for part in x.split(problem.chunk))
-    return torch.cat([problem.network.train_features(parameters, part, statistics) for part in parts])
+def augmented(images: Tensor, siamese: Draw | None, counts: Sequence[int]) -> Tensor:
+    """Images that lie class by class, so many of each, under the draw of their class."""
+    return apply(images, siamese.repeated(counts)) if siamese else images
 
 
-def class_means(values: Tensor, counts: list[int] | tuple[int, ...]) -> Tensor:
+def class_means(values: Tensor, counts: Sequence[int]) -> Tensor:
     """Means (classes, d) of rows (n, d) that lie class by class, so many of each."""
     return torch.stack([part.mean(0) for part in values.split(list(counts))])

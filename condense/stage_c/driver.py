@@ -1,0 +1,168 @@
+"""The loop over the steps of any method: clock, progress, checkpoints, resuming, finite numbers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from condense.errors import Interrupted, RunFailed
+from condense.machine import is_out_of_memory
+from condense.stage_c.checkpoint import Checkpoint, save_checkpoint
+from condense.stage_c.method import Method, all_finite, state_tensors
+from condense.stage_c.problem import Problem
+
+CHECKPOINT_SECONDS = 60.0
+
+STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50}
+"""Steps after which losses and states are looked at, for numbers that are not finite: a GPU is waited for each time."""
+
+Progress = Callable[[int, int, float], None]
+"""Told the steps done, all steps, and the latest loss."""
+
+
+@dataclass
+class _Reached:
+    """Where a run stands, with the losses that were looked at."""
+
+    state: Any
+    step: int = 0
+    series: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run came to: the last state, the losses of all steps by name, seconds of computing, and how it computed."""
+
+    state: Any
+    series: dict[str, list[float]]
+    seconds: float
+    problem: Problem
+
+
+class Driver:
+    """One run of a method on a problem.
+
+    identity, surroundings: of the run, for its checkpoint at `path` (None: it keeps none).
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        problem: Problem,
+        path: Path | None,
+        *,
+        identity: dict[str, Any],
+        surroundings: dict[str, Any],
+    ) -> None:
+        self.method, self.problem, self.path = method, problem, path
+        self.identity, self.surroundings = identity, surroundings
+        self.steps, self.round = method.steps(problem), method.round(problem)
+        self.look_after = STEPS_BETWEEN_LOOKS[problem.data.device.type]
+        self.seconds = 0.0
+
+    def finish(self, begun: Checkpoint | None, progress: Progress) -> Finished:
+        """Does all steps that are left. Raises `RunFailed` where numbers are no longer finite, `Interrupted` on Ctrl-C.
+
+        begun: where an earlier call stood.
+        """
+        reached = _Reached(self.method.begin(self.problem))
+        if begun is not None:
+            reached = _Reached(begun.state, begun.step, begun.series)
+            self.seconds = begun.seconds
+        try:
+            self._go_on(reached, progress)
+        except KeyboardInterrupt as error:
+            done = f"Stopped after {reached.step:,} of {self.steps:,} steps"
+            raise Interrupted(f"{done}{self._kept(reached)}") from error
+        except RunFailed as error:
+            kept = "" if self.path is None else f" {self.path} keeps the state before that step."
+            self._save(reached)
+            raise RunFailed(f"{error}{kept}") from error
+        self._save(reached)  # whatever fails from here on, in making the set or saving it, loses nothing
+        return Finished(reached.state, reached.series, self.seconds, self.problem)
+
+    def _go_on(self, reached: _Reached, progress: Progress) -> None:
+        saved = mark = time.perf_counter()
+        while reached.step < self.steps:
+            self._some_steps(reached, min(self.look_after, self.steps - reached.step))
+            now = time.perf_counter()
+            self.seconds, mark = self.seconds + now - mark, now
+            progress(reached.step, self.steps, self._latest_loss(reached))
+            if now - saved > CHECKPOINT_SECONDS:
+                self._save(reached)
+                saved = now
+
+    def _some_steps(self, reached: _Reached, count: int) -> None:
+        """So many steps; what is reached changes only once their losses and the last state are seen to be finite."""
+        state, losses = reached.state, list[dict[str, float | Tensor]]()
+        for number in range(reached.step, reached.step + count):
+            state, found = self._step(state, number)
+            losses.append(found)
+        series = {name: _numbers([found[name] for found in losses]) for name in losses[0]}
+        floating = [tensor for tensor in state_tensors(state).values() if tensor.is_floating_point()]
+        finite = all(torch.isfinite(torch.tensor(values)).all() for values in series.values())
+        if not (finite and bool(all_finite(floating))):
+            raise RunFailed(
+                f"Stage C stopped at step {reached.step + count:,} of {self.steps:,}: the loss or the images are no longer "
+                "finite. Try a smaller learning rate."
+            )
+        reached.state, reached.step = state, reached.step + count
+        for name, values in series.items():
+            reached.series.setdefault(name, []).extend(values)
+
+    def _step(self, state: Any, number: int) -> tuple[Any, dict[str, float | Tensor]]:
+        """A step; where memory runs out, again in smaller parts, for as long as there are smaller ones."""
+        while True:
+            try:
+                return self.method.step(self.problem, state, number)
+            except (MemoryError, RuntimeError) as error:
+                smaller = self.problem.execution.smaller if is_out_of_memory(error) else None
+                if smaller is None:
+                    raise
+            self.problem = replace(self.problem, given=smaller)
+
+    def _save(self, reached: _Reached) -> None:
+        if self.path is not None:
+            save_checkpoint(
+                self.path,
+                Checkpoint(
+                    reached.state,
+                    reached.step,
+                    reached.series,
+                    self.seconds,
+                    self.identity,
+                    self.surroundings,
+                    self.problem.execution,
+                ),
+            )
+
+    def _kept(self, reached: _Reached) -> str:
+        if self.path is None:
+            return "."
+        self._save(reached)
+        return f"; {self.path} keeps it."
+
+    def _latest_loss(self, reached: _Reached) -> float:
+        """Of the iteration that the last step belongs to, as far as it is done."""
+        values = next(iter(reached.series.values()))
+        done = reached.step % self.round or self.round
+        return self.method.loss(self.problem, values[-done:])
+
+
+def losses_of(method: Method, problem: Problem, series: dict[str, list[float]]) -> list[float]:
+    """The loss of each finished iteration."""
+    if not series:
+        return []
+    values, size = next(iter(series.values())), method.round(problem)
+    return [method.loss(problem, values[first : first + size]) for first in range(0, len(values) - size + 1, size)]
+
+
+def _numbers(values: list[float | Tensor]) -> list[float]:
+    """Losses as numbers; those of tensors are fetched at once."""
+    if all(isinstance(value, Tensor) for value in values):
+        return torch.stack([value.detach().double() for value in values if isinstance(value, Tensor)]).tolist()
+    return [float(value) for value in values]

@@ -1,0 +1,152 @@
+"""What a method of stage C is: a frozen dataclass of settings that makes the images of a set, step by step.
+
+The driver (`driver.py`) runs it; the methods that there are `methods/__init__.py` knows.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, Literal, Self, get_type_hints
+
+import torch
+from torch import Tensor
+
+from condense.condensed import Condensed
+from condense.execution import Work
+from condense.stage_c.problem import Problem
+
+
+def setting(help: str, default: Any = MISSING) -> Any:
+    """A field of a method's settings. With a default it is the same in every schedule; without, a schedule gives it.
+
+    help: what it is, in a sentence or two, for the command line.
+    """
+    return field(default=default, metadata={"help": help}) if default is not MISSING else field(metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What a schedule's values may depend on: the real images by their name, how many to make, and the network."""
+
+    dataset: str
+    images_per_class: int
+    network: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """The settings of a method, and the method itself.
+
+    A state is a frozen dataclass of tensors (and of dictionaries of tensors); everything else that a step depends on is its
+    number, counted from 0, so that a run may be resumed from (state, number). name: for the command line and tables; title:
+    what it does and whose it is, in a line; kind: whether images are learned, or selected among the real ones;
+    uses_network: whether the network plays a part; precisions: what beside float32 it can compute in.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    kind: ClassVar[Literal["learned", "selected"]] = "learned"
+    uses_network: ClassVar[bool] = True
+    precisions: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    @abstractmethod
+    def published(cls, occasion: Occasion) -> Self:
+        """The settings as published."""
+
+    @classmethod
+    def fast(cls, occasion: Occasion) -> Self:
+        """Settings for a CPU of few cores, chosen on held-out training images; where there are none, the published ones."""
+        return cls.published(occasion)
+
+    def check(self, problem: Problem) -> None:  # noqa: B027 - most methods take every problem
+        """Raises `CondenseError` for what this method cannot do, such as a network that it has no use for."""
+
+    @abstractmethod
+    def steps(self, problem: Problem) -> int:
+        """How many steps there are."""
+
+    @abstractmethod
+    def begin(self, problem: Problem) -> Any:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, problem: Problem, state: Any, number: int) -> tuple[Any, dict[str, float | Tensor]]:
+        """The state after a step, and its losses by name, numbers or tensors of one (which cost no wait for a GPU)."""
+
+    @abstractmethod
+    def result(self, problem: Problem, state: Any) -> Condensed:
+        """The set that a state stands for."""
+
+    def work(self, problem: Problem) -> Work:
+        """What all steps compute, from which it is decided how; by default too little for anything special."""
+        return Work(multiply_adds=0.0, batch=problem.images_per_class)
+
+    def cost(self, problem: Problem) -> float:
+        """What all steps take, in images of training the network: for estimates of time."""
+        return self.work(problem).multiply_adds / (3 * problem.network.multiply_adds)
+
+    def shape_of_state(self, problem: Problem, number: int) -> Any:
+        """A state like that before a step in the names, shapes and types of its tensors; what it holds is of no matter."""
+        return self.begin(problem)
+
+    def round(self, problem: Problem) -> int:
+        """Steps that make one iteration: records have a loss for each."""
+        return 1
+
+    def loss(self, problem: Problem, values: Sequence[float]) -> float:
+        """The loss of an iteration from those of its steps, under the first of their names; some in mid-iteration."""
+        return sum(values) / len(values)
+
+    def warm_up(self, problem: Problem) -> None:
+        """Calls every function that is compiled once; by default a step."""
+        if self.steps(problem):
+            self.step(problem, self.begin(problem), 0)
+
+    def agreement(self, problem: Problem, precision: str) -> float:
+        """Cosine between what moves the images in float32 and in one of `precisions`, tested on the problem's own data."""
+        raise NotImplementedError(f"{self.name} computes in float32 alone")
+
+    def remarks(self, problem: Problem) -> list[str]:
+        """Sentences on what differs from what one may expect."""
+        return []
+
+    @classmethod
+    def settings(cls) -> dict[str, tuple[Any, Field[Any]]]:
+        """(Type with its checks, field) of each setting by name."""
+        hints = get_type_hints(cls, include_extras=True)
+        return {one.name: (hints[one.name], one) for one in fields(cls)}
+
+    @classmethod
+    def constants(cls) -> dict[str, Any]:
+        """Settings that are the same in every schedule, with their defaults."""
+        return {one.name: one.default for one in fields(cls) if one.default is not MISSING}
+
+
+IMAGE_DECAYS = {"constant": "the same at every step", "cosine": "falling to zero over the run"}
+
+
+def decayed(rate: float, decay: str, done: float) -> float:
+    """A learning rate (of one of `IMAGE_DECAYS`) after a share `done` of the run."""
+    return rate if decay == "constant" else rate * (1 + math.cos(math.pi * done)) / 2
+
+
+def with_momentum(images: Tensor, velocity: Tensor, gradient: Tensor, rate: float, momentum: float) -> tuple[Tensor, Tensor]:
+    """(Images, velocity) after a step of SGD: v <- momentum v + gradient; x <- x - rate v, as in torch.optim.SGD."""
+    velocity = momentum * velocity + gradient
+    return images - rate * velocity, velocity
+
+
+def state_tensors(state: Any) -> dict[str, Tensor]:
+    """The tensors of a state by field, and by field and name where a field is a dictionary."""
+    found = {}
+    for one in fields(state):
+        value = getattr(state, one.name)
+        found |= {one.name: value} if isinstance(value, Tensor) else {f"{one.name}.{key}": v for key, v in value.items()}
+    return found
+
+
+def all_finite(tensors: Sequence[Tensor]) -> Tensor:
+    """Whether every number of all tensors is finite: a tensor of one truth value, for which no GPU is waited for."""
+    return torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all()
