@@ -26,7 +26,7 @@ LONGEST = 400
 LAYERS = (
     ("errors", "versions", "randomness"),
     ("files", "hdf5", "machine", "sizes"),
-    ("records", "sealed", "synthetic_set"),
+    ("records", "sealed", "decoding", "condensed", "synthetic_set"),
     ("data", "networks"),
     ("augmentation",),
     ("training",),
