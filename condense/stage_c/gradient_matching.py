@@ -16,6 +16,7 @@ from condense.augmentation.operations import Draw, apply
 from condense.config import LearnConfig
 from condense.data.images import ClassBatches, LabelledImages
 from condense.errors import RunFailed
+from condense.execution import classes_together, real_images_together
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.randomness import generator
@@ -24,7 +25,6 @@ from condense.training.engine import MemberDraws, Members, train
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
-from condense.training.stacking import classes_together, real_images_together
 
 LONGEST = 3.0
 """How long an image's gradient may be where they are shortened, in lengths of the median image's."""

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
 from condense.augmentation.operations import Draw, apply
+from condense.execution import even_parts, takes_winograd
 from condense.machine import compiled_function, tf32
 from condense.networks.layers import Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.stage_c.distance import gradient_distance, matched_names
 from condense.training.layout import Layout
-from condense.training.stacking import even_parts, takes_winograd
 
 Dropout = torch.Generator | None
 

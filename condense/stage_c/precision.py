@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from condense.data.images import LabelledImages
-from condense.machine import has_bfloat16, has_tf32
-from condense.networks.layers import IMAGE_CHANNELS
+from condense.execution import effective
+from condense.machine import has_bfloat16
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.stage_c.matching import GradientMatcher
@@ -41,17 +41,6 @@ def choose_precision(
         if image_gradient_cosine(precision, network, distance, data) >= LEAST_COSINE:
             return effective(precision, network, data.device)
     return "fp32"
-
-
-def effective(asked: str, network: Network, device: torch.device) -> str:
-    """The precision that comes of asking for 'fp32', 'tf32' or 'mixed' with a network on a device.
-
-    mixed is bfloat16 in convolutions whose input is not the images (`layers.Conv`), so a network without such computes in
-    the precision of its other products: TF32 on a GPU that has it, else float32.
-    """
-    if asked == "mixed" and any(len(spec.shape) == 4 and spec.shape[1] > IMAGE_CHANNELS for spec in network.specs):
-        return "mixed"
-    return "tf32" if asked != "fp32" and has_tf32(device) else "fp32"
 
 
 def image_gradient_cosine(precision: str, network: Network, distance: str, data: LabelledImages) -> float:

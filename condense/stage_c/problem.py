@@ -8,11 +8,11 @@ from torch import Tensor
 from condense.augmentation.laws import Law
 from condense.augmentation.operations import Draw
 from condense.data.images import LabelledImages
+from condense.execution import images_at_once
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.training.layout import Layout
-from condense.training.stacking import images_at_once
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ LAYERS = (
     ("files", "hdf5", "machine", "sizes"),
     ("records", "sealed", "synthetic_set"),
     ("data", "networks"),
-    ("augmentation",),
+    ("augmentation", "execution"),
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),
