@@ -1,6 +1,7 @@
 """The machine: devices, threads, memory, the compiler."""
 
 import ctypes
+import gc
 import os
 import platform
 import re
@@ -164,12 +165,15 @@ def tf32(allowed: bool) -> Iterator[None]:
 
 
 def compiles(work: Callable[[], object]) -> bool:
-    """Does work that compiles functions; False, which is said in a warning, where the compiler fails on one of them."""
-    from torch._dynamo.exc import TorchDynamoException  # takes a second to import, so only where something is compiled
+    """Does work that compiles functions; False, which is said in a warning, where that fails in whatever way.
 
+    Memory that runs out is no failure of the compiler's, nor is what ends with one of our sentences: both are raised.
+    """
     try:
         work()
-    except TorchDynamoException as error:
+    except Exception as error:  # the compiler's own, and whatever a driver or a code generator may raise beneath it
+        if isinstance(error, CondenseError) or is_out_of_memory(error):
+            raise
         _say_uncompiled("fails on this network", error)
         return False
     return True
@@ -183,6 +187,18 @@ def _say_uncompiled(what: str, error: Exception) -> None:
 def forget_compiled() -> None:
     """Drops all compiled functions of this process, the caller's too: for the command line and benchmarks alone."""
     torch.compiler.reset()
+
+
+def release_memory(*, compiled: bool) -> None:
+    """Gives back what a GPU's allocator keeps, after memory ran out.
+
+    compiled: what the compiler keeps too, which holds memory for its replays; all functions of the process are compiled anew
+    when they are called next.
+    """
+    if compiled:
+        forget_compiled()
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def prepare(device: torch.device) -> None:

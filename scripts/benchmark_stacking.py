@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether networks train quicker stacked or in turn on a CPU, by architecture and batch: the rule in `training/stacking.py`.
+"""Whether networks train quicker stacked or in turn on a CPU, by architecture and batch: the rule in `execution.py`.
 
     python scripts/benchmark_stacking.py [--threads 1] [--out FILE.jsonl]
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from benchmarking import compare, options, report
 
+from condense.execution import members_at_once, pays_to_compile
 from condense.machine import can_compile, forget_compiled
 from condense.networks.registry import build
 from condense.reference import training as plain
@@ -22,7 +23,6 @@ from condense.training.engine import MemberDraws, fresh_members, train
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
-from condense.training.stacking import members_at_once, pays_to_compile
 
 SHAPE = (1, 28, 28)
 EVALUATION = 20, 1001

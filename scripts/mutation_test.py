@@ -97,11 +97,9 @@ FAULTS = (
     ),
     Fault("data/known.py", "(0.2023, 0.1994, 0.2010)", "(0.2470, 0.2435, 0.2616)", T),
     # Costs.
-    Fault("training/stacking.py", "ACTIVATION_BUDGET = 2**22", "ACTIVATION_BUDGET = 2**24", COSTS),
-    Fault(
-        "training/stacking.py", "STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11", "STEP_SECONDS, TRAINING_RATE = 1e-3, 1e12", COSTS
-    ),
-    Fault("training/stacking.py", "REPAYING_SECONDS = 20.0", "REPAYING_SECONDS = 200.0", COSTS),
+    Fault("execution.py", "ACTIVATION_BUDGET = 2**22", "ACTIVATION_BUDGET = 2**24", COSTS),
+    Fault("execution.py", "STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11", "STEP_SECONDS, TRAINING_RATE = 1e-3, 1e12", COSTS),
+    Fault("execution.py", "REPAYING_SECONDS = 20.0", "REPAYING_SECONDS = 200.0", COSTS),
     Fault("matrix/costs.py", "PROBED = 10", "PROBED = 100", COSTS),
     Fault("matrix/costs.py", "(plan.outer_loop - 1) * plan.inner_loop", "plan.outer_loop * plan.inner_loop", COSTS),
     Fault("experiments/hyperparameters/estimate.py", "TRAINING_PASSES = 3", "TRAINING_PASSES = 2", COSTS),

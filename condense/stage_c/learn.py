@@ -14,21 +14,19 @@ from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.data.naming import stored_name
 from condense.errors import CondenseError, Interrupted, RunFailed, quoted, shortened
+from condense.execution import LONG_FROM, effective, gains_by_compiling
 from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
 from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stored_precision
 from condense.stage_c.gradient_matching import GradientMatching, State
-from condense.stage_c.precision import choose_precision, effective
+from condense.stage_c.precision import choose_precision
 from condense.stage_c.selection import random_selection
 from condense.synthetic_set import Provenance, SyntheticSet
-from condense.training.stacking import gains_by_compiling
 from condense.versions import code_version, library_versions
 
 CHECKPOINT_SECONDS = 60.0
-LONG_FROM = 4e12
-"""Multiply-adds on real images from which compiling (about half a minute) is repaid."""
 
 Progress = Callable[[int, int, float], None]
 

@@ -14,6 +14,7 @@ from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.data.naming import shareable
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.execution import NOMINAL_NETWORKS, members_at_once, pays_to_compile, stacks
 from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
@@ -26,7 +27,6 @@ from condense.training.accuracy import accuracies
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
-from condense.training.stacking import NOMINAL_NETWORKS, members_at_once, pays_to_compile, stacks
 from condense.versions import code_version, library_versions
 
 WHOLE = "whole"

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from condense.execution import images_at_once, takes_winograd
 from condense.networks.layers import Arithmetic
 from condense.networks.network import Network
 from condense.training.engine import Members
 from condense.training.layout import Layout
 from condense.training.sources import Source
-from condense.training.stacking import images_at_once, takes_winograd
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The training engine: E networks of one architecture, each with its own seed, trained together.
 
 All parameters lie in one (E, P) tensor. Members are trained in turn, or stacked through `torch.func.vmap`, whichever is
-quicker (`stacking`); a member's draws depend on its own seed alone,
+quicker (`execution`); a member's draws depend on its own seed alone,
 and its numbers differ with its company by rounding at most.
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.optim.sgd import sgd
 
+from condense.execution import even_parts, takes_winograd
 from condense.machine import compiled_function
 from condense.networks.layers import PLAIN, Arithmetic, Tensors
 from condense.networks.network import Network
@@ -23,7 +24,6 @@ from condense.randomness import Device, generator
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe
 from condense.training.sources import AugmentingSource, Source
-from condense.training.stacking import even_parts, takes_winograd
 from condense.training.variation import varied
 
 

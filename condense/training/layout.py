@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from condense.execution import prefers_channels_last
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
-from condense.training.stacking import prefers_channels_last
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def test_a_class_smaller_than_ipc_is_refused_where_real_images_are_needed(small_
 def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
     data = small_images(counts=(40, 40))
     config = LearnConfig(network="ConvNetW8", ipc=2, iterations=2, outer_loop=1, real_batch=33)
-    monkeypatch.setattr("condense.training.stacking.images_at_once", lambda network, device: 16)
+    monkeypatch.setattr("condense.execution.images_at_once", lambda network, device: 16)
     eager = learn(config, data)
     monkeypatch.setattr(module, "LONG_FROM", 0)
     compiled = learn(config, data)

@@ -28,7 +28,7 @@ LAYERS = (
     ("files", "hdf5", "machine", "sizes"),
     ("records", "sealed", "decoding", "condensed", "synthetic_set"),
     ("data", "networks"),
-    ("augmentation",),
+    ("augmentation", "execution"),
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from condense import machine
+from condense import execution, machine
 from condense.config import MatrixConfig
 from condense.data.images import DataSet
 from condense.experiments.framework_parity import comparison
@@ -18,7 +18,6 @@ from condense.matrix.costs import Costs
 from condense.matrix.tasks import cell_tasks, set_tasks
 from condense.networks import winograd
 from condense.networks.registry import build
-from condense.training import stacking
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GREY = (1, 28, 28)
@@ -72,7 +71,8 @@ def test_gpus_have_bfloat16_from_ampere_on(capability: tuple[int, int], has: boo
 
 
 MEASURED = {
-    stacking: {
+    execution: {
+        "LONG_FROM": 4e12,
         "ACTIVATION_BUDGET": 4_194_304,
         "STEP_SECONDS": 0.001,
         "TRAINING_RATE": 100_000_000_000,
@@ -100,17 +100,17 @@ def test_measured_constants() -> None:
 def test_what_follows_from_the_constants_of_speed() -> None:
     mlp, convnet = build("MLP", GREY, 10), build("ConvNet", GREY, 10)
     # ConvNet's widest activation is 128 x 32 x 32 = 131,072 values, of which 32 go into 2^22; 2^28 hold 2,048.
-    assert stacking.images_at_once(convnet, CPU) == 32
-    assert stacking.images_at_once(mlp, CPU) == stacking.images_at_once(convnet, GPU) == 1024
-    assert [stacking.members_at_once(convnet, batch, GPU) for batch in (64, 128, 256)] == [20, 16, 8]
-    assert [stacking.members_at_once(mlp, batch, CPU) for batch in (64, 127, 128)] == [20, 20, 1]
-    assert stacking.members_at_once(convnet, 64, CPU) == 1
-    assert stacking.real_images_together(convnet, 10, 256) == 128  # 2,560 images in two parts
+    assert execution.images_at_once(convnet, CPU) == 32
+    assert execution.images_at_once(mlp, CPU) == execution.images_at_once(convnet, GPU) == 1024
+    assert [execution.members_at_once(convnet, batch, GPU) for batch in (64, 128, 256)] == [20, 16, 8]
+    assert [execution.members_at_once(mlp, batch, CPU) for batch in (64, 127, 128)] == [20, 20, 1]
+    assert execution.members_at_once(convnet, 64, CPU) == 1
+    assert execution.real_images_together(convnet, 10, 256) == 128  # 2,560 images in two parts
     # Multiply-adds of ConvNet: three convolutions of 9 x 1, 128, 128 inputs and the linear layer. A step on 10 images takes
     # 1 ms and those at 1e11 a second, 5.8386 ms in all; 20 s are 3,425.5 steps.
     assert convnet.multiply_adds == 128 * 9 * (1024 + 256 * 128 + 64 * 128) + 20_480 == 48_386_048
-    assert stacking.pays_to_compile(convnet, 3426, 10, CPU) and not stacking.pays_to_compile(convnet, 3425, 10, CPU)
-    bound = {name: stacking.convolution_bound(build(name, GREY, 10)) for name in ("ConvNet", "LeNet", "VGG11", "AlexNet")}
+    assert execution.pays_to_compile(convnet, 3426, 10, CPU) and not execution.pays_to_compile(convnet, 3425, 10, CPU)
+    bound = {name: execution.convolution_bound(build(name, GREY, 10)) for name in ("ConvNet", "LeNet", "VGG11", "AlexNet")}
     assert bound == {"ConvNet": False, "LeNet": False, "VGG11": True, "AlexNet": True}
 
 

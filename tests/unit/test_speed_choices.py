@@ -8,13 +8,13 @@ import torch
 from condense.checking import as_dict
 from condense.config import LearnConfig
 from condense.data.catalog import load
+from condense.execution import classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
 from condense.networks.registry import build
 from condense.stage_c import precision
 from condense.stage_c.learn import learn
 from condense.stage_c.precision import choose_precision, image_gradient_cosine
 from condense.stage_c.schedules import SCHEDULES, schedule_name
 from condense.stage_t.evaluate import describe_set
-from condense.training.stacking import classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GREY = (1, 28, 28)

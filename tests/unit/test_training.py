@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from condense.execution import images_at_once, members_at_once, stacks, widest_activation
 from condense.networks.registry import build
 from condense.reference import training as plain
 from condense.reference.networks import load, module
@@ -11,7 +12,6 @@ from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.layout import Layout
 from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
-from condense.training.stacking import images_at_once, members_at_once, stacks, widest_activation
 
 GREY = (1, 28, 28)
 RECIPE = Recipe((Stage(3, 0.05), Stage(2, 0.005)), batch_size=4, momentum=0.9, weight_decay=5e-4)
@@ -156,7 +156,7 @@ def test_chunk_rule_keeps_the_widest_activation_in_the_cache() -> None:
 def test_a_batch_in_chunks_gives_the_same_training(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe((Stage(3, 0.05),), batch_size=256, momentum=0.9, weight_decay=5e-4)
     whole = trained(name, recipe, [0], source(), together=False)
-    monkeypatch.setattr("condense.training.stacking.images_at_once", lambda network, device: 3)
-    monkeypatch.setattr("condense.training.stacking.GRADIENT_WRITE", 0)
+    monkeypatch.setattr("condense.execution.images_at_once", lambda network, device: 3)
+    monkeypatch.setattr("condense.execution.GRADIENT_WRITE", 0)
     parts = trained(name, recipe, [0], source(), together=False)
     torch.testing.assert_close(parts.vector, whole.vector, rtol=1e-10, atol=1e-13)

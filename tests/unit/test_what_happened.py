@@ -11,11 +11,11 @@ from condense import machine
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
+from condense.execution import effective
 from condense.networks.registry import build
 from condense.records import Record
 from condense.stage_c import precision
 from condense.stage_c.learn import learn
-from condense.stage_c.precision import effective
 from condense.stage_t import evaluate as module
 from condense.stage_t.evaluate import evaluate, evaluate_whole
 from condense.synthetic_set import SyntheticSet

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from condense.data.images import DataSet
+from condense.execution import members_at_once
 from condense.experiments.generalization.checkpoint import SECONDS, Saved, checkpoint_path, load, save
 from condense.experiments.generalization.course import Course, add_epoch, add_test
 from condense.experiments.generalization.images import SIDE
@@ -22,7 +23,6 @@ from condense.records import Record
 from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, Seen, Standing, fresh_members, train
 from condense.training.recipe import Recipe, Stage
-from condense.training.stacking import members_at_once
 from condense.versions import code_version, library_versions
 
 TOGETHER = 8

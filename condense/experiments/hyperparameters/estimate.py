@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from condense.data.images import DataSet
+from condense.execution import even_parts, images_at_once, members_at_once, outputs_of, widest_activation
 from condense.networks.network import Network
 from condense.training.recipe import Recipe
-from condense.training.stacking import even_parts, images_at_once, members_at_once, outputs_of, widest_activation
 
 FLOAT, INDEX = 4, 8
 COPIES = 5

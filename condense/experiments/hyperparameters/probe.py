@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from condense.data.images import LabelledImages
+from condense.execution import images_at_once
 from condense.experiments.hyperparameters.estimate import TRAINING_PASSES, Speed
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe, Stage
-from condense.training.stacking import images_at_once
 
 ROUNDS, ROUND_SECONDS = 3, 0.2
 """Each batch size is timed so often, in turn with the other, for about so long."""
