@@ -156,7 +156,13 @@ def test_other_methods(line: str) -> None:
 
 
 def test_numbers_from_memory_stay_out() -> None:
-    for method, dataset in [("dm", "mnist"), ("dm", "svhn"), ("herding", "mnist"), ("k-center", "svhn"), ("random", "mnist")]:
+    for method, dataset in [
+        ("dm", "mnist"),
+        ("dm", "svhn"),
+        ("herding", "mnist"),
+        ("k-center", "svhn"),
+        ("random", "mnist"),
+    ]:
         assert published_accuracy(dataset, method, 1, "ConvNet", "ConvNet") is None
 
 
