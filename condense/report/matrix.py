@@ -46,9 +46,9 @@ _OF_OTHERS = ("published_", "reported_")
 class Matrix:
     """All cells of one schedule of stage C under one protocol of stage T.
 
-    rows, columns: networks learned with ("–" where the method looks at none) and trained; asked: how many networks were asked
-    for, over all sets, by (row, column); cells: those with results; settings: those that stood in place of the schedule's
-    own.
+    rows, columns: networks learned with ("–" where the method looks at none) and trained; asked: how many networks
+    were asked for, over all sets, by (row, column); cells: those with results; settings: those that stood in place of the
+    schedule's own.
     """
 
     dataset: str
