@@ -30,7 +30,7 @@ def _network(name: str) -> str:
 
 def _method(name: str) -> str:
     try:
-        return proper_name(name)
+        return method_class(name).name
     except CondenseError as error:
         raise ValueError(str(error)) from error
 

@@ -1,7 +1,7 @@
 """Stage C from configuration and real images to a synthetic set and its record."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,19 @@ class _Run:
         execution = finished.problem.execution if self.steps else None
         learned = learned_result(config, self.data, condensed, losses, finished.seconds, surroundings, execution, notes)
         return replace(learned, record=replace(learned.record, series=series))
+
+
+def is_of(stored: Mapping[str, Any], config: LearnConfig, data: LabelledImages) -> bool:
+    """Whether a set's stored configuration is the one asked for; 'auto' agrees with the precision it came to.
+
+    What is stated beyond it, such as settings that methods had in earlier versions, is left unread, and so is what the
+    images are called: which they are is asked by their fingerprint.
+    """
+    precision = used_precision(config, build(config.network, data.shape, data.classes), data)
+    wanted = as_dict(config.resolved(data.name))
+    wanted["precision"] = stored.get("precision") if precision == "auto" else precision
+    names = wanted.keys() - {"dataset"}
+    return all(name in stored and stored[name] == wanted[name] for name in names)
 
 
 def used_precision(config: LearnConfig, network: Network, data: LabelledImages) -> str:
