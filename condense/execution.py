@@ -87,6 +87,22 @@ class Execution:
         """Classes whose synthetic images go through in one pass, of so many each."""
         return max(1, self.part // images_per_class)
 
+    @property
+    def smaller(self) -> "Execution | None":
+        """What needs less of a GPU's memory: half the networks of a stack, else half the images of a part, else without what
+        a compiler keeps; None where nothing is left to be made smaller, and on a CPU, whose parts are small.
+        """
+        return self._smaller(divisible=True)
+
+    def _smaller(self, *, divisible: bool) -> "Execution | None":
+        if self.device == "cpu":
+            return None
+        if self.stack > 1:
+            return replace(self, stack=self.stack // 2)
+        if divisible and self.part > 1:
+            return replace(self, part=self.part // 2)
+        return replace(self, path="eager") if self.compiled else None
+
     def facts(self) -> dict[str, Any]:
         """What it is as plain JSON values."""
         return asdict(self)
@@ -144,6 +160,16 @@ def for_training(network: Network, device: torch.device, *, batch: int, steps: i
     )
 
 
+def for_few(network: Network, device: torch.device, *, batch: int) -> Execution:
+    """The same for experiments, which train few networks of a kind: on a CPU in turn.
+
+    A stack there would have to be of a fixed size, filled up with networks that nobody asked for, or a network would depend,
+    by rounding, on how many are: five of mlp-1x256 in a stack of five took up to 1.8 times as long as in turn already.
+    """
+    found = for_training(network, device, batch=batch)
+    return replace(found, stack=1) if device.type == "cpu" else found
+
+
 def for_testing(network: Network, device: torch.device) -> Execution:
     """How trained networks are tested: without gradients and as written."""
     part = images_at_once(network, device)
@@ -186,26 +212,13 @@ def shrinking(
         try:
             return execution, work(execution)
         except (RuntimeError, MemoryError) as error:
-            left = smaller(execution, divisible=divisible) if is_out_of_memory(error) else None
+            left = execution._smaller(divisible=divisible) if is_out_of_memory(error) else None
             if left is None:
                 raise
         # Beyond the handler, as the error's traceback holds what the work had in memory.
         release_memory(compiled=execution.compiled)
         _say_smaller(execution, left)
         execution = left
-
-
-def smaller(execution: Execution, *, divisible: bool = True) -> Execution | None:
-    """The same with half the networks of a stack, else half the images of a part, else without what a compiler keeps; None
-    where nothing is left to be made smaller, and on a CPU, whose parts are small.
-    """
-    if execution.device == "cpu":
-        return None
-    if execution.stack > 1:
-        return replace(execution, stack=execution.stack // 2)
-    if divisible and execution.part > 1:
-        return replace(execution, part=execution.part // 2)
-    return replace(execution, path="eager") if execution.compiled else None
 
 
 def _say_smaller(before: Execution, after: Execution) -> None:

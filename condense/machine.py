@@ -189,6 +189,13 @@ def forget_compiled() -> None:
     torch.compiler.reset()
 
 
+def moved(values: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Values drawn on the CPU, on the device; a GPU is not waited for."""
+    if torch.device(device).type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 def release_memory(*, compiled: bool) -> None:
     """Gives back what a GPU's allocator keeps, after memory ran out.
 
