@@ -14,11 +14,11 @@ from typing import Any
 import matplotlib
 import torch
 from benchmarking import options, random_images, seconds, write_rows
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.machine import can_compile, describe, forget_compiled
 from condense.networks.registry import build
-from condense.stage_c.gradient_matching import GradientMatching
 
 START = {"images per class": 1, "classes": 10, "image side": 32, "real batch": 256}
 VALUES = {

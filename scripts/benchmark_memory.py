@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 from benchmarking import SHAPES, random_images, write_rows
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.machine import can_compile, keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
-from condense.stage_c.gradient_matching import GradientMatching
 
 CPU = torch.device("cpu")
 PATHS = ("twin", "fp32", "mixed")

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from benchmarking import SHAPES, compare, options, random_images, report
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.execution import gains_by_compiling
 from condense.machine import can_compile, forget_compiled
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
-from condense.stage_c.gradient_matching import GradientMatching
 
 QUICK = [("ConvNet", "MNIST", 1), ("ConvNet", "CIFAR-10", 1)]
 FULL = [("ConvNet", name, ipc) for name in SHAPES for ipc in (1, 10)] + [

@@ -17,13 +17,13 @@ from typing import Any
 import matplotlib
 import torch
 from benchmarking import SHAPES, options, random_images, seconds, write_rows
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.machine import can_compile, forget_compiled
 from condense.networks.registry import build
 from condense.records import Record, read_records
 from condense.reference.gradient_matching import PlainGradientMatching
-from condense.stage_c.gradient_matching import GradientMatching
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from condense.errors import Interrupted, RunFailed
-from condense.machine import is_out_of_memory
+from condense.execution import Execution, shrinking
 from condense.stage_c.checkpoint import Checkpoint, save_checkpoint
 from condense.stage_c.method import Method, all_finite, state_tensors
 from condense.stage_c.problem import Problem
@@ -115,15 +115,14 @@ class Driver:
             reached.series.setdefault(name, []).extend(values)
 
     def _step(self, state: Any, number: int) -> tuple[Any, dict[str, float | Tensor]]:
-        """A step; where memory runs out, again in smaller parts, for as long as there are smaller ones."""
-        while True:
-            try:
-                return self.method.step(self.problem, state, number)
-            except (MemoryError, RuntimeError) as error:
-                smaller = self.problem.execution.smaller if is_out_of_memory(error) else None
-                if smaller is None:
-                    raise
-            self.problem = replace(self.problem, given=smaller)
+        """A step; where a GPU's memory runs out, again in smaller parts, in which the run goes on."""
+
+        def step(execution: Execution) -> tuple[Any, dict[str, float | Tensor]]:
+            if execution != self.problem.execution:
+                self.problem = replace(self.problem, given=execution)
+            return self.method.step(self.problem, state, number)
+
+        return shrinking(self.problem.execution, step, divisible=not self.problem.network.has_batch_norm)[1]
 
     def _save(self, reached: _Reached) -> None:
         if self.path is not None:

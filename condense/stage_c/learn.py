@@ -1,34 +1,39 @@
 """Stage C from configuration and real images to a synthetic set and its record."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from condense.checking import as_dict, verified
+from condense.condensed import Condensed
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.data.naming import stored_name
-from condense.errors import CondenseError, Interrupted, RunFailed, quoted, shortened
-from condense.execution import LONG_FROM, effective, gains_by_compiling
-from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
+from condense.errors import CondenseError, RunFailed, quoted, shortened
+from condense.execution import Execution, effective, for_learning, warmed_up
+from condense.machine import Surroundings, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
-from condense.stage_c.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, stored_precision
-from condense.stage_c.gradient_matching import GradientMatching, State
-from condense.stage_c.precision import choose_precision
-from condense.stage_c.selection import random_selection
+from condense.sealed import damaged
+from condense.stage_c.checkpoint import (
+    Begun,
+    Checkpoint,
+    check_same_run,
+    differences,
+    load_checkpoint,
+    read_begun,
+)
+from condense.stage_c.driver import Driver, Finished, Progress, losses_of
+from condense.stage_c.method import Method
+from condense.stage_c.precision import PRECISIONS, choose_precision
+from condense.stage_c.problem import Problem
 from condense.synthetic_set import Provenance, SyntheticSet
 from condense.versions import code_version, library_versions
-
-CHECKPOINT_SECONDS = 60.0
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -45,110 +50,170 @@ def learn(
     *,
     checkpoint: Path | str | None = None,
     resume: bool = False,
+    anywhere: bool = False,
     progress: Progress = lambda steps, total, loss: None,
 ) -> Learned:
-    """Learns (method 'dc') or selects ('random') a synthetic set from real images.
+    """Learns or selects a synthetic set from real images, by the method that the configuration names.
 
     checkpoint: where to keep the run's state (written every minute, at the end, and on Ctrl-C, SIGTERM or a loss that is not
     finite; to be removed by whoever has saved the set);
     resume: continue from it if it is there; the result has the same bytes as a run that was never stopped, so another
-    number of threads or another version of a library is refused.
-    progress is told (outer steps done, all outer steps, latest loss).
-    Raises `CondenseError` for a wrong configuration, a class with fewer images than `ipc`, a network that cannot take the
-    images, names of which no file can be made, `RunFailed` when the loss is not finite, `Interrupted` on Ctrl-C or SIGTERM.
+    number of threads or another version of a library is refused, unless it may go on anywhere, which the record then says.
+    progress is told (steps done, all steps, latest loss).
+    Raises `CondenseError` for a wrong configuration, what the method cannot do, such as a class with fewer images than it
+    begins with, a network that cannot take the images, names of which no file can be made, `RunFailed` when a loss is not
+    finite, `Interrupted` on Ctrl-C or SIGTERM.
     """
     config = verified(config)
-    network = build(config.network, data.shape, data.classes)
-    check_classes(config, data)
-    config = replace(config.resolved(), dataset=stored_name(config.dataset))
+    check(config, data)
+    config = replace(config.resolved(data.name), dataset=stored_name(config.dataset))
     check_storable(config, data)
     path = None if checkpoint is None else Path(checkpoint)
     with reproducible(data.device):
-        if config.method == "random":
-            return _selected(config, data)
-        return _learned(config, data, network, path, resume, progress)
+        run = _Run(config, data, config.plan(data.name), problem_of(config, data))
+        return run.learned(path, resume=resume, anywhere=anywhere, progress=progress)
 
 
-def _selected(config: LearnConfig, data: LabelledImages) -> Learned:
-    surroundings, began = Surroundings.of(data.device), time.perf_counter()
-    images = random_selection(data, config.ipc, config.seed)
-    notes = remarks(config, data)
-    seconds, config = time.perf_counter() - began, replace(config, precision="fp32")
-    return learned_result(config, data, images, (), seconds, surroundings, path="selection", notes=notes)
+def problem_of(config: LearnConfig, data: LabelledImages) -> Problem:
+    """What the method of a configuration works on. Raises `CondenseError` for a network that cannot take the images."""
+    return Problem(data, build(config.network, data.shape, data.classes), config.ipc, config.seed)
 
 
-def _learned(
-    config: LearnConfig, data: LabelledImages, network: Network, checkpoint: Path | None, resume: bool, progress: Progress
-) -> Learned:
-    began, surroundings, notes = time.perf_counter(), Surroundings.of(data.device), remarks(config, data)
-    if resume and checkpoint and checkpoint.exists() and config.precision == "auto":
-        # It was chosen by a measurement, which might come out otherwise now.
-        config = replace(config, precision=stored_precision(checkpoint))
-    matching, path = _prepared(config, data, network)
-    config, warm_up = matching.config, time.perf_counter() - began
-    run = _Run(config, data, matching, checkpoint, {"path": path, **surroundings.arithmetic})
-    state = run.finish(resume, progress)
-    images = state.images.float().cpu()
-    learned = learned_result(config, data, images, state.losses, run.seconds, surroundings, path=path, notes=notes)
-    return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up))
+def check(config: LearnConfig, data: LabelledImages) -> None:
+    """Raises `CondenseError` for what the method cannot do with these images and this network."""
+    config.plan(data.name).check(problem_of(config, data))
 
 
-def _prepared(config: LearnConfig, data: LabelledImages, network: Network) -> tuple[GradientMatching, str]:
-    """The algorithm in the precision and on the path ('compiled' or 'eager') of this run; what is compiled is ready."""
-    long = is_long(config, data, network)
-    compiled = long and gains_by_compiling(network, data.device) and can_compile(data.device)
-    precision = choose_precision(config.precision, network, config.distance, data, long=long, compiled=compiled)
-    precision = precision if config.plan().iterations else "fp32"  # nothing is computed, so the set is what was drawn
-    config = replace(config, precision=precision)
-    if compiled:
-        matching = GradientMatching(config, data, network, compiled=True, precision=precision)
-        if compiles(lambda: matching.advance(matching.start())):
-            return matching, "compiled"
-    return GradientMatching(config, data, network, precision=precision), "eager"
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One run of a method with a resolved configuration."""
+
+    config: LearnConfig
+    data: LabelledImages
+    method: Method
+    problem: Problem
+
+    def learned(self, path: Path | None, *, resume: bool, anywhere: bool, progress: Progress) -> Learned:
+        """The set and its record."""
+        began, surroundings = time.perf_counter(), Surroundings.of(self.data.device)
+        notes, arithmetic = remarks(self.config, self.data), surroundings.arithmetic
+        begun = read_begun(path, self.data.device) if resume and path is not None and path.exists() else None
+        config = self.config if begun is None or self.config.precision != "auto" else self._as_begun(begun, path)
+        problem = self._prepared(config, begun)
+        config = replace(config, precision=problem.execution.precision)
+        # By the fingerprint that depends on the order of the images, as what is drawn from them does.
+        identity = {**as_dict(config), "dataset_fingerprint": self.data.former_fingerprint}
+        reached = None
+        if begun is not None and path is not None:
+            reached, moved = self._reached(path, begun, problem, identity, arithmetic, anywhere=anywhere)
+            notes = [*notes, *moved]
+        warm_up = time.perf_counter() - began
+        driver = Driver(self.method, problem, path, identity=identity, surroundings=arithmetic)
+        finished = driver.finish(reached, progress)
+        learned = self._learned(config, finished, surroundings, notes)
+        return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up if self.steps else 0.0))
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+        return self.method.steps(self.problem)
+
+    def _as_begun(self, begun: Begun, path: Path | None) -> LearnConfig:
+        """The configuration in the precision of a run that is resumed, which was chosen by a measurement."""
+        precision = begun.identity.get("precision")
+        if precision not in PRECISIONS:
+            raise damaged(path or Path())
+        return replace(self.config, precision=precision)
+
+    def _prepared(self, config: LearnConfig, begun: Begun | None) -> Problem:
+        """The problem with how it is computed, as it was begun or as is decided now; what is compiled is ready."""
+        method, network, device = self.method, self.problem.network, self.data.device
+        if not self.steps:
+            return replace(self.problem, given=for_learning(network, device, method.work(self.problem)))
+        here = begun is not None and begun.execution.device == device.type
+        execution = begun.execution if begun is not None and here else self._decided(config)
+        tried: dict[Execution, Problem] = {}
+
+        def attempt(execution: Execution) -> None:
+            tried[execution] = replace(self.problem, given=execution)
+            method.warm_up(tried[execution])
+
+        warm = warmed_up(execution, attempt, divisible=not network.has_batch_norm)
+        if begun is not None and here and warm.path != execution.path:
+            raise RunFailed("The run was begun with compiled functions, and no compiler works now.")
+        return tried.get(warm) or replace(self.problem, given=warm)
+
+    def _decided(self, config: LearnConfig) -> Execution:
+        method, network, device = self.method, self.problem.network, self.data.device
+        work = method.work(self.problem)
+        execution = for_learning(network, device, work)
+        if not method.precisions:
+            return execution
+        problem = replace(self.problem, given=execution)
+        precision: Any = choose_precision(
+            config.precision, network, execution, work, lambda precision: method.agreement(problem, precision)
+        )
+        return for_learning(network, device, work, precision=precision)
+
+    def _reached(
+        self,
+        path: Path,
+        begun: Begun,
+        problem: Problem,
+        identity: dict[str, Any],
+        arithmetic: dict[str, Any],
+        *,
+        anywhere: bool,
+    ) -> tuple[Checkpoint, list[str]]:
+        """Where a run stood that is resumed, and what is to be noted on it."""
+        # Which images they are is said by the fingerprint, whatever they are called.
+        there, now = ({**facts, "dataset": None} for facts in (begun.identity, identity))
+        check_same_run(path, there, now)
+        there, now = ({**facts, "execution": None} for facts in (begun.surroundings, arithmetic))
+        if not anywhere:
+            check_same_run(path, there, now, anywhere=False)
+        moved = differences(there, now)
+        notes = [f"resumed under another arithmetic ({moved}): other last digits than of a run in one go"] if moved else []
+        return load_checkpoint(path, begun, self.method, problem), notes
+
+    def _learned(self, config: LearnConfig, finished: Finished, surroundings: Surroundings, notes: Sequence[str]) -> Learned:
+        condensed = self.method.result(finished.problem, finished.state)
+        losses, series = losses_of(self.method, finished.problem, finished.series), finished.series
+        if self.method.kind == "selected":
+            losses = []
+        else:
+            series = {name: values for name, values in list(series.items())[1:]}
+        execution = finished.problem.execution if self.steps else None
+        learned = learned_result(config, self.data, condensed, losses, finished.seconds, surroundings, execution, notes)
+        return replace(learned, record=replace(learned.record, series=series))
 
 
-def is_long(config: LearnConfig, data: LabelledImages, network: Network) -> bool:
-    """Whether a run takes long enough to repay compiling and the precision test."""
-    plan = config.plan()
-    images = sum(min(count, plan.real_batch) for count in data.counts)
-    work = network.multiply_adds * 3 * images * plan.iterations * plan.outer_loop
-    return work >= LONG_FROM
-
-
-def used_precision(config: LearnConfig, network: Network, device: torch.device) -> str:
+def used_precision(config: LearnConfig, network: Network, data: LabelledImages) -> str:
     """The precision a set of this configuration is made in; 'auto' stays, as only the run itself finds it."""
-    if config.method == "random" or not config.plan().iterations:
+    method = config.plan(data.name)
+    if not method.precisions or not method.steps(problem_of(config, data)):
         return "fp32"
-    return config.precision if config.precision == "auto" else effective(config.precision, network, device)
+    return config.precision if config.precision == "auto" else effective(config.precision, network, data.device)
 
 
 def remarks(config: LearnConfig, data: LabelledImages) -> list[str]:
     """Sentences on what differs from what one may expect; they become notes of the record."""
-    return [remark for remark in (small_classes(config, data), other_precision(config, data)) if remark]
+    of_method = config.plan(data.name).remarks(problem_of(config, data))
+    return [*of_method, *filter(None, [other_precision(config, data)])]
 
 
 def other_precision(config: LearnConfig, data: LabelledImages) -> str | None:
     """A sentence where the precision that was asked for has no effect; None where it has."""
-    used = used_precision(config, build(config.network, data.shape, data.classes), data.device)
+    method, problem = config.plan(data.name), problem_of(config, data)
+    used = used_precision(config, problem.network, data)
     if used == config.precision or config.precision == "auto":
         return None
-    made = "without any computing" if config.method == "random" or not config.plan().iterations else f"by {config.network}"
+    made = "without any computing" if not method.steps(problem) else f"by {config.network}"
+    if not method.precisions and method.steps(problem):
+        made = f"by {method.name}"
     return (
         f"Precision {config.precision} has no effect on what is made {made} on this device ({data.device.type}): it is "
         f"{used}, and recorded as that."
-    )
-
-
-def small_classes(config: LearnConfig, data: LabelledImages) -> str | None:
-    """A sentence on classes with fewer images than the real batch, which are used whole; None where there are none."""
-    wanted = config.plan().real_batch
-    small = sum(count < wanted for count in data.counts)
-    if config.method == "random" or not small:
-        return None
-    fewest = data.counts.index(min(data.counts))
-    return (
-        f"{small} of the {data.classes} classes of {shortened(data.name)} have fewer than {wanted} images "
-        f"({shortened(data.class_names[fewest])}: {min(data.counts)}), so each step takes all there are."
     )
 
 
@@ -159,108 +224,25 @@ def check_storable(config: LearnConfig, data: LabelledImages) -> None:
             raise CondenseError(
                 f"The {kind} {quoted(text)} of the images is not UTF-8 without zero bytes: no set can state it. Rename it."
             )
-    images = torch.zeros((data.classes * config.ipc, *data.shape))
+    labels = torch.arange(data.classes).repeat_interleave(config.ipc)
+    empty = Condensed(torch.zeros((len(labels), *data.shape)), labels)
     try:
-        learned_result(config, data, images, (), 0.0, Surroundings.of(data.device), path="").set.to_bytes()
+        learned_result(config, data, empty, (), 0.0, Surroundings.of(data.device)).set.to_bytes()
     except (OSError, ValueError, RuntimeError) as error:  # of HDF5, as of class names that are too long together
         raise CondenseError(f"No set of {shortened(data.name)} could be saved: {shortened(str(error), 200)}.") from error
-
-
-def check_classes(config: LearnConfig, data: LabelledImages) -> None:
-    """Raises `CondenseError` where a set begins with real images and a class has too few."""
-    smallest = min(data.counts)
-    if smallest >= config.ipc or not (config.method == "random" or config.plan().init == "real"):
-        return
-    name = shortened(data.class_names[data.counts.index(smallest)])
-    advice = ""
-    if config.method != "random" and config.init is None:
-        advice = f" The schedule '{config.schedule}' begins with real images here; --init noise does without them."
-    images = f"{smallest} image{'s' * (smallest != 1)}"
-    raise CondenseError(
-        f"Class {name} of {shortened(data.name)} has {images}, fewer than the {config.ipc} images per class asked for."
-        f"{advice}"
-    )
-
-
-class _Run:
-    """The loop over outer steps, with its clock and checkpoints."""
-
-    def __init__(
-        self,
-        config: LearnConfig,
-        data: LabelledImages,
-        matching: GradientMatching,
-        path: Path | None,
-        surroundings: dict[str, Any],
-    ) -> None:
-        self.matching, self.path = matching, path
-        # By the fingerprint that depends on the order of the images, as what is drawn from them does.
-        self.identity = {**as_dict(config), "dataset_fingerprint": data.former_fingerprint, **surroundings}
-        self.seconds = 0.0
-
-    def finish(self, resume: bool, progress: Progress) -> State:
-        state = self._restored() if resume else self.matching.start()
-        outer_loop, iterations = self.matching.plan.outer_loop, self.matching.plan.iterations
-        total = iterations * outer_loop
-        saved = mark = time.perf_counter()
-        try:
-            while state.iteration < iterations:
-                state = self.matching.advance(state)
-                now = time.perf_counter()
-                self.seconds, mark = self.seconds + now - mark, now
-                progress(state.iteration * outer_loop + state.outer, total, self._latest_loss(state))
-                if now - saved > CHECKPOINT_SECONDS:
-                    self._save(state)
-                    saved = now
-        except KeyboardInterrupt as error:
-            done = f"Stopped after {state.iteration} of {iterations} iterations"
-            raise Interrupted(f"{done}{self._kept(state)}") from error
-        except RunFailed as error:
-            raise RunFailed(f"{error}{self._kept_before_failure(state)}") from error
-        self._save(state)  # whatever fails from here on, in making the set or saving it, loses nothing
-        return state
-
-    def _restored(self) -> State:
-        if self.path is None or not self.path.exists():
-            return self.matching.start()
-        restored = load_checkpoint(self.path, self.identity, self.matching)
-        self.seconds = restored.seconds
-        return restored.state
-
-    def _save(self, state: State) -> None:
-        if self.path is not None:
-            save_checkpoint(self.path, Checkpoint(state, self.seconds, self.identity))
-
-    def _kept(self, state: State) -> str:
-        if self.path is None:
-            return "."
-        self._save(state)
-        return f"; {self.path} keeps it."
-
-    def _kept_before_failure(self, state: State) -> str:
-        if self.path is None:
-            return ""
-        self._save(state)
-        return f" {self.path} keeps the state before that step."
-
-    def _latest_loss(self, state: State) -> float:
-        if state.outer:
-            return state.pending / (state.outer * self.matching.data.classes)
-        return state.losses[-1]
 
 
 def learned_result(
     config: LearnConfig,
     data: LabelledImages,
-    images: Tensor,
-    losses: tuple[float, ...],
+    condensed: Condensed,
+    losses: Sequence[float],
     seconds: float,
     surroundings: Surroundings,
-    path: str,
+    execution: Execution | None = None,
     notes: Sequence[str] = (),
 ) -> Learned:
-    """The set and the record of images (N, C, H, W) that were learned in so many seconds with these losses."""
-    labels = torch.arange(data.classes).repeat_interleave(config.ipc)
+    """The set and the record of what was made in so many seconds with these losses; execution: None of what needs none."""
     provenance = Provenance(
         dataset=data.name,
         dataset_fingerprint=data.fingerprint,
@@ -278,10 +260,12 @@ def learned_result(
         device=data.device.type,
         precision=config.precision,
     )
-    result = SyntheticSet(images.cpu().contiguous(), labels, provenance)
+    images, labels = (tensor.cpu().contiguous() for tensor in (condensed.images.float(), condensed.labels))
+    result = SyntheticSet(images, labels, provenance)
+    how = {"path": execution.path, "execution": execution.facts()} if execution else {"path": "selection"}
     record = Record(
         kind="learn",
-        config={**as_dict(config), "set": result.sha256, "path": path},
+        config={**as_dict(config), "set": result.sha256, **how},
         seeds=[],
         accuracies=[],
         wall_seconds=seconds,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from command_line import LEARN, condense, write_images
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.records import read_records
-from condense.stage_c.gradient_matching import GradientMatching
 from condense.synthetic_set import SyntheticSet
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.errors import Interrupted
 from condense.networks.registry import build
-from condense.stage_c.gradient_matching import GradientMatching
 from condense.stage_c.learn import learn
 from condense.training.accuracy import predictions
 from condense.training.engine import MemberDraws, Members, fresh_members, train

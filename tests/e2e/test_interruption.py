@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from command_line import condense, write_images
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.records import read_records
 from condense.stage_c import learn as stage_c
-from condense.stage_c.gradient_matching import GradientMatching
 from condense.synthetic_set import SyntheticSet
 
 WORDS = ("--network", "MLP", "--ipc", "2", "--inner-loop", "1", "--threads", "1", "--quiet")

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.networks.registry import build
-from condense.stage_c.gradient_matching import GradientMatching
 
 GOLDEN = {
     "ConvNetW8": [22.852449793, 23.113670689, 21.133207371],

@@ -8,11 +8,11 @@ import hashlib
 
 import pytest
 import torch
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.networks.registry import build
-from condense.stage_c.gradient_matching import GradientMatching
 
 STEPS = 3
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from condense.stage_c.gradient_matching import GradientMatching, shortened
 
 from condense.config import LearnConfig
 from condense.networks.layers import Tensors
@@ -11,7 +12,6 @@ from condense.networks.registry import build, names
 from condense.reference import gradient_matching as plain
 from condense.reference.networks import load, module
 from condense.stage_c.distance import DISTANCES, gradient_distance
-from condense.stage_c.gradient_matching import GradientMatching, shortened
 from condense.stage_c.matching import GradientMatcher
 
 SMALL = ["ConvNetW8", "ConvNetW8LN", "ConvNetW8GN", "ConvNetW8NNASMP", "ConvNetW8ASwishBN", "MLP", "LeNet", "lenet-classic"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig, MatrixConfig
 from condense.data.images import LabelledImages
@@ -14,7 +15,6 @@ from condense.networks.registry import build
 from condense.randomness import derived_seed, generator
 from condense.stage_c import gradient_matching, learn, precision
 from condense.stage_c.distance import gradient_distance, matched_names
-from condense.stage_c.gradient_matching import GradientMatching
 from condense.stage_c.matching import GradientMatcher
 from condense.stage_c.precision import image_gradient_cosine
 from condense.stage_c.schedules import Schedule, published_loops, schedule
