@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
-from condense.machine import can_compile, compiles, has_bfloat16, has_tf32, is_out_of_memory, release_memory
+from condense.calibration import has_bfloat16, takes_classes_in_turn
+from condense.machine import can_compile, compiles, gpu_memory_bytes, has_tf32, is_out_of_memory, release_memory
 from condense.networks.layers import IMAGE_CHANNELS, Conv
 from condense.networks.network import Network
 
@@ -120,15 +121,16 @@ def for_learning(
 ) -> Execution:
     """How stage C computes, in the precision that comes of asking for one ('auto' is settled before: `reduced_precisions`).
 
-    On a GPU all classes go through in one pass, as many images of each as its memory holds. Compiled where the work repays
+    On a GPU all classes go through in one pass, as many images of each as its memory holds, but where replays of one class
+    after another are quicker (`takes_classes_in_turn`). Compiled where the work repays
     it and the compiler works; what then fails to compile ends eager (`warmed_up`).
     """
-    together = classes_together(network, device)
+    compiled = work.is_long and gains_by_compiling(network, device) and can_compile(device)
+    together = classes_together(network, device) and not (compiled and takes_classes_in_turn(device))
     part = even_parts(network, work.batch, device)
     if together:
-        part = network.classes * real_images_together(network, network.classes, work.batch)
+        part = network.classes * real_images_together(network, network.classes, work.batch, device)
     found: Any = effective(precision, network, device) if work.multiply_adds else "fp32"
-    compiled = work.is_long and gains_by_compiling(network, device) and can_compile(device)
     return Execution(
         device=device.type,
         path="compiled" if compiled else "eager",
@@ -256,6 +258,9 @@ ACTIVATION_BUDGET = 2**22
 STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11
 """What a training step takes on two CPU cores, roughly: a constant, and multiply-adds of the forward pass a second."""
 
+GPU_STEP_SECONDS, GPU_TRAINING_RATE = 3e-3, 3e12
+"""The same on a GPU, an estimate: launching some hundred kernels, and a third of what float32 cores do at most."""
+
 GRADIENT_WRITE = 200
 """Multiply-adds that take as long as what a part of a batch costs for each parameter: its gradient written and added up."""
 
@@ -265,6 +270,12 @@ CONVOLUTION_BOUND = 250
 REPAYING_SECONDS = 20.0
 """Training without the compiler from which compiling, some ten seconds, is repaid."""
 
+GPU_REPAYING_SECONDS = 60.0
+"""The same on a GPU, whose compiler takes about half a minute."""
+
+FLOAT = 4
+"""Bytes of a float32 number."""
+
 NOMINAL_NETWORKS = 20
 """Networks of a protocol. What is stacked or compiled follows from this number and never from how many are asked for, or a
 seed's network would be another one, by rounding, in other company."""
@@ -273,8 +284,8 @@ STACKED_IMAGES = 128
 """Images in a batch from which members are trained in turn on a CPU: stacked MLPs were no quicker with 100 images
 uncompiled, nor with 256 compiled."""
 
-STACK_BUDGET = 2**28
-"""Elements of the widest activation of all that goes through a GPU at once: 1 GiB in float32, of which dozens are kept."""
+MEMORY_SHARE = 64
+"""The widest activation of all that goes through a GPU at once may take this part of its memory: dozens are kept."""
 
 
 def members_at_once(network: Network, batch: int, device: torch.device) -> int:
@@ -285,7 +296,7 @@ def members_at_once(network: Network, batch: int, device: torch.device) -> int:
     """
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
     if device.type == "cuda" and not network.has_dropout:
-        return max(1, min(NOMINAL_NETWORKS, STACK_BUDGET // (batch * widest_activation(network))))
+        return max(1, min(NOMINAL_NETWORKS, gpu_budget(device) // (batch * widest_activation(network))))
     return NOMINAL_NETWORKS if only_linear and batch < STACKED_IMAGES else 1
 
 
@@ -301,10 +312,9 @@ def stacks(seeds: Sequence[int], size: int) -> list[tuple[range, list[int]]]:
 
 
 def images_at_once(network: Network, device: torch.device) -> int:
-    """Images in one chunk: a power of two that keeps activations in a CPU's cache; 1,024 on a GPU."""
-    if device.type == "cuda":
-        return 1024
-    chunk = max(1, ACTIVATION_BUDGET // widest_activation(network))
+    """Images in one part: a power of two, up to 1,024, that keeps activations in a CPU's cache or a GPU's memory."""
+    budget = gpu_budget(device) if device.type == "cuda" else ACTIVATION_BUDGET
+    chunk = max(1, budget // widest_activation(network))
     return min(1024, 1 << (chunk.bit_length() - 1))
 
 
@@ -339,8 +349,11 @@ def takes_winograd(network: Network, images: int, device: torch.device) -> bool:
 
 def pays_to_compile(network: Network, steps: int, images: int, device: torch.device) -> bool:
     """Whether so many training steps on so many images each take long enough to repay compiling the step."""
-    seconds = steps * (STEP_SECONDS + images * network.multiply_adds / TRAINING_RATE)
-    return gains_by_compiling(network, device) and seconds > REPAYING_SECONDS
+    constant, rate, repaying = STEP_SECONDS, TRAINING_RATE, REPAYING_SECONDS
+    if device.type == "cuda":
+        constant, rate, repaying = GPU_STEP_SECONDS, GPU_TRAINING_RATE, GPU_REPAYING_SECONDS
+    seconds = steps * (constant + images * network.multiply_adds / rate)
+    return gains_by_compiling(network, device) and seconds > repaying
 
 
 def classes_together(network: Network, device: torch.device) -> bool:
@@ -348,10 +361,16 @@ def classes_together(network: Network, device: torch.device) -> bool:
     return device.type == "cuda" and not network.has_dropout
 
 
-def real_images_together(network: Network, classes: int, real_batch: int) -> int:
+def real_images_together(network: Network, classes: int, real_batch: int, device: torch.device) -> int:
     """Real images of each class in one pass of all classes, such that a GPU's memory holds their activations."""
-    parts = -(-real_batch * classes * widest_activation(network) // STACK_BUDGET)
+    parts = -(-real_batch * classes * widest_activation(network) // gpu_budget(device))
     return -(-real_batch // parts)
+
+
+def gpu_budget(device: torch.device) -> int:
+    """Elements of the widest activation of all that goes through a GPU at once: a power of two, 2^28 with 80 GiB."""
+    elements = gpu_memory_bytes(device) // (FLOAT * MEMORY_SHARE)
+    return 1 << (elements.bit_length() - 1)
 
 
 def even_parts(network: Network, batch: int, device: torch.device) -> int:

@@ -56,6 +56,11 @@ def describe(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
 
 
+def gpu_memory_bytes(device: torch.device) -> int:
+    """All memory of a GPU."""
+    return torch.cuda.get_device_properties(device).total_memory
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Peak memory so far: of the GPU's allocator, or resident in this process on a CPU."""
     if device.type == "cuda":
@@ -87,13 +92,12 @@ MARGIN = 0.9
 READINGS = 5
 
 
-@cache
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device convolves bfloat16 numbers faster than float32 ones.
+def convolves_bfloat16_faster(device: torch.device) -> bool:
+    """Whether the device convolves bfloat16 numbers faster than float32 ones (`calibration.has_bfloat16` keeps the answer).
 
-    On a CPU with bfloat16 instructions that is measured, in about a second, once a process: on some the convolutions of
-    oneDNN are twice as fast in it, on others slower than in float32. Both are timed in turn, `READINGS` times, and the
-    median of the ratios must be `MARGIN` or less.
+    On a CPU with bfloat16 instructions that is measured, in about a second: on some the convolutions of oneDNN are twice as
+    fast in it, on others slower than in float32. Both are timed in turn, `READINGS` times, and the median of the ratios must
+    be `MARGIN` or less.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
