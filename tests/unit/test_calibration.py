@@ -31,6 +31,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Answers of measurements, the last first; none left is a failure."""
     answers = [False, True]
     monkeypatch.setattr(module, "convolves_bfloat16_faster", lambda device: answers.pop())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     return answers
 
 
@@ -55,6 +56,12 @@ def test_another_machine_has_answers_of_its_own(kept: Path, measured: list[bool]
     monkeypatch.setattr(module, "_processor", lambda: "another")
     assert not in_a_new_process()
     assert len(json.loads(kept.read_text())["machines"]) == 2
+
+
+def test_what_is_known_without_measuring_is_not_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert not has_bfloat16(CPU) and has_bfloat16(torch.device("cuda")) and not kept.exists()
 
 
 def test_answers_to_other_questions_stay(kept: Path, measured: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
