@@ -92,6 +92,7 @@ def learn_and_save(
     records: Path | str,
     *,
     resume: bool = False,
+    anywhere: bool = False,
     force: bool = False,
     progress: stage_c.Progress = lambda done, total, loss: None,
 ) -> SyntheticSet:
@@ -103,7 +104,9 @@ def learn_and_save(
     """
     out, records = Path(out), Path(records)
     with taken_files(out, records):
-        return _learn_and_save(verified(config), data, out, records, resume=resume, force=force, progress=progress)
+        return _learn_and_save(
+            verified(config), data, out, records, resume=resume, anywhere=anywhere, force=force, progress=progress
+        )
 
 
 def _learn_and_save(
@@ -113,6 +116,7 @@ def _learn_and_save(
     records: Path,
     *,
     resume: bool,
+    anywhere: bool,
     force: bool,
     progress: stage_c.Progress,
 ) -> SyntheticSet:
@@ -122,7 +126,7 @@ def _learn_and_save(
     finished = _finished_set(out, records, config, data, force=force) if resume else None
     if finished is not None:
         return finished
-    learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, progress=progress)
+    learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, anywhere=anywhere, progress=progress)
     write_atomically(records, learned.record.to_json() + "\n")
     learned.set.save(out, force=True)
     checkpoint.unlink(missing_ok=True)
@@ -227,6 +231,7 @@ def run(
     folder: Path | str,
     *,
     resume: bool = False,
+    anywhere: bool = False,
     force: bool = False,
     learn_progress: stage_c.Progress = lambda done, total, loss: None,
     evaluate_progress: stage_t.Progress = lambda name, done, total: None,
@@ -241,7 +246,11 @@ def run(
         build(name, data.test.shape, data.test.classes)
     with taken_files(outputs.set, outputs.records):
         learned = _learn_and_save(
-            *(config, data, outputs.set, outputs.records), resume=resume, force=force, progress=learn_progress
+            *(config, data, outputs.set, outputs.records),
+            resume=resume,
+            anywhere=anywhere,
+            force=force,
+            progress=learn_progress,
         )
         names = stage_t.networks_of(evaluation, learned)
         there = read_records(outputs.records)
@@ -289,14 +298,17 @@ def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, 
 
 
 def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
-    """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to."""
+    """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to.
+
+    What is stated beyond it, such as settings that methods had in earlier versions, is left unread.
+    """
     network = build(config.network, data.train.shape, data.train.classes)
-    precision = stage_c.used_precision(config, network, data.train.device)
-    wanted = as_dict(config.resolved())
+    precision = stage_c.used_precision(config, network, data.train)
+    wanted = as_dict(config.resolved(data.train.name))
     wanted["precision"] = stored.get("precision") if precision == "auto" else precision
     # Which images they are is asked by their fingerprint, whatever they are called and however they were read.
-    names = (stored.keys() | wanted.keys()) - {"dataset", "reading"}
-    return all(name in stored and name in wanted and stored[name] == wanted[name] for name in names)
+    names = wanted.keys() - {"dataset"}
+    return all(name in stored and stored[name] == wanted[name] for name in names)
 
 
 def _only_learned(records: Path) -> bool:

@@ -4,49 +4,36 @@
     python scripts/choose_fast_schedule.py CANDIDATES.toml --out DIR [--datasets mnist cifar10] [--networks 5] [--table FILE]
 
 CANDIDATES.toml: one table a candidate with settings of `condense learn`; in it `datasets` goes before --datasets, and
-`train` names the networks to score with, instead of the one that learns. 5,000 training images of each data set are held
-out (the same ones every time); the test images are never looked at. Finished candidates are kept in DIR and not done again;
+`train` names the networks to score with, instead of the one that learns, and `protocol` how. A fifth of the training images
+of each class is held out (`condense.data.split.held_out`); the test images are never looked at. Finished candidates are kept in DIR and not done again;
 --table writes all that DIR holds as lines of JSON.
 """
 
 import argparse
 import json
 import tomllib
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
-from condense.data.images import DataSet, LabelledImages
+from condense.data.images import DataSet
+from condense.data.split import held_out
 from condense.files import write_atomically
 from condense.machine import set_threads
 from condense.pipeline import learn_and_save
-from condense.randomness import generator
 from condense.records import Record, append_record, read_records
-from condense.stage_c.schedules import BEFORE_SETTINGS
 from condense.stage_t.evaluate import evaluate
 from condense.stage_t.statistics import summarise
-
-HELD_OUT = 5000
 
 
 @cache
 def without_held_out(name: str) -> DataSet:
     """A data set whose test images are training images held out."""
-    train = load(name).train
-    order = torch.randperm(len(train), generator=generator(0, "held out"))
-
-    def part(indices: torch.Tensor) -> LabelledImages:
-        chosen = indices.sort().values
-        return replace(train, pixels=train.pixels[chosen], labels=train.labels[chosen], _cache={})
-
-    return DataSet(name, part(order[HELD_OUT:]), part(order[:HELD_OUT]))
+    return DataSet(name, *held_out(load(name).train))
 
 
-def score(folder: Path, config: LearnConfig, data: DataSet, train: list[str], networks: int) -> list[Record]:
+def score(folder: Path, config: LearnConfig, data: DataSet, train: list[str], networks: int, protocol: str) -> list[Record]:
     """The records of one candidate: stage C, then held-out accuracies; those in `folder` are not made again."""
     folder.mkdir(parents=True, exist_ok=True)
     records = folder / "records.jsonl"
@@ -54,15 +41,13 @@ def score(folder: Path, config: LearnConfig, data: DataSet, train: list[str], ne
     scored = {record.config["network"] for record in read_records(records) if record.kind == "evaluate"}
     missing = tuple(name for name in train or [config.network] if name not in scored)
     if missing:
-        for record in evaluate(EvaluateConfig(network=missing, seeds=networks), learned, data):
+        for record in evaluate(EvaluateConfig(network=missing, seeds=networks, protocol=protocol), learned, data):
             append_record(records, record)
     return read_records(records)
 
 
 def table(folder: Path) -> str:
     """One line of JSON for each finished candidate in `folder` and network scored with: settings and accuracies."""
-    names = ("dataset", "network", "ipc", "seed", "iterations", "outer_loop", "inner_loop", "real_batch", "init")
-    names += ("image_learning_rate", "image_decay", "image_clip", "network_learning_rate")
     lines = []
     for path in sorted(folder.glob("*/records.jsonl")):
         learned, *tested = read_records(path)
@@ -71,13 +56,14 @@ def table(folder: Path) -> str:
             summary = summarise(accuracies)
             scored = {
                 "trained_with": record.config["network"],
+                "protocol": record.config["protocol"],
                 "accuracies_percent": [round(100 * value, 2) for value in accuracies],
                 "mean_percent": round(100 * summary.mean, 2),
                 "std_percent": round(100 * summary.std, 2),
                 "n": len(accuracies),
             }
-            config = BEFORE_SETTINGS | learned.config
-            row = {name: config[name] for name in names} | scored
+            left_out = ("set", "path", "execution", "train_size", "schedule", "precision")
+            row = {name: value for name, value in learned.config.items() if name not in left_out} | scored
             lines.append(json.dumps(row, sort_keys=True))
     return "\n".join([*lines, ""])
 
@@ -94,11 +80,11 @@ def main() -> None:
     chosen = parser.parse_args()
     set_threads(chosen.threads)
     for candidate, settings in tomllib.loads(chosen.candidates.read_text()).items():
-        train = settings.pop("train", [])
+        train, protocol = settings.pop("train", []), settings.pop("protocol", "published")
         for name in settings.pop("datasets", chosen.datasets):
             config = LearnConfig(dataset=name, **settings)
             folder = chosen.out / f"{name}-ipc{config.ipc}-{candidate}"
-            learned, *tested = score(folder, config, without_held_out(name), train, chosen.networks)
+            learned, *tested = score(folder, config, without_held_out(name), train, chosen.networks, protocol)
             for record in tested:
                 one = summarise(record.accuracies)
                 said = f"{record.config['network']:<8} {100 * one.mean:6.2f} ± {100 * one.std:4.2f} %"

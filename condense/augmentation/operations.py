@@ -5,7 +5,7 @@ ICML 2021) is a case of these three, and one that was not drawn has parameters t
 any draw, on a real and on a synthetic batch alike, through autograd, `torch.compile` and `vmap`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -65,6 +65,21 @@ def apply(x: Tensor, draw: Draw) -> Tensor:
     `draw` holds N parameters or one for all. 0 is the data set's mean where images are normalised.
     """
     return without_hole(sampled(coloured(x, draw), draw.matrix, draw.shift), draw.hole)
+
+
+def through(images: Tensor, draw: Draw | None, moved: Callable[[Tensor], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """(Gradient (N, C, H, W), value) of a function of the images as a draw changes them; None: as they are.
+
+    moved: gives (gradient, value) of changed images. By the chain rule, so that what is compiled need not sample: the
+    compiler makes the gradient of sampling many times slower than it is.
+    """
+    if draw is None:
+        return moved(images)
+    with torch.enable_grad():
+        leaf = images.detach().requires_grad_()
+        changed = apply(leaf, draw)
+    gradient, value = moved(changed.detach())
+    return torch.autograd.grad(changed, leaf, gradient)[0], value
 
 
 def coloured(x: Tensor, draw: Draw) -> Tensor:

@@ -13,6 +13,7 @@ from condense.matrix.folder import MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask, Task, images_of
 from condense.networks.network import Network
 from condense.networks.registry import build
+from condense.stage_c.learn import problem_of
 from condense.stage_t.protocols import recipe
 from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, fresh_members, train
@@ -21,9 +22,6 @@ from condense.training.sources import TensorSource
 
 PROBED = 10
 """Images in a probe's training step; a test takes the same number."""
-
-SYNTHETIC_COST = 2.5
-"""What an image costs that is differentiated twice, in training steps of one image."""
 
 
 class Costs:
@@ -52,15 +50,9 @@ class Costs:
         return each * (len(self.folder.missing_seeds(task)) if seeds is None else seeds)
 
     def _of_set(self, task: SetTask) -> float:
-        if task.config.method == "random":
-            return 0.0
-        train_image, _ = self._speed(task.config.network)
         train = images_of(task, self.data).train
-        plan, synthetic = task.config.plan(), train.classes * task.config.ipc
-        real = sum(min(count, plan.real_batch) for count in train.counts)
-        steps = plan.iterations * plan.outer_loop
-        inner = plan.iterations * (plan.outer_loop - 1) * plan.inner_loop * synthetic
-        return (steps * (real + SYNTHETIC_COST * synthetic) + inner) * train_image
+        images = task.config.plan().cost(problem_of(task.config, train))
+        return images * self._speed(task.config.network)[0] if images else 0.0
 
     def _speed(self, network: str) -> tuple[float, float]:
         """Seconds for an image in a training step and in a test."""

@@ -6,14 +6,14 @@ locking a file; the lock ends with the process that holds it, however that ends.
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from condense.checking import as_dict, checked
-from condense.config import MatrixConfig, StageC
+from condense.config import MatrixConfig
 from condense.data.images import DataSet
 from condense.data.naming import stored_name
 from condense.errors import CondenseError
@@ -201,7 +201,7 @@ def _fingerprints(data: DataSet) -> dict[str, str]:
 
 def _split(config: MatrixConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """(Settings all sets share, what is asked for) as plain values."""
-    shared = {field.name for field in fields(StageC)}
+    shared = config.making
     values = as_dict(config)
     return (
         {name: value for name, value in values.items() if name in shared},

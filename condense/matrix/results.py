@@ -11,7 +11,7 @@ from condense.matrix.folder import MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask
 from condense.records import needed
 from condense.report.matrix import Matrix, merged_cells
-from condense.stage_c.schedules import overridden
+from condense.stage_c.schedules import occasion_of, overridden
 from condense.synthetic_set import SyntheticSet
 
 Value = TypeVar("Value")
@@ -68,7 +68,8 @@ def _images(dataset: str, train_size: int | None) -> str:
 def _overridden(tasks: list[CellTask], schedule: str) -> dict[str, Any]:
     """The settings of the sets that are not their schedule's, whichever network's schedule has others."""
     configs = [task.of.config for task in tasks]
-    found = [overridden(as_dict(one.resolved()), schedule, one.ipc, one.network) for one in configs]
+    resolved = [as_dict(one.resolved()) for one in configs]
+    found = [overridden(settings, schedule, occasion_of(settings)) for settings in resolved]
     return {name: value for one in found for name, value in one.items()}
 
 

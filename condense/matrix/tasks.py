@@ -1,15 +1,16 @@
 """What a matrix consists of: sets to learn, and cells, each the training of one network on one set."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 from condense.checking import as_dict
-from condense.config import LearnConfig, MatrixConfig, StageC
+from condense.config import LearnConfig, MatrixConfig
 from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash
-from condense.stage_c.learn import check_classes, check_storable
-from condense.stage_c.schedules import overridden, with_settings
+from condense.stage_c.learn import check, check_storable
+from condense.stage_c.methods import DEFAULT
+from condense.stage_c.schedules import occasion_of, overridden, with_settings
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,16 @@ class SetTask:
     def name(self) -> str:
         """Name of its folder: what tells it apart for people, and the hash of its whole configuration."""
         c = self.config
-        return f"{c.network}-{c.schedule}-seed{c.seed}-{config_hash(as_dict(c.resolved()))[:8]}"
+        method = "" if c.method == DEFAULT else f"{c.method}-"
+        return f"{method}{c.network}-{c.schedule}-seed{c.seed}-{config_hash(as_dict(c.resolved()))[:8]}"
 
     @property
     def label(self) -> str:
         """The same for people."""
         settings = as_dict(self.config.resolved())
-        own = overridden(settings, self.config.schedule, self.config.ipc, self.config.network)
-        return f"{self.config.network} ({with_settings(self.config.schedule, own)}, seed {self.config.seed})"
+        own = overridden(settings, self.config.schedule, occasion_of(settings))
+        method = "" if self.config.method == DEFAULT else f"{self.config.method}, "
+        return f"{self.config.network} ({method}{with_settings(self.config.schedule, own)}, seed {self.config.seed})"
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,9 @@ Task = SetTask | CellTask
 
 def set_tasks(config: MatrixConfig) -> list[SetTask]:
     """All sets, schedule by schedule and row by row."""
-    settings = {field.name: getattr(config, field.name) for field in fields(StageC)}
     seeds = range(config.seed, config.seed + config.sets)
     return [
-        SetTask(LearnConfig(**settings, network=network, schedule=schedule, seed=seed))
+        SetTask(LearnConfig(**config.making, network=network, schedule=schedule, seed=seed))
         for schedule, network, seed in product(unique(config.schedule), unique(config.learn), seeds)
     ]
 
@@ -84,7 +86,7 @@ def check_possible(config: MatrixConfig, data: DataSet) -> None:
     for name in unique(config.learn + config.train):
         build(name, data.train.shape, data.train.classes)
     for task in set_tasks(config):
-        check_classes(task.config, images_of(task, data).train)
+        check(task.config, images_of(task, data).train)
     check_storable(set_tasks(config)[0].config.resolved(), data.train)
 
 

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from condense.records import AT_CHANCE, Record, needed
-from condense.report.published import SELECTION_METHODS, WHOLE_SET, Published, published_accuracy
+from condense.report.published import WHOLE_SET, Published, published_accuracy
 from condense.report.settings import configurations, known_data, learning_settings, texts
+from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.statistics import Summary, summarise_sets
 
@@ -19,7 +20,7 @@ NONE = "–"
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "digits")
 _NETWORKS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "VGG11BN", "ResNet18", "ResNet18BN_AP")
 # What may differ between the records of one cell: which set, which networks, and what the cell states itself.
-_NOT_A_SETTING = {"path", "set", "dataset", "network", "protocol", "seed", "seeds", "test_images"}
+_NOT_A_SETTING = {"path", "execution", "set", "dataset", "network", "protocol", "seed", "seeds", "test_images"}
 _SHOWN = {"schedule", "iterations", "init", "distance", "precision", "dataset_fingerprint"}
 
 
@@ -206,7 +207,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         return cell, WHOLE_SET
     of_set, method = needed(record, "set"), needed(record, "set", "method")
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
-    learned_with = None if method in SELECTION_METHODS else needed(record, "set", "network")
+    learned_with = None if not looks_at_network(method) else needed(record, "set", "network")
     sha256 = needed(record, "set", "sha256")
     config = of_set.get("config") or known.get(sha256)  # sets of equal images may come of other settings
     own = learning_settings(of_set, config, learned=learned_with is not None)

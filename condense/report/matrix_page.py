@@ -15,6 +15,7 @@ from condense.report.matrix import Matrix, matrix_tables
 from condense.report.matrix_figures import heat_map, strips
 from condense.report.rendering import Table
 from condense.report.tables import own_accuracy
+from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_text
 from condense.synthetic_set import SyntheticSet
 
@@ -89,7 +90,8 @@ def _costs(records: Sequence[Record]) -> Table:
     for record in records:
         if record.kind == "learn":
             # Not record.config["schedule"]: records made before schedules had names do not say it.
-            schedule = schedule_text(record.config, needed(record, "ipc"), needed(record, "network"))
+            occasion = Occasion(*(needed(record, name) for name in ("dataset", "ipc", "network")))
+            schedule = schedule_text(record.config, occasion)
             work, count = f"learning a set, schedule {schedule}", 1
         else:
             work, count = f"training and testing one, protocol {needed(record, 'protocol')}", len(record.seeds)

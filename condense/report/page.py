@@ -11,6 +11,7 @@ from condense.report.figures import accuracy_strip, loss_curve
 from condense.report.html import Figure, duration, memory, png_source, render_template, versions
 from condense.report.images import images_by_class, strip
 from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
+from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_text
 from condense.synthetic_set import Provenance, SyntheticSet
 
@@ -211,7 +212,7 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
 def _made_by(facts: Provenance) -> str:
     if not facts.iterations:
         return f"{facts.method}, seed {facts.seed}"
-    schedule = schedule_text(facts.config, facts.images_per_class, facts.network)
+    schedule = schedule_text(facts.config, Occasion(facts.dataset, facts.images_per_class, facts.network))
     return f"{facts.method} with {facts.network}, schedule {schedule}, {facts.iterations:,} iterations, seed {facts.seed}"
 
 

@@ -85,9 +85,6 @@ _BASELINES = {
     "herding": {"cifar10": {1: 21.5, 10: 31.6, 50: 40.4}},
 }
 
-SELECTION_METHODS = frozenset(_BASELINES)
-"""Methods that pick real images, so that no network learns them."""
-
 
 def published_accuracy(
     dataset: str, method: str, ipc: int | None, learn_network: str | None, train_network: str, protocol: str = "published"

@@ -2,16 +2,37 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from condense.data.known import PUBLISHED, known_as
 from condense.records import Record
-from condense.stage_c.schedules import BEFORE_SETTINGS, SCHEDULES, overridden, schedule, schedule_text, with_settings
+from condense.stage_c.method import Occasion
+from condense.stage_c.methods import DEFAULT, is_known
+from condense.stage_c.schedules import (
+    BEFORE_SETTINGS,
+    SCHEDULES,
+    overridden,
+    schedule,
+    schedule_text,
+    values_of,
+    with_settings,
+)
 
 # Of a resolved configuration of stage C: what rows state by themselves, what tells sets of one row apart, and what the
 # fingerprint says better.
-_NOT_A_SETTING = {"dataset", "network", "method", "ipc", "seed", "schedule", "train_size", "set", "path", "reading"}
+_NOT_A_SETTING = {
+    "dataset",
+    "network",
+    "method",
+    "ipc",
+    "seed",
+    "schedule",
+    "train_size",
+    "set",
+    "path",
+    "execution",
+    "reading",
+}
 _STATED = ("iterations", "init", "distance", "precision")
 
 
@@ -39,22 +60,23 @@ def learning_settings(of_set: Mapping[str, Any], config: Mapping[str, Any] | Non
     if not learned:
         return data
     stated = {name: of_set[name] for name in _STATED if of_set.get(name) is not None}
-    ipc, network = of_set.get("images_per_class", 1), of_set.get("network", "")
+    occasion = Occasion(of_set["dataset"], of_set.get("images_per_class", 1), of_set.get("network", ""))
     if config is not None:
-        values = {name: value for name, value in (BEFORE_SETTINGS | dict(config)).items() if name not in _NOT_A_SETTING}
-        text = {"schedule": schedule_text(config, ipc, network)}
+        before = BEFORE_SETTINGS if config.get("method", DEFAULT) == DEFAULT else {}
+        values = {name: value for name, value in (before | dict(config)).items() if name not in _NOT_A_SETTING}
+        text = {"schedule": schedule_text(config, occasion)}
     else:
-        named = of_set.get("schedule")
-        values = asdict(schedule(named, ipc, network)) if named in SCHEDULES else {}
-        text = {"schedule": _as_stated(named, stated, values, ipc, network)} if named else {}
+        named, method = of_set.get("schedule"), of_set["method"]
+        values = values_of(schedule(named, method, occasion)) if named in SCHEDULES and is_known(method) else {}
+        text = {"schedule": _as_stated(named, method, stated, values, occasion)} if named else {}
     return {name: value for name, value in {**values, **stated, **text, **data}.items() if value is not None}
 
 
-def _as_stated(named: str, stated: Mapping[str, Any], values: Mapping[str, Any], ipc: int, network: str) -> str:
+def _as_stated(named: str, method: str, stated: Mapping[str, Any], values: Mapping[str, Any], occasion: Occasion) -> str:
     """The schedule a record names, with what the record itself says of it that is otherwise."""
-    if named not in SCHEDULES:
+    if not values:
         return named
-    differing = overridden({**values, **stated}, named, ipc, network)
+    differing = overridden({**values, **stated, "method": method}, named, occasion)
     return with_settings(named, {name: value for name, value in differing.items() if name in stated})
 
 

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, grad_and_value, vmap
 
-from condense.augmentation.operations import Draw, apply
 from condense.execution import Execution
 from condense.machine import compiled_function, tf32
 from condense.networks.layers import Arithmetic, Tensors
@@ -41,9 +40,7 @@ class GradientMatcher:
         self._match: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
         shared, each = None, 0
         self._all_real = prepared(vmap(grad(self._real_loss), (shared, shared, shared, each, each)))
-        self._all_match = prepared(
-            vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each, None, each))
-        )
+        self._all_match = prepared(vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each)))
 
     def real_gradient(
         self, parameters: Tensors, statistics: Tensors, x: Tensor, label: int, dropout: Dropout = None
@@ -67,16 +64,11 @@ class GradientMatcher:
         label: int,
         real: Tensors,
         dropout: Dropout = None,
-        siamese: Draw | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(distance, its gradient with respect to `images`) for synthetic images (ipc, C, H, W) of class `label`.
-
-        siamese: how they are augmented on the way, as the real ones were.
-        """
+        """(distance, its gradient with respect to `images`) for synthetic images (ipc, C, H, W) of class `label`."""
         matched, rest = self._split(parameters)
         images = images.contiguous(memory_format=self.execution.memory_format)
-        labels, parts = self._labels(images, label), siamese.parts if siamese else ()
-        gradient, distance = self._match(images, matched, rest, statistics, labels, real, dropout, parts)
+        gradient, distance = self._match(images, matched, rest, statistics, self._labels(images, label), real, dropout)
         return distance, gradient
 
     def match_all(
@@ -85,12 +77,10 @@ class GradientMatcher:
         statistics: Tensors,
         x: Tensor,
         images: Tensor,
-        siamese: Draw | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(summed distance, its gradient (K, ipc, C, H, W)) of all K classes in one pass, for networks without dropout.
 
-        x: real images (K, n, C, H, W), as many of which go through at a time as memory holds; siamese: the augmentation of
-        each class, which `images` get on the way and x has had.
+        x: real images (K, n, C, H, W), as many of which go through at a time as memory holds.
         """
         matched, rest = self._split(parameters)
         total: Tensors = {}
@@ -98,8 +88,7 @@ class GradientMatcher:
             for part in x.split(self.execution.images_per_class(len(x)), dim=1):
                 _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
         real = {name: gradient / x.shape[1] for name, gradient in total.items()}
-        labels, parts = _labels_of_all(images), tuple(part[:, None] for part in siamese.parts) if siamese else ()
-        gradients, distances = self._all_match(images, matched, rest, statistics, labels, real, None, parts)
+        gradients, distances = self._all_match(images, matched, rest, statistics, _labels_of_all(images), real)
         return distances.sum(), gradients
 
     def _split(self, parameters: Tensors) -> tuple[Tensors, Tensors]:
@@ -130,9 +119,7 @@ class GradientMatcher:
         y: Tensor,
         real: Tensors,
         dropout: Dropout = None,
-        siamese: tuple[Tensor, ...] = (),
     ) -> Tensor:
-        images = apply(images, Draw(*siamese)) if siamese else images
         gradients = grad(self._loss)(matched, rest, statistics, images, y, dropout, self._synthetic_arithmetic)
         synthetic = {name: gradient / len(images) for name, gradient in gradients.items()}
         return gradient_distance(self.distance, synthetic, real)

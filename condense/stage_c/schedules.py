@@ -22,10 +22,9 @@ def schedule(name: str, method: str, occasion: Occasion) -> Method:
     return kind.fast(occasion) if name == "fast" else kind.published(occasion)
 
 
-def occasion_of(settings: Mapping[str, Any], dataset: str | None = None) -> Occasion:
-    """The occasion of a resolved configuration; dataset: what its images are known as."""
-    name = dataset or str(settings.get("dataset", ""))
-    return Occasion(name, settings.get("ipc", 1), str(settings.get("network", "")))
+def occasion_of(settings: Mapping[str, Any]) -> Occasion:
+    """The occasion of a resolved configuration."""
+    return Occasion(settings["dataset"], settings["ipc"], settings["network"])
 
 
 def schedule_name(settings: Mapping[str, Any], occasion: Occasion) -> str:

@@ -19,6 +19,7 @@ from condense.machine import Surroundings, can_compile, peak_memory_bytes, repro
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import AT_CHANCE, Record
+from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_name
 from condense.stage_t.checkpoint import Tested, load_tested, save_tested
 from condense.stage_t.protocols import recipe, whole_recipe
@@ -121,7 +122,7 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
     own = {name: getattr(facts, name) for name in names}
     learned = {name: facts.config.get(name) for name in ("init", "distance")}
     if facts.iterations:
-        schedule = schedule_name(facts.config, facts.images_per_class, facts.network)
+        schedule = schedule_name(facts.config, Occasion(facts.dataset, facts.images_per_class, facts.network))
         learned |= {"schedule": schedule, "precision": facts.precision}
     labels = {"labels": "soft"} if synthetic.soft else {}
     return {"sha256": synthetic.sha256, **own, **learned, **labels}

@@ -49,6 +49,11 @@ def is_known(name: str) -> bool:
     return name in method_names()
 
 
+def looks_at_network(name: str) -> bool:
+    """Whether sets made by a method depend on the network they were made with; of a method that is not here they do."""
+    return BUILT_IN[name].uses_network if name in BUILT_IN else True
+
+
 @cache
 def _of_package(point: EntryPoint) -> type[Method]:
     try:

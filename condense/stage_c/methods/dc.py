@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from condense.augmentation.laws import Law
-from condense.augmentation.operations import Draw, apply
+from condense.augmentation.operations import Draw, apply, through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
 from condense.data.images import ClassBatches
@@ -165,7 +165,7 @@ class DC(Method):
         vector, statistics = (state.vector, state.statistics) if outer else problem.new_network(iteration)
         if problem.network.has_batch_norm:
             statistics = self.refreshed_statistics(problem, vector, statistics, step)
-        distance, gradient = self.image_gradient(problem, vector, statistics, state.images, step)
+        gradient, distance = self.image_gradient(problem, vector, statistics, state.images, step)
         if self.image_clip == "median":
             gradient = shortened(gradient)
         images, velocity = with_momentum(state.images, state.velocity, gradient, self.rate(*step), self.image_momentum)
@@ -236,28 +236,37 @@ class DC(Method):
     def image_gradient(
         self, problem: Problem, vector: Tensor, statistics: Tensors, images: Tensor, step: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Sum over classes of the distance between real and synthetic gradients, and its gradient (N, C, H, W)."""
+        """(Gradient (N, C, H, W), sum over classes) of the distance between real and synthetic gradients."""
         parameters = Layout.of(problem.network).views(vector)
         drawn = problem.data.draw_class_batches(self.real_batch, problem.random("real batch", *step))
         siamese = problem.siamese(Law("single", self.augmentation), *step) if self.augmentation else None
-        if problem.execution.together and len(set(drawn.counts)) == 1:
-            return self._of_all_classes(problem, parameters, statistics, images, drawn, siamese)
+        of_each = siamese.repeated([problem.images_per_class] * problem.data.classes) if siamese else None
+        together = problem.execution.together and len(set(drawn.counts)) == 1
+        way = self._of_all_classes if together else partial(self._class_by_class, step=step)
+        return through(images, of_each, lambda x: way(problem, parameters, statistics, x, drawn, siamese))
+
+    def _class_by_class(
+        self,
+        problem: Problem,
+        parameters: Tensors,
+        statistics: Tensors,
+        images: Tensor,
+        drawn: ClassBatches,
+        siamese: Draw | None,
+        *,
+        step: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
         matcher = self.matcher(problem)
         dropout = problem.random("dropout", *step) if problem.network.has_dropout else None
         total, gradients = images.new_zeros(()), []
         parts = zip(drawn.indices.split(drawn.counts), images.split(problem.images_per_class), strict=True)
         for label, (real, synthetic) in enumerate(parts):
-            own = siamese[label : label + 1] if siamese else None
-            x = self._real(problem, real, own)
+            x = self._real(problem, real, siamese[label : label + 1] if siamese else None)
             real_gradient = matcher.real_gradient(parameters, statistics, x, label, dropout)
-            distance, gradient = matcher.match(parameters, statistics, synthetic, label, real_gradient, dropout, own)
+            distance, gradient = matcher.match(parameters, statistics, synthetic, label, real_gradient, dropout)
             total = total + distance
             gradients.append(gradient)
-        return total, torch.cat(gradients)
-
-    def _real(self, problem: Problem, indices: Tensor, siamese: Draw | None) -> Tensor:
-        x = problem.data.inputs(indices, problem.dtype)
-        return apply(x, siamese) if siamese else x
+        return torch.cat(gradients), total
 
     def _of_all_classes(
         self,
@@ -265,15 +274,20 @@ class DC(Method):
         parameters: Tensors,
         statistics: Tensors,
         images: Tensor,
-        real: ClassBatches,
+        drawn: ClassBatches,
         siamese: Draw | None,
     ) -> tuple[Tensor, Tensor]:
-        """The same with all classes in one pass; real: as many for every class."""
-        x = self._real(problem, real.indices, siamese.repeated(real.counts) if siamese else None)
+        """The same with all classes in one pass; drawn: as many real images of every class."""
+        x = self._real(problem, drawn.indices, siamese.repeated(drawn.counts) if siamese else None)
         x = x.unflatten(0, (problem.data.classes, -1))
         grouped = images.view(problem.data.classes, problem.images_per_class, *images.shape[1:])
-        total, gradients = self.matcher(problem).match_all(parameters, statistics, x, grouped, siamese)
-        return total, gradients.reshape(images.shape)
+        total, gradients = self.matcher(problem).match_all(parameters, statistics, x, grouped)
+        return gradients.reshape(images.shape), total
+
+    @staticmethod
+    def _real(problem: Problem, indices: Tensor, siamese: Draw | None) -> Tensor:
+        x = problem.data.inputs(indices, problem.dtype)
+        return apply(x, siamese) if siamese else x
 
     def inner_training(
         self, problem: Problem, vector: Tensor, statistics: Tensors, images: Tensor, step: tuple[int, int]

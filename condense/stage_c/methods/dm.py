@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import grad_and_value
 
 from condense.augmentation.laws import Law, Operations, siamese_operations
-from condense.augmentation.operations import Draw, apply
+from condense.augmentation.operations import Draw, apply, through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
 from condense.execution import Work
@@ -103,7 +103,10 @@ class DM(Method):
         features = problem.once("features", lambda: Features(problem))
         with torch.no_grad():
             wanted = class_means(features.real(parameters, statistics, real), drawn.counts)
-        gradient, distance = features.move(state.images, parameters, statistics, siamese, wanted)
+        of_each = siamese.repeated([problem.images_per_class] * problem.data.classes) if siamese else None
+        gradient, distance = through(
+            state.images, of_each, lambda images: features.move(images, parameters, statistics, wanted)
+        )
         rate = decayed(self.image_learning_rate, self.image_decay, number / self.iterations)
         images, velocity = with_momentum(state.images, state.velocity, gradient, rate, self.image_momentum)
         return State(images, velocity), {"distance": distance}
@@ -122,41 +125,47 @@ class Features:
 
     def __init__(self, problem: Problem) -> None:
         self.network, self.execution = problem.network, problem.execution
-        self.counts = (problem.images_per_class,) * problem.data.classes
+        self.images_per_class, self.classes = problem.images_per_class, problem.data.classes
         compiled = self.execution.compiled
         self.arithmetic = Arithmetic(explicit_norm=compiled, winograd=self.execution.winograd and not compiled)
         self.synthetic = Arithmetic(explicit_norm=compiled)
         prepared = partial(compiled_function, device=problem.data.device) if compiled else (lambda function: function)
         self._real: Callable[..., Tensor] = prepared(self._features)
-        self._move: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
+        self._eager_move = grad_and_value(self._distance)
+        self._move: Callable[..., tuple[Tensor, Tensor]] = prepared(self._eager_move)
 
     def real(self, parameters: Tensors, statistics: Tensors, x: Tensor) -> Tensor:
         """Features (n, d) of real images (n, C, H, W), BatchNorm on the whole batch's statistics."""
         part = len(x) if self.network.has_batch_norm else self.execution.part
         found = []
         for images in x.split(part):
-            images = images.contiguous(memory_format=self.execution.memory_format)
             function = self._real if len(images) == part else self._features
-            found.append(function(parameters, statistics, images, self.arithmetic))
+            found.append(function(parameters, statistics, self._ordered(images), self.arithmetic))
         return torch.cat(found)
 
-    def move(
-        self, images: Tensor, parameters: Tensors, statistics: Tensors, siamese: Draw | None, wanted: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(Gradient (N, C, H, W), distance): the sum over classes of the squared distance of mean features."""
-        images = images.contiguous(memory_format=self.execution.memory_format)
-        drawn = siamese.repeated(self.counts).parts if siamese else ()
-        return self._move(images, parameters, statistics, drawn, wanted)
+    def move(self, images: Tensor, parameters: Tensors, statistics: Tensors, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """(Gradient (N, C, H, W), distance): the sum over classes of the squared distance of mean features.
+
+        As it is a sum, some classes go through at a time; with BatchNorm all, on whose statistics they meet.
+        """
+        at_once = self.classes if self.network.has_batch_norm else self.execution.classes_at_once(self.images_per_class)
+        gradients, total = [], images.new_zeros(())
+        for part, means in zip(images.split(at_once * self.images_per_class), wanted.split(at_once), strict=True):
+            function = self._move if len(means) == min(at_once, self.classes) else self._eager_move
+            gradient, distance = function(self._ordered(part), parameters, statistics, means)
+            gradients.append(gradient)
+            total = total + distance
+        return torch.cat(gradients), total
+
+    def _ordered(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=self.execution.memory_format)
 
     def _features(self, parameters: Tensors, statistics: Tensors, x: Tensor, arithmetic: Arithmetic) -> Tensor:
         return self.network.train_features(parameters, x, statistics, arithmetic=arithmetic)
 
-    def _distance(
-        self, images: Tensor, parameters: Tensors, statistics: Tensors, drawn: tuple[Tensor, ...], wanted: Tensor
-    ) -> Tensor:
-        images = apply(images, Draw(*drawn)) if drawn else images
+    def _distance(self, images: Tensor, parameters: Tensors, statistics: Tensors, wanted: Tensor) -> Tensor:
         seen = self._features(parameters, statistics, images, self.synthetic)
-        return (class_means(seen, self.counts) - wanted).square().sum()
+        return (seen.unflatten(0, (len(wanted), -1)).mean(1) - wanted).square().sum()
 
 
 def augmented(images: Tensor, siamese: Draw | None, counts: Sequence[int]) -> Tensor:
