@@ -71,8 +71,13 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: Python's, the GPU's, or the CPU's through PyTorch."""
-    no_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return no_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""What PyTorch says on a CPU; the driver, within a graph or through the compiler; cuBLAS and cuDNN."""
 
 
 @cache
