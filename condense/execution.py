@@ -20,6 +20,7 @@ LONG_FROM = 4e12
 
 Result = TypeVar("Result")
 
+Precision = Literal["fp32", "tf32", "mixed"]
 PATHS = ("eager", "compiled")
 PRECISIONS = ("fp32", "tf32", "mixed")
 
@@ -55,7 +56,7 @@ class Execution:
 
     device: str
     path: Literal["eager", "compiled"] = "eager"
-    precision: Literal["fp32", "tf32", "mixed"] = "fp32"
+    precision: Precision = "fp32"
     part: int
     stack: int = 1
     channels_last: bool = False
@@ -116,9 +117,7 @@ class Execution:
         return Execution(**facts)
 
 
-def for_learning(
-    network: Network, device: torch.device, work: Work, *, precision: Literal["fp32", "tf32", "mixed"] = "fp32"
-) -> Execution:
+def for_learning(network: Network, device: torch.device, work: Work, *, precision: Precision = "fp32") -> Execution:
     """How stage C computes, in the precision that comes of asking for one ('auto' is settled before: `reduced_precisions`).
 
     On a GPU all classes go through in one pass, as many images of each as its memory holds, but where replays of one class
@@ -228,7 +227,7 @@ def _say_smaller(before: Execution, after: Execution) -> None:
     warnings.warn(f"The GPU's memory ran out; it goes on with {', '.join(changed)}.", stacklevel=4)
 
 
-def reduced_precisions(network: Network, execution: Execution, work: Work) -> tuple[Literal["mixed", "tf32"], ...]:
+def reduced_precisions(network: Network, execution: Execution, work: Work) -> tuple[Precision, ...]:
     """The reduced precisions that 'auto' may take, best first; none for short runs, nor for uncompiled ones on a CPU.
 
     There the conversions would cost more than bfloat16 gains, or Winograd convolution gains as much.
@@ -241,7 +240,7 @@ def reduced_precisions(network: Network, execution: Execution, work: Work) -> tu
     return ("mixed", "tf32") if on_gpu else ("mixed",)
 
 
-def effective(asked: str, network: Network, device: torch.device) -> Literal["fp32", "tf32", "mixed"]:
+def effective(asked: str, network: Network, device: torch.device) -> Precision:
     """The precision that comes of asking for 'fp32', 'tf32' or 'mixed' with a network on a device.
 
     mixed is bfloat16 in convolutions whose input is not the images (`layers.Conv`), so a network without such computes in

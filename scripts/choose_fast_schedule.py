@@ -5,7 +5,8 @@
 
 CANDIDATES.toml: one table a candidate with settings of `condense learn`; in it `datasets` goes before --datasets, and
 `train` names the networks to score with, instead of the one that learns, and `protocol` how. A fifth of the training images
-of each class is held out (`condense.data.split.held_out`); the test images are never looked at. Finished candidates are kept in DIR and not done again;
+of each class is held out (`condense.data.split.held_out`); the test images are never looked at. Finished candidates
+are kept in DIR and not done again;
 --table writes all that DIR holds as lines of JSON.
 """
 

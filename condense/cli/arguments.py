@@ -69,7 +69,7 @@ class _Reader:
             if equals:
                 self.mistakes.append(f"{flag} is a switch: it takes no value, but got {quoted(value)}.")
         else:
-            several = get_origin(self.types[name]) is tuple
+            several = _takes_several(self.types[name])
             taken = [value] if equals else self._take(most=None if several else 1)
             if taken:
                 self.values[name] = [*self.values.get(name, []), *taken] if several else taken[0]
@@ -78,7 +78,7 @@ class _Reader:
 
     def place_loose_words(self) -> None:
         """Gives the words that belong to no flag to the option that needs none."""
-        if self.positional and get_origin(self.types[self.positional]) is tuple:
+        if self.positional and _takes_several(self.types[self.positional]):
             self.values |= {self.positional: self.loose} if self.loose else {}
             return
         if self.positional and self.loose:
@@ -97,6 +97,11 @@ class _Reader:
             return f"condense {self.command} takes no options, but got {quoted(flag)}."
         sentence, _, _ = str(unknown_name(f"option of condense {self.command}", flag, self.flags)).partition(" Known:")
         return f"{sentence} (condense {self.command} --help lists all options)"
+
+
+def _takes_several(kind: Any) -> bool:
+    """Whether an option's type is a tuple, or one that may also be left out."""
+    return tuple in map(get_origin, (kind, *get_args(kind)))
 
 
 def _is_flag(word: str) -> bool:

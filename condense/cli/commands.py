@@ -14,7 +14,7 @@ from condense.cli.matrix import matrix, matrix_text
 from condense.cli.parity import parity
 from condense.cli.progress import Bar
 from condense.cli.sweep import sweep, sweep_text
-from condense.config import METHODS, EvaluateConfig, LearnConfig
+from condense.config import EvaluateConfig, LearnConfig
 from condense.data import catalog
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.folder import SweepFolder
@@ -26,6 +26,7 @@ from condense.report.figures import image_grid
 from condense.report.rendering import printable, render
 from condense.report.tables import accuracy_table
 from condense.stage_c.distance import DISTANCES
+from condense.stage_c.methods import titles
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.evaluate import Progress
@@ -40,13 +41,14 @@ def run(chosen: options.Run) -> None:
     config, evaluation = part(LearnConfig, chosen), EvaluateConfig(protocol=chosen.protocol, seeds=chosen.seeds)
     outputs = pipeline.Outputs(chosen.out or pipeline.default_folder(config))
     pipeline.check_apart(config.dataset, outputs.folder)
-    pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume, force=chosen.force)
+    pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume or chosen.resume_anywhere, force=chosen.force)
     check_not_taken(outputs.set, outputs.records)
     data = load_to_learn(config, chosen)
     with resumable(by=RESUMING), _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
         pipeline.run(
             *(config, evaluation, data, outputs.folder),
-            resume=chosen.resume,
+            resume=chosen.resume or chosen.resume_anywhere,
+            anywhere=chosen.resume_anywhere,
             force=chosen.force,
             learn_progress=learning,
             evaluate_progress=training,
@@ -61,11 +63,17 @@ def learn(chosen: options.Learn) -> None:
     check_suffix(out, ".h5")
     config, records = part(LearnConfig, chosen), out.with_suffix(".jsonl")
     pipeline.check_apart(config.dataset, out)
-    pipeline.check_outputs(out, records, resume=chosen.resume, force=chosen.force)
+    pipeline.check_outputs(out, records, resume=chosen.resume or chosen.resume_anywhere, force=chosen.force)
     check_not_taken(out, records)
     data = load_to_learn(config, chosen)
     with resumable(by=RESUMING), _learn_bar(chosen.quiet) as progress:
-        pipeline.learn_and_save(config, data, out, records, resume=chosen.resume, force=chosen.force, progress=progress)
+        pipeline.learn_and_save(
+            *(config, data, out, records),
+            resume=chosen.resume or chosen.resume_anywhere,
+            anywhere=chosen.resume_anywhere,
+            force=chosen.force,
+            progress=progress,
+        )
     print(f"Set:    {out}\nRecord: {records}")
 
 
@@ -156,7 +164,7 @@ def networks(chosen: options.Networks) -> None:
 def methods(chosen: options.Methods) -> None:
     """Condense methods"""
     listed = {
-        "Methods": METHODS,
+        "Methods": titles(),
         "Distances": DISTANCES,
         "Schedules": SCHEDULES,
         "Precisions": PRECISIONS,
@@ -182,6 +190,11 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Networks: networks,
     options.Methods: methods,
 }
+
+
+def command_of(chosen: Any) -> Callable[[Any], None]:
+    """What a command does, by its options, which may be of a class with those of a method."""
+    return next(COMMANDS[kind] for kind in type(chosen).__mro__ if kind in COMMANDS)
 
 
 @contextmanager

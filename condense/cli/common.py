@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from condense.checking import AtLeastOne, Seed, checked
+from condense.checking import AtLeastOne, Seed, Varying, checked
 from condense.cli import options
 from condense.config import LearnConfig
 from condense.data import catalog
@@ -24,8 +24,10 @@ Config = TypeVar("Config")
 Given = TypeVar("Given")
 
 
-def part(kind: Callable[..., Config], chosen: Any) -> Config:
+def part(kind: type[Config], chosen: Any) -> Config:
     """The configuration inside a command's options."""
+    if issubclass(kind, Varying):
+        kind = kind.kind_for(vars(chosen))
     return kind(**{field.name: getattr(chosen, field.name) for field in fields(cast(type[Any], kind))})
 
 

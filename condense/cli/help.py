@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -29,10 +29,10 @@ def overview() -> str:
     )
 
 
-def print_help(name: str) -> None:
+def print_help(name: str, kind: type) -> None:
     """Prints the options of a command, read from its dataclass and the docstrings there; exits with code 0."""
     tyro.cli(
-        COMMANDS[name],
+        kind,
         prog=f"condense {name}",
         args=["--help"],
         config=(tyro.conf.FlagCreatePairsOff,),
@@ -46,11 +46,17 @@ def _named_without_none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | N
     if get_origin(info.type) not in (Union, UnionType):
         return None
     kind = next(part for part in get_args(info.type) if part is not NoneType)
-    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    kind = _plain(kind)
+    several = get_origin(kind) is tuple
+    name = _KINDS[_plain(get_args(kind)[0]) if several else kind]
     return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=_KINDS[kind],
-        instance_from_str=lambda words: words[0],
+        nargs="*" if several else 1,
+        metavar=f"{name} ..." if several else name,
+        instance_from_str=lambda words: words if several else words[0],
         is_instance=lambda value: True,
         str_from_instance=lambda value: ["unset" if value is None else str(value)],
     )
+
+
+def _plain(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind

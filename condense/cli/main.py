@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from condense.cli.commands import COMMANDS
+from condense.cli.commands import command_of
 from condense.cli.output import print_anything
 from condense.cli.parsing import parse
 from condense.errors import CondenseError, Interrupted, RunFailed, shortened
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     print_anything()
     try:
         chosen = parse(sys.argv[1:] if arguments is None else arguments)
-        COMMANDS[type(chosen)](chosen)
+        command_of(chosen)(chosen)
         print(end="", flush=True)
     except CondenseError as error:
         _stop(str(error), error.exit_code)

@@ -44,6 +44,8 @@ class Learn(LearnConfig, Common):
     """File to save the set in (.h5); its record goes beside it (.jsonl)."""
     resume: bool = False
     """Continue an interrupted run from its checkpoint."""
+    resume_anywhere: bool = False
+    """Continue it even under another number of threads, device or version, which its record then says."""
     force: bool = False
     """Replace results that are there already."""
 
@@ -61,6 +63,8 @@ class Run(LearnConfig, Common):
     """Folder for the results; by default runs/<dataset>-<network>-ipc<ipc>-<method>-seed<seed>."""
     resume: bool = False
     """Continue an interrupted run."""
+    resume_anywhere: bool = False
+    """Continue it even under another number of threads, device or version, which its record then says."""
     force: bool = False
     """Replace results that are there already."""
 

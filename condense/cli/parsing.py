@@ -1,17 +1,20 @@
 """From the command line (and a TOML file) to a checked options object."""
 
+import itertools
 import tomllib
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from condense.checking import checked
+from condense.checking import Varying, checked
 from condense.cli.arguments import called, read
 from condense.cli.help import overview, print_help
 from condense.cli.options import COMMANDS
+from condense.config import StageC
 from condense.errors import CondenseError, in_sentences, shortened, unknown_name
 from condense.files import check_path
+from condense.stage_c.methods import DEFAULT
 from condense.versions import CODE_VERSION
 
 
@@ -27,17 +30,17 @@ def parse(arguments: list[str]) -> Any:
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     if "-h" in rest or "--help" in rest:
-        print_help(name)
+        print_help(name, _kind(COMMANDS[name], _value_of("method", rest)))
         raise SystemExit(0)
     return _options(name, rest)
 
 
 def _options(name: str, words: list[str]) -> Any:
     """The options of a command; raises `CondenseError` with all that is wrong on the command line and in the file."""
-    kind = COMMANDS[name]
-    typed, mistakes = read(kind, name, words)
-    path = typed.get("config")
+    path = _value_of("config", words)
     in_file = _read_toml(path) if path else {}
+    kind = _kind(COMMANDS[name], _value_of("method", words) or in_file.get("method"))
+    typed, mistakes = read(kind, _with_name(name, kind), words)
     kept = {key: value for key, value in in_file.items() if key not in typed}
     mistakes += _mistakes(kind, kept, called=lambda field: f"{shortened(path)}: {field}", strict=True)
     mistakes += _mistakes(kind, typed, called=partial(called, kind))
@@ -46,6 +49,33 @@ def _options(name: str, words: list[str]) -> Any:
     chosen = checked(kind, kept | typed)
     _check_paths(chosen)
     return chosen
+
+
+def _kind(kind: type, method: object) -> type:
+    """The options of a command, with those of a method where it makes sets; raises `CondenseError` for an unknown one."""
+    if not issubclass(kind, Varying):
+        return kind
+    try:
+        return kind.kind_for({} if method is None else {"method": method})
+    except CondenseError as error:
+        raise CondenseError(f"--method: {error}") from error
+
+
+def _with_name(name: str, kind: type) -> str:
+    """A command as it is asked for help on these options."""
+    method = kind.method if issubclass(kind, StageC) else DEFAULT
+    return name if method == DEFAULT else f"{name} --method {method}"
+
+
+def _value_of(option: str, words: list[str]) -> str | None:
+    """What an option is given among words that are not sorted yet; the last time counts."""
+    flag, found = f"--{option}", None
+    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+        if word == flag and after and not after.startswith("--"):
+            found = after
+        elif word.startswith(f"{flag}="):
+            found = word.partition("=")[2]
+    return found or None
 
 
 def _mistakes(kind: type, values: dict[str, Any], **how: Any) -> list[str]:
@@ -78,4 +108,15 @@ def _read_toml(text: str) -> dict[str, Any]:
         raise CondenseError(f"The configuration {shortened(path)} is not valid TOML: {why}.") from error
     if "config" in values:
         raise CondenseError(f"{shortened(path)}: config can be given on the command line only.")
-    return values
+    return _with_method(values, path)
+
+
+def _with_method(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The settings of a table [method], whose `name` is the method's, among all others."""
+    if not isinstance(values.get("method"), dict):
+        return values
+    own = dict(values.pop("method"))
+    twice = sorted(own.keys() & values.keys())
+    if twice:
+        raise CondenseError(f"{shortened(path)}: {shortened(twice[0])} is there twice, in [method] and outside of it.")
+    return values | ({"method": own.pop("name")} if "name" in own else {}) | own

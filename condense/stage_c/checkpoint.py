@@ -1,7 +1,7 @@
 """Checkpoints of stage C: where a run stands, written so that a kill at any moment leaves a complete one."""
 
 import json
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ FORMAT = "condense checkpoint 3"
 class Checkpoint:
     """Where a run stands.
 
-    state: the method's; step: the next one's number; series: the losses of the steps before it, by name; seconds of computing
-    them took; identity of the run: configuration and fingerprint; surroundings: what its last bits depend on; execution: how
-    it computes.
+    state: the method's; step: the next one's number; series: the losses of the steps before it, by name; seconds: of
+    computing them; identity: of the run, its configuration and fingerprint; surroundings: what its last bits depend on;
+    execution: how it computes.
     """
 
     state: Any
@@ -129,7 +129,7 @@ def _state(found: Any, wanted: Any) -> Any:
         return None
     if not all(isinstance(found[name], type(getattr(wanted, name))) for name in names):
         return None
-    state = replace(wanted, **found)
+    state = type(wanted)(**found)
     tensors = state_tensors(state)
     if not are_like(tensors, state_tensors(wanted)):
         return None

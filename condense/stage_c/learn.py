@@ -150,7 +150,7 @@ class _Run:
         if not method.precisions:
             return execution
         problem = replace(self.problem, given=execution)
-        precision: Any = choose_precision(
+        precision = choose_precision(
             config.precision, network, execution, work, lambda precision: method.agreement(problem, precision)
         )
         return for_learning(network, device, work, precision=precision)

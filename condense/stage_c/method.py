@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from condense.condensed import Condensed
-from condense.execution import Work
+from condense.execution import Precision, Work
 from condense.stage_c.problem import Problem
 
 
@@ -48,7 +48,7 @@ class Method(ABC):
     title: ClassVar[str]
     kind: ClassVar[Literal["learned", "selected"]] = "learned"
     uses_network: ClassVar[bool] = True
-    precisions: ClassVar[tuple[str, ...]] = ()
+    precisions: ClassVar[tuple[Precision, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -104,7 +104,7 @@ class Method(ABC):
         if self.steps(problem):
             self.step(problem, self.begin(problem), 0)
 
-    def agreement(self, problem: Problem, precision: str) -> float:
+    def agreement(self, problem: Problem, precision: Precision) -> float:
         """Cosine between what moves the images in float32 and in one of `precisions`, tested on the problem's own data."""
         raise NotImplementedError(f"{self.name} computes in float32 alone")
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from condense.data.images import LabelledImages
-from condense.execution import Execution, Work, effective, for_learning, reduced_precisions
+from condense.execution import Execution, Precision, Work, effective, for_learning, reduced_precisions
 from condense.networks.network import Network
 from condense.randomness import generator
 from condense.stage_c.matching import GradientMatcher
@@ -26,8 +26,8 @@ PROBE_CLASSES, PROBE_IMAGES = 3, 256
 
 
 def choose_precision(
-    asked: str, network: Network, execution: Execution, work: Work, agreement: Callable[[str], float]
-) -> str:
+    asked: str, network: Network, execution: Execution, work: Work, agreement: Callable[[Precision], float]
+) -> Precision:
     """'fp32', 'tf32' or 'mixed' for what was asked for (one of `PRECISIONS`): what will be computed, whatever was asked for.
 
     `auto` is float32 for short runs, and for uncompiled ones on a CPU: the conversions would cost more than bfloat16 gains,
@@ -42,14 +42,15 @@ def choose_precision(
     return "fp32"
 
 
-def image_gradient_cosine(precision: str, network: Network, distance: str, data: LabelledImages) -> float:
+def image_gradient_cosine(precision: Precision, network: Network, distance: str, data: LabelledImages) -> float:
     """Cosine between the image gradients in a precision and in float32.
 
     One new network and one noise image a class, on three classes of 256 real images (the published real batch); always
     the same draws.
     """
+    both: tuple[Precision, Precision] = ("fp32", precision)
     short = Work(multiply_adds=1.0, batch=PROBE_IMAGES)
-    executions = [for_learning(network, data.device, short, precision=each) for each in ("fp32", precision)]
+    executions = [for_learning(network, data.device, short, precision=each) for each in both]
     gradients = [_probe(GradientMatcher(network, distance, data.device, execution), data) for execution in executions]
     return float(F.cosine_similarity(*gradients, dim=0))
 

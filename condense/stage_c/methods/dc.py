@@ -19,7 +19,7 @@ from condense.augmentation.operations import Draw, apply, through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
 from condense.data.images import ClassBatches
-from condense.execution import Work, within_learning
+from condense.execution import Precision, Work, within_learning
 from condense.networks.layers import Tensors
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.matching import GradientMatcher
@@ -65,7 +65,7 @@ class DC(Method):
 
     name: ClassVar[str] = "dc"
     title: ClassVar[str] = "gradient matching (Zhao et al., ICLR 2021)"
-    precisions: ClassVar[tuple[str, ...]] = ("mixed", "tf32")
+    precisions: ClassVar[tuple[Precision, ...]] = ("mixed", "tf32")
     augmentation: ClassVar[tuple[str, ...]] = ()
 
     iterations: Count = setting(
@@ -207,7 +207,7 @@ class DC(Method):
         """The mean over classes and outer steps."""
         return sum(values) / (problem.data.classes * len(values))
 
-    def agreement(self, problem: Problem, precision: str) -> float:
+    def agreement(self, problem: Problem, precision: Precision) -> float:
         """Cosine between the image gradients of three classes, with real images in this precision and in float32."""
         return image_gradient_cosine(precision, problem.network, self.distance, problem.data)
 
