@@ -198,8 +198,7 @@ class _Evaluation:
         at_chance = bool(fine) and sum(fine) / len(fine) < _best_by_chance(self.data.test)
         return Record(
             kind=self.kind,
-            config={**self._facts, "path": execution.path},
-            execution=execution.facts(),
+            config={**self._facts, "path": execution.path, "execution": execution.facts()},
             seeds=list(seeds),
             accuracies=accuracies,
             wall_seconds=sum(tested.seconds[seed] for seed in seeds),
