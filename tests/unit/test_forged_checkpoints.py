@@ -104,7 +104,7 @@ def unfinished(small_images, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     with pytest.raises(Interrupted):
         learn(CONFIG, small_images(), checkpoint=path, progress=stop)
     content = load_sealed(path, FORMAT)
-    assert (content["state"]["iteration"], content["state"]["outer"]) == (1, 1) and content["state"]["statistics"]
+    assert content["step"] == 3 and content["state"]["statistics"]
     return path, content
 
 
@@ -121,19 +121,24 @@ def put(*keys: str, to: object) -> Callable[[dict[str, Any]], None]:
 
 
 CHANGES = {
-    "iteration 10**9": put("state", "iteration", to=10**9),
-    "iteration -1": put("state", "iteration", to=-1),
-    "iteration 1.5": put("state", "iteration", to=1.5),
-    "iteration True": put("state", "iteration", to=True),
-    "iteration text": put("state", "iteration", to="1"),
-    "outer too large": put("state", "outer", to=2),
-    "outer -1": put("state", "outer", to=-1),
-    "losses too many": put("state", "losses", to=(1.0, 2.0)),
-    "losses text": put("state", "losses", to=("1",)),
-    "losses nan": put("state", "losses", to=(math.nan,)),
-    "losses a number": put("state", "losses", to=1.0),
-    "pending inf": put("state", "pending", to=math.inf),
-    "pending text": put("state", "pending", to="0"),
+    "step 10**9": put("step", to=10**9),
+    "step one more than all": put("step", to=7),
+    "step -1": put("step", to=-1),
+    "step 1.5": put("step", to=1.5),
+    "step True": put("step", to=True),
+    "step text": put("step", to="1"),
+    "step between iterations": put("step", to=4),
+    "losses too many": put("series", "distance", to=[1.0, 2.0, 3.0, 4.0]),
+    "losses too few": put("series", "distance", to=[1.0]),
+    "losses text": put("series", "distance", to=["1"] * 3),
+    "losses nan": put("series", "distance", to=[1.0, math.nan, 1.0]),
+    "losses inf": put("series", "distance", to=[1.0, math.inf, 1.0]),
+    "losses a number": put("series", "distance", to=1.0),
+    "losses of another name": put("series", to={"loss": [1.0] * 3}),
+    "losses of two names": put("series", "more", to=[1.0] * 3),
+    "losses of no name": put("series", to={}),
+    "losses by number": put("series", to={1: [1.0] * 3}),
+    "series a list": put("series", to=[[1.0] * 3]),
     "images of another shape": put("state", "images", to=lambda images: images[:1]),
     "images of another type": put("state", "images", to=lambda images: images.double()),
     "images of one number": put("state", "images", to=lambda images: torch.zeros(()).expand(images.shape)),
@@ -156,6 +161,15 @@ CHANGES = {
     "identity a number": put("identity", to=3),
     "identity a list": put("identity", to="[]"),
     "identity deep": put("identity", to="[" * 100_000),
+    "surroundings no JSON": put("surroundings", to="{"),
+    "surroundings a list": put("surroundings", to="[]"),
+    "execution no JSON": put("execution", to="{"),
+    "execution a list": put("execution", to="[]"),
+    "execution of nothing": put("execution", to="{}"),
+    "execution on another device": put("execution", to=lambda text: text.replace('"cpu"', '"tpu"')),
+    "execution of no images": put("execution", to=lambda text: text.replace('"part": 5', '"part": 0')),
+    "execution of many images": put("execution", to=lambda text: text.replace('"part": 5', '"part": 1e9')),
+    "execution with text for a flag": put("execution", to=lambda text: text.replace("false", '"no"')),
 }
 
 
@@ -169,7 +183,7 @@ def test_a_forged_state_of_stage_c(name: str, unfinished: tuple[Path, dict[str, 
         learn(CONFIG, small_images(), checkpoint=path, resume=True)
 
 
-@pytest.mark.parametrize("key", ["state", "seconds", "identity"])
+@pytest.mark.parametrize("key", ["state", "step", "series", "seconds", "identity", "surroundings", "execution"])
 def test_a_content_without_a_part(key: str, unfinished: tuple[Path, dict[str, Any]], small_images) -> None:
     path, content = unfinished
     save_sealed(path, FORMAT, {name: value for name, value in content.items() if name != key})
