@@ -26,7 +26,7 @@ LONGEST = 400
 LAYERS = (
     ("errors", "versions", "randomness"),
     ("files", "hdf5", "machine", "sizes"),
-    ("records", "sealed", "decoding", "condensed", "synthetic_set"),
+    ("records", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
     ("data", "networks"),
     ("augmentation",),
     ("training",),
