@@ -197,7 +197,7 @@ def extended_set() -> bytes:
 
 def _rebuilt(data: bytes, random: Random, secret: Path, *, hostile_nodes: bool) -> bytes:
     with h5py.File(io.BytesIO(data)) as file:
-        arrays = {name: np.asarray(file[name]) for name in file}
+        arrays = {name: np.asarray(file[name]) for name in map(str, file)}
         attributes = dict(file.attrs)
     if not hostile_nodes:
         for _ in range(random.choice([0, 1])):
