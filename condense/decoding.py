@@ -95,9 +95,9 @@ class Tiles:
         below, right = (-side % self.factor for side in images.shape[2:])
         if not (below or right):
             return images
-        grey = images.new_tensor(self.grey)[:, None, None]
-        outside = 1 - F.pad(torch.ones_like(images[:1, :1]), (0, right, 0, below))
-        return F.pad(images, (0, right, 0, below)) + grey * outside
+        parts = images.split(1, dim=1) if len(self.grey) > 1 else [images]
+        padded = [F.pad(part, (0, right, 0, below), value=grey) for part, grey in zip(parts, self.grey, strict=True)]
+        return torch.cat(padded, dim=1)
 
     def facts(self) -> dict[str, Any]:
         """Plain JSON that `decoder_of` reads."""

@@ -170,7 +170,8 @@ def _what(record: Record) -> str:
     if record.kind == "whole":
         return f"training {network} on the whole set {needed(record, 'dataset')}"
     size, dataset = needed(record, "set", "images_per_class"), needed(record, "set", "dataset")
-    of_set = f"{needed(record, 'set', 'method')} set of {dataset}, {size} per class{_seed(record.config['set'])}"
+    number = f"up to {size}" if "counts" in record.config["set"] else f"{size}"
+    of_set = f"{needed(record, 'set', 'method')} set of {dataset}, {number} per class{_seed(record.config['set'])}"
     return f"training {network} on the {of_set}, protocol {needed(record, 'protocol')}"
 
 

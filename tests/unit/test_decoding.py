@@ -46,6 +46,7 @@ def test_a_side_that_the_factor_does_not_divide() -> None:
     assert torch.equal(decoded[0], torch.ones(3, 5, 5))
     assert decoded[1, :, 0, 4].tolist() == pytest.approx([0.5, -1.0, 3.0])
     assert decoded[3, 0, 4, :].tolist() == pytest.approx([0.5] * 5)
+    assert float(Tiles(2).decode(images, torch.tensor([0]))[0][1, 2, 0, 4]) == 0.5  # as in IDC's code, of pixels in [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_records_tables_and_pages_say_it(digits: DataSet, chosen: SyntheticSet, 
     )
     assert "8 synthetic images of class 0" in pages["tiles"] and "calc(8 * 1rem)" in pages["tiles"]
     assert "(with the whitening undone, clipped" in pages["ZCA"] and "whitened (ZCA)" in pages["ZCA"]
+    assert "random set of digits, up to 10 per class" in pages["plain"]
     assert "91 images, up to 10 for each" in pages["unequal"] and "1, 10, 10, 10" in pages["unequal"]
     assert "learned rate" in pages["rate"] and "learned rate" not in pages["plain"]
 
