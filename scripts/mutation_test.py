@@ -19,6 +19,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("condense", "tests", "pyproject.toml")
 C, T, COSTS = "test_shared_stage_c.py", "test_shared_stage_t.py", "test_shared_costs.py"
+SETS, FORMS = "test_set_format_2.py", "test_evaluate_format_2.py"
 EXPERIMENT, NUMBERS = "test_shared_generalization.py", "test_published_numbers.py"
 
 
@@ -126,6 +127,22 @@ FAULTS = (
         C,
     ),
     Fault("stage_c/distance.py", "len(shape) > 1)", "len(shape) > 2)", C),
+    # What a set is, and what is made of it.
+    Fault("decoding.py", "cut.permute(2, 4, 0,", "cut.permute(4, 2, 0,", "test_decoding.py"),
+    Fault("decoding.py", "align_corners=False", "align_corners=True", "test_decoding.py"),
+    Fault("decoding.py", "grey: tuple[float, ...] = (0.5,)", "grey: tuple[float, ...] = (0.0,)", "test_decoding.py"),
+    Fault("preprocessing.py", "EPSILON = 0.1", "EPSILON = 0.01", "test_preprocessing.py"),
+    Fault("synthetic_set.py", "for tensor in arrays.values():", "for tensor in [self.images]:", SETS),
+    Fault("synthetic_set.py", '"decoder": self.decoder.facts(),', '"decoder": {},', SETS),
+    Fault("synthetic_set.py", "if min(counts) and max(counts)", "if max(counts)", SETS),
+    Fault(
+        "stage_t/evaluate.py",
+        "images, labels = synthetic.decoded()",
+        "images, labels = synthetic.images, synthetic.labels",
+        FORMS,
+    ),
+    Fault("stage_t/evaluate.py", "data = data.whitened_by(synthetic.preprocessing)", "pass", FORMS),
+    Fault("data/images.py", ".to(exact) / 255)", ".to(exact))", "test_preprocessing.py"),
     # Numbers of others.
     Fault("report/published.py", '"LeNet": (85.3, 1.8)', '"LeNet": (83.5, 1.8)', NUMBERS),
     Fault("report/published.py", "10: 31.6, 50: 40.4", "10: 31.6, 50: 44.0", NUMBERS),

@@ -33,8 +33,10 @@ class Cell:
     {sha256 of the set: {seed: accuracy}}, one group for the whole set; diverged: likewise the seeds whose training diverged,
     which are in no group; set_seeds: the seed each set was made with; test_images: how many images the accuracies are of,
     None where the records do not say.
-    subset: how many images of the data set were used, None for all; soft: whether the labels are; comparable: whether it is
-    the published method on the published images, as far as published numbers go; at_chance: of each record.
+    subset: how many images of the data set were used, None for all; soft: whether the labels are; unequal: whether
+    images_per_class is that of the largest class only; form: how the images are stored (decoder, preprocessing), where that
+    is not as they are, normalised; comparable: whether it is the published method on the published images, as far as
+    published numbers go; at_chance: of each record.
     """
 
     dataset: str
@@ -51,6 +53,8 @@ class Cell:
     by_schedule: frozenset[str] = frozenset()
     subset: int | None = None
     soft: bool = False
+    unequal: bool = False
+    form: tuple[str, ...] = ()
     comparable: bool = False
     at_chance: list[bool] = field(default_factory=list)
 
@@ -62,9 +66,15 @@ class Cell:
     @property
     def fixed(self) -> tuple[str, ...]:
         """What every row states, as text: data set, images per class, method, learned with, trained with, protocol."""
-        ipc = NONE if self.images_per_class is None else str(self.images_per_class)
-        method = f"{self.method}, soft labels" if self.soft else self.method
-        return (self.images, ipc, method, self.learned_with or NONE, self.trained_with, self.protocol)
+        method = ", ".join([self.method, *(["soft labels"] if self.soft else []), *self.form])
+        return (self.images, self.number or NONE, method, self.learned_with or NONE, self.trained_with, self.protocol)
+
+    @property
+    def number(self) -> str:
+        """Images per class as text: '10', 'up to 10 (unequal)'; nothing for the whole set."""
+        if self.images_per_class is None:
+            return ""
+        return f"up to {self.images_per_class} (unequal)" if self.unequal else str(self.images_per_class)
 
     @property
     def accuracies(self) -> list[list[float]]:
@@ -212,7 +222,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
     config = of_set.get("config") or known.get(sha256)  # sets of equal images may come of other settings
     own = learning_settings(of_set, config, learned=learned_with is not None)
     subset = (config or {}).get("train_size")
-    soft = of_set.get("labels") == "soft"
+    soft, unequal = of_set.get("labels") == "soft", "counts" in of_set
     as_published = learned_with is None or own.get("schedule", "published") in SCHEDULES
     cell = Cell(
         dataset=dataset,
@@ -226,9 +236,11 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         by_schedule=frozenset(own) - _SHOWN,
         subset=subset,
         soft=soft,
+        unequal=unequal,
+        form=tuple(of_set[name] for name in ("decoder", "preprocessing") if name in of_set),
         comparable=as_published
         and subset is None
-        and not soft
+        and not (soft or unequal or "preprocessing" in of_set)
         and known_data(dataset, of_set.get("dataset_fingerprint"), tested),
     )
     return cell, sha256
@@ -250,7 +262,17 @@ def _order(cell: Cell) -> tuple:
     size = (1, 0) if cell.images_per_class is None else (0, cell.images_per_class)
     networks = (place(cell.learned_with, _NETWORKS), place(cell.trained_with, _NETWORKS))
     data = (*place(cell.dataset, _DATASETS), cell.subset or 0)
-    return (data, size, cell.method, cell.soft, *networks, cell.protocol, sorted(cell.settings.items()))
+    return (
+        data,
+        size,
+        cell.method,
+        cell.soft,
+        cell.unequal,
+        cell.form,
+        *networks,
+        cell.protocol,
+        sorted(cell.settings.items()),
+    )
 
 
 def decimal(value: float, digits: int) -> str:

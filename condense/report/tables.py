@@ -93,6 +93,8 @@ def cell_data(cell: Cell, extra: Sequence[str] = ()) -> dict[str, str | int | fl
         "images_per_class": cell.images_per_class,
         "method": cell.method,
         **({"labels": "soft"} if cell.soft else {}),
+        **({"classes": "unequal"} if cell.unequal else {}),
+        **({"form": ", ".join(cell.form)} if cell.form else {}),
         "learned_with": cell.learned_with,
         "trained_with": cell.trained_with,
         "protocol": cell.protocol,

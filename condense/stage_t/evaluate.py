@@ -13,6 +13,7 @@ from condense.checking import verified
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.data.naming import shareable
+from condense.decoding import IDENTITY
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.execution import Execution, for_training, stacks, warmed_up
 from condense.machine import Surroundings, can_compile, peak_memory_bytes, reproducible
@@ -81,12 +82,18 @@ def evaluate_network(
     """
     data = data_as_learned(synthetic, data)
     device = data.test.device
-    source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
+    source = source_of(synthetic, device)
     chosen = recipe(protocol, synthetic.provenance.dataset, name)
     whole = {**describe_set(synthetic), "config": shareable(synthetic.provenance.config)}
     described = {"set": whole, "protocol": protocol}
     network = build(name, data.test.shape, data.test.classes)
     return _Evaluation("evaluate", network, source, chosen, data, described).record(seeds, checkpoint, progress)
+
+
+def source_of(synthetic: SyntheticSet, device: torch.device) -> TensorSource:
+    """What networks are trained on: the decoded images of a set with their labels, on the device."""
+    images, labels = synthetic.decoded()
+    return TensorSource(images.to(device), labels.to(device))
 
 
 def evaluate_whole(
@@ -124,8 +131,19 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
     if facts.iterations:
         schedule = schedule_name(facts.config, Occasion(facts.dataset, facts.images_per_class, facts.network))
         learned |= {"schedule": schedule, "precision": facts.precision}
-    labels = {"labels": "soft"} if synthetic.soft else {}
-    return {"sha256": synthetic.sha256, **own, **learned, **labels}
+    return {"sha256": synthetic.sha256, **own, **learned, **_more_than_usual(synthetic)}
+
+
+def _more_than_usual(synthetic: SyntheticSet) -> dict[str, Any]:
+    """What a set states that has soft labels, or that format 1 has no place for."""
+    facts = {
+        "labels": "soft" if synthetic.soft else None,
+        "counts": list(synthetic.counts) if synthetic.unequal else None,
+        "decoder": None if synthetic.decoder == IDENTITY else str(synthetic.decoder),
+        "preprocessing": None if synthetic.preprocessing is None else str(synthetic.preprocessing),
+        "learning_rate": synthetic.learning_rate,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
@@ -143,7 +161,7 @@ def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
 
 
 def data_as_learned(synthetic: SyntheticSet, data: DataSet) -> DataSet:
-    """`data` normalised as the set is, and with its numbers of classes; unchanged where they have both.
+    """`data` normalised or whitened as the set is, and with its numbers of classes; unchanged where they have both.
 
     Images of a published set in one's own container were read with names, numbers and a normalisation of their own before
     they were taken as that set. Raises `CondenseError` as `check_same_data` does.
@@ -153,6 +171,8 @@ def data_as_learned(synthetic: SyntheticSet, data: DataSet) -> DataSet:
     train = data.train.as_known_by(facts.dataset_fingerprint)
     if train is not data.train:
         data = replace(data, train=train, test=data.test.as_read())
+    if data.train.whitening is not synthetic.preprocessing or data.test.whitening is not synthetic.preprocessing:
+        data = data.whitened_by(synthetic.preprocessing)
     mean, std = tuple(facts.mean), tuple(facts.std)
     if (mean, std) == (tuple(data.train.mean), tuple(data.train.std)) == (tuple(data.test.mean), tuple(data.test.std)):
         return data
