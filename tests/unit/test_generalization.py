@@ -609,7 +609,7 @@ def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
     start = fresh_members(network, [0], "start")
     rates: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "sgd_step", lambda vector, velocity, gradient, rate, recipe: rates.append(rate))
+        patch.setattr(engine, "optimiser_step", lambda vector, state, gradient, rate, recipe: rates.append(rate))
         recipe = Recipe((Stage(3, 0.1),), batch_size=10, decay=0.5)
         engine.train(network, start, source, recipe, [engine.MemberDraws.of(0, "decay")])
     assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
