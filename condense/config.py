@@ -16,7 +16,7 @@ from condense.networks import registry
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import IMAGE_CLIPS, IMAGE_DECAYS, SCHEDULES, Schedule, schedule
-from condense.stage_t.protocols import PROTOCOLS
+from condense.stage_t.own_protocols import ChosenProtocol
 
 METHODS = {
     "dc": "gradient matching (Zhao et al., ICLR 2021)",
@@ -69,7 +69,7 @@ MOST_NETWORKS, MOST_SETS, MOST_IMAGES = 10_000, 1_000, 100_000
 AtLeastOne = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
+Protocol = ChosenProtocol
 Seeds = Annotated[int, Field(ge=1, le=MOST_NETWORKS)]
 Sets = Annotated[int, Field(ge=1, le=MOST_SETS)]
 ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
@@ -156,7 +156,7 @@ class MatrixConfig(StageC):
     schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
     """Schedules to learn under: published, fast or both."""
     protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
-    """Protocols to train under: published, report, dsa, idc."""
+    """Protocols to train under: published, report, dsa, idc, or TOML files of your own (docs/protocol.md)."""
     sets: Sets = 1
     """Sets a row, with seeds from --seed on."""
     seeds: Seeds = 20
@@ -173,7 +173,7 @@ class EvaluateConfig:
     """Networks to train; by default the one the set was learned with (--whole: ConvNet)."""
     protocol: Protocol = "published"
     """How networks are trained on a set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
-    (1,000 epochs with those papers' augmentation)."""
+    (1,000 epochs with those papers' augmentation), or a TOML file of your own (docs/protocol.md)."""
     seeds: Seeds = 20
     """Number of networks, seeds 0, 1, ..."""
 

@@ -9,6 +9,8 @@ from condense.networks.registry import build
 from condense.records import config_hash
 from condense.stage_c.learn import check_classes, check_storable
 from condense.stage_c.schedules import overridden, with_settings
+from condense.stage_t.own_protocols import check_names
+from condense.stage_t.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class CellTask:
 
     of: SetTask
     network: str
-    protocol: str
+    protocol: str | Protocol
     seeds: int
 
     @property
@@ -66,7 +68,7 @@ def set_tasks(config: MatrixConfig) -> list[SetTask]:
 
 def cell_tasks(config: MatrixConfig) -> list[CellTask]:
     """All cells, set by set."""
-    kinds = list(product(unique(config.protocol), unique(config.train)))
+    kinds = list(product(dict.fromkeys(config.protocol), unique(config.train)))
     return [CellTask(task, network, protocol, config.seeds) for task in set_tasks(config) for protocol, network in kinds]
 
 
@@ -77,9 +79,10 @@ def images_of(task: SetTask, data: DataSet) -> DataSet:
 
 
 def check_possible(config: MatrixConfig, data: DataSet) -> None:
-    """Raises `CondenseError` when one of the networks cannot take the images, or a set not be learned from them: said
-    before anything is written.
+    """Raises `CondenseError` when one of the networks cannot take the images, a set not be learned from them, or protocols
+    not be told apart: said before anything is written.
     """
+    check_names(config.protocol)
     for name in unique(config.learn + config.train):
         build(name, data.train.shape, data.train.classes)
     for task in set_tasks(config):

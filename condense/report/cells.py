@@ -9,11 +9,12 @@ from typing import Any
 
 from condense.records import AT_CHANCE, Record, needed
 from condense.report.published import SELECTION_METHODS, WHOLE_SET, Published, published_accuracy
-from condense.report.settings import configurations, known_data, learning_settings, texts
+from condense.report.settings import configurations, known_data, learning_settings, recipe_text, texts
 from condense.stage_c.schedules import SCHEDULES
+from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import Summary, summarise_sets
 
-__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed"]
+__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed", "protocol_notes"]
 
 NONE = "–"
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "digits")
@@ -33,7 +34,8 @@ class Cell:
     which are in no group; set_seeds: the seed each set was made with; test_images: how many images the accuracies are of,
     None where the records do not say.
     subset: how many images of the data set were used, None for all; soft: whether the labels are; comparable: whether it is
-    the published method on the published images, as far as published numbers go; at_chance: of each record.
+    the published method on the published images, as far as published numbers go; trained_by: the recipe in words; at_chance:
+    of each record.
     """
 
     dataset: str
@@ -51,6 +53,7 @@ class Cell:
     subset: int | None = None
     soft: bool = False
     comparable: bool = False
+    trained_by: str = ""
     at_chance: list[bool] = field(default_factory=list)
 
     @property
@@ -163,6 +166,13 @@ def _add(cell: Cell, group: str, record: Record) -> int:
     return repeated
 
 
+def protocol_notes(found: Iterable[Cell]) -> list[str]:
+    """A sentence on each protocol of cells of sets: a built-in one's own, of others the recipes that came of them."""
+    of_sets = [cell for cell in found if cell.images_per_class is not None]
+    said = dict.fromkeys((cell.protocol, PROTOCOLS.get(cell.protocol, cell.trained_by)) for cell in of_sets)
+    return [f"Protocol '{name}': {text}." for name, text in said.items() if text]
+
+
 def _same_seeds(cell: Cell) -> str:
     """A sentence on sets of a cell that come from one seed; nothing where each has its own."""
     several = [f"{count} of seed {seed}" for seed, count in cell.seeds_of_several_sets.items()]
@@ -204,7 +214,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         of_published = known_data(dataset, record.config.get("dataset_fingerprint"), tested)
         cell = Cell(dataset, None, WHOLE_SET, None, network, protocol, settings, test_images, comparable=of_published)
         return cell, WHOLE_SET
-    of_set, method = needed(record, "set"), needed(record, "set", "method")
+    of_set, method, recipe = needed(record, "set"), needed(record, "set", "method"), record.config.get("recipe", {})
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
     learned_with = None if method in SELECTION_METHODS else needed(record, "set", "network")
     sha256 = needed(record, "set", "sha256")
@@ -212,6 +222,8 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
     own = learning_settings(of_set, config, learned=learned_with is not None)
     subset = (config or {}).get("train_size")
     soft = of_set.get("labels") == "soft"
+    # A setting of training never gives way to one of the set that has the same name.
+    learning = {f"{name} of the set" if name in settings else name: text for name, text in texts(own).items()}
     as_published = learned_with is None or own.get("schedule", "published") in SCHEDULES
     cell = Cell(
         dataset=dataset,
@@ -220,11 +232,12 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         learned_with=learned_with,
         trained_with=network,
         protocol=protocol,
-        settings={**settings, **texts(own)},
+        settings={**settings, **learning},
         test_images=test_images,
-        by_schedule=frozenset(own) - _SHOWN,
+        by_schedule=frozenset(learning) - _SHOWN,
         subset=subset,
         soft=soft,
+        trained_by=recipe_text(recipe) if isinstance(recipe, dict) else "",
         comparable=as_published
         and subset is None
         and not soft

@@ -216,7 +216,7 @@ def test_a_checkpoint_is_of_the_images_in_their_order(data: DataSet) -> None:
 def test_a_damaged_checkpoint_is_refused(data: DataSet, tmp_path: Path) -> None:
     run = Run(network="mlp-1x512", epochs=2)
     path = checkpoint_path(tmp_path, ordered_key(run, data), torch.device("cpu"))
-    path.write_bytes(b"condense generalization checkpoint 1 00\nrest")
+    path.write_bytes(b"condense generalization checkpoint 2 00\nrest")
     with pytest.raises(CondenseError, match="damaged and cannot be resumed; delete it to start anew"):
         fit([run], data, checkpoints=tmp_path)
 
