@@ -70,6 +70,8 @@ AtLeastOne = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Protocol = ChosenProtocol
+Protocols = Annotated[tuple[Protocol, ...], BeforeValidator(_several)]
+"""One protocol's name, or the path of its file, stands for itself."""
 Seeds = Annotated[int, Field(ge=1, le=MOST_NETWORKS)]
 Sets = Annotated[int, Field(ge=1, le=MOST_SETS)]
 ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
@@ -155,7 +157,7 @@ class MatrixConfig(StageC):
     """Networks to train on the sets, the columns; the published six by default."""
     schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
     """Schedules to learn under: published, fast or both."""
-    protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
+    protocol: Annotated[Protocols, Field(min_length=1)] = ("published",)
     """Protocols to train under: published, report, dsa, idc, or TOML files of your own (docs/protocol.md)."""
     sets: Sets = 1
     """Sets a row, with seeds from --seed on."""

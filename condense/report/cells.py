@@ -170,7 +170,7 @@ def protocol_notes(found: Iterable[Cell]) -> list[str]:
     """A sentence on each protocol of cells of sets: a built-in one's own, of others the recipes that came of them."""
     of_sets = [cell for cell in found if cell.images_per_class is not None]
     said = dict.fromkeys((cell.protocol, PROTOCOLS.get(cell.protocol, cell.trained_by)) for cell in of_sets)
-    return [f"Protocol '{name}': {text}." for name, text in said.items() if text]
+    return [f"Protocol '{name}': {text}." for name, text in said if text]
 
 
 def _same_seeds(cell: Cell) -> str:

@@ -70,7 +70,8 @@ def known_data(dataset: str, training: str | None, test: str | None) -> bool:
 
 def recipe_text(recipe: Mapping[str, Any]) -> str:
     """A recipe as a record has it, in words: '200 epochs at 0.01, 100 epochs at 0.001; batch_size 64; ...'."""
-    return "; ".join(_in_words(name, value) for name, value in recipe.items())
+    stages_first = sorted(recipe.items(), key=lambda entry: (entry[0] != "stages", entry[0]))
+    return "; ".join(_in_words(name, value) for name, value in stages_first)
 
 
 def _in_words(name: str, value: Any) -> str:

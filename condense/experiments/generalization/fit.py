@@ -189,8 +189,8 @@ class _Stack:
         for place in self._active:
             if path := self.paths[place]:
                 vector, course, draws = standing.members.vector[place].clone(), self.courses[place], self.draws[place].states
-                own = [_of_one(each, place) for each in (standing.optimiser, standing.members.statistics)]
-                save(path, Saved(standing.epoch, vector, *own, draws, course))
+                state, statistics = (_of_one(each, place) for each in (standing.optimiser, standing.members.statistics))
+                save(path, Saved(standing.epoch, vector, state, statistics, draws, course))
         self.saved = time.perf_counter()
 
 
