@@ -1,20 +1,18 @@
 """Protocols as data: what recipes they give, one's own from TOML and Python, and all that is refused in them."""
 
 import json
-import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import condense
 from condense.config import EvaluateConfig, MatrixConfig, as_dict, checked, verified
 from condense.errors import CondenseError
+from condense.records import read_records
 from condense.stage_t.own_protocols import chosen
 from condense.stage_t.protocols import BUILT_IN, DEFAULTS, PROTOCOLS, Protocol, Where, recipe
-from condense.training.optimisers import adamw_step, fresh_state, sgd_step
 from condense.training.recipe import Cosine, Recipe, Stage
 
 ROOT = Path(__file__).parents[2]
@@ -52,63 +50,19 @@ def test_released_recipes_keep_their_keys() -> None:
     assert set(recipe("idc", "mnist", "ConvNet").facts()) == {*keys, "law", "cutmix", "new_optimisers"}
 
 
-def test_steps_are_stages() -> None:
-    own = Protocol(name="own", epochs=10, learning_rate=0.5, steps=((3, 0.1), (7, 0.5)))
-    found = recipe(own, "mnist", "MLP")
-    assert found == Recipe((Stage(3, 0.5), Stage(4, 0.05), Stage(3, 0.025)), new_optimisers=False)
-    assert recipe(replace(own, new_optimisers=True), "mnist", "MLP").new_optimisers
-    rates = [(rate, anew) for rate, anew in replace(found, new_optimisers=True).course()]
-    assert rates == [
-        (0.5, True),
-        *[(0.5, False)] * 2,
-        (0.05, True),
-        *[(0.05, False)] * 3,
-        (0.025, True),
-        *[(0.025, False)] * 2,
-    ]
-    assert not any(anew for _, anew in found.course())
+def test_released_records_have_the_recipes_of_now() -> None:
+    """So that what was evaluated by an earlier version is gone on with."""
+    files = [path for kind in ("*-ipc*", "mnist-report-tables") for path in ROOT.glob(f"artifacts/{kind}/**/*.jsonl")]
+    found = [record for path in files for record in read_records(path) if record.kind == "evaluate"]
+    assert len({(record.config["protocol"], record.config["network"]) for record in found}) >= 10
+    for record in found:
+        case = record.config["protocol"], record.config["set"]["dataset"], record.config["network"]
+        assert recipe(*case).facts() == record.config["recipe"], case
 
 
 def test_nothing_said_is_plain_training() -> None:
     assert recipe(Protocol(name="own"), "mnist", "ConvNetBN") == Recipe((Stage(300, 0.01),), batch_size=256)
     assert set(DEFAULTS) == set(asdict(Protocol(name="own"))) - {"name", "where"}
-
-
-def test_a_cosine_by_hand() -> None:
-    own = Protocol(name="own", epochs=6, learning_rate=2.0, schedule="cosine", warm_up=2, end=0.1)
-    rates = [rate for rate, _ in recipe(own, "mnist", "MLP").course()]
-    half = math.sqrt(0.5)
-    falling = [1.0, 0.1 + 0.9 * (1 + half) / 2, 0.55, 0.1 + 0.9 * (1 - half) / 2]
-    assert rates == pytest.approx([2 / 3, 4 / 3, *(2 * factor for factor in falling)])
-    assert [Cosine().factor(epoch, 4) for epoch in range(4)] == pytest.approx([1.0, (1 + half) / 2, 0.5, (1 - half) / 2])
-
-
-def test_optimisers_by_hand() -> None:
-    """Two steps of each on one number, and the first of another network's that has taken ten before."""
-    sgd = Recipe((Stage(1, 1.0),), momentum=0.5, weight_decay=0.1)
-    w, v = torch.tensor([[2.0]], dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
-    for gradient in (1.0, 3.0):  # v = 1 + .2 = 1.2, w = 1.4; v = .6 + 3 + .14 = 3.74, w = 1.4 - 1.87
-        sgd_step(w, v, torch.full_like(w, gradient), 0.5, sgd)
-    assert (float(w), float(v)) == pytest.approx((2 - 0.6 - 1.87, 3.74))
-
-    adamw = Recipe((Stage(1, 1.0),), weight_decay=0.1, optimiser="adamw", betas=(0.5, 0.75))
-    w = torch.tensor([[2.0]], dtype=torch.float64)
-    state = fresh_state(adamw, w)
-    # m = .5, s = .25: corrected 1 and 1; then m = 1.75, s = 2.4375: corrected by .75 and .4375.
-    expected = 2 * 0.95 - 0.5 / (1 + 1e-8)
-    adamw_step(w, state, torch.ones_like(w), 0.5, adamw)
-    assert float(w) == pytest.approx(expected, rel=1e-12)
-    expected = expected * 0.95 - 0.5 * (1.75 / 0.75) / (math.sqrt(2.4375 / 0.4375) + 1e-8)
-    adamw_step(w, state, torch.full_like(w, 3.0), 0.5, adamw)
-    assert float(w) == pytest.approx(expected, rel=1e-12)
-    assert state["steps"].tolist() == [2.0]
-
-    both = torch.tensor([[2.0], [2.0]], dtype=torch.float64)
-    state = fresh_state(adamw, both)
-    state["steps"][1] = 10
-    adamw_step(both, state, torch.ones_like(both), 0.5, adamw)
-    later = 2 * 0.95 - 0.5 * (0.5 / (1 - 0.5**11)) / (math.sqrt(0.25 / (1 - 0.75**11)) + 1e-8)
-    assert both[:, 0].tolist() == pytest.approx([2 * 0.95 - 0.5 / (1 + 1e-8), later])
 
 
 def test_where_things_are_otherwise() -> None:
