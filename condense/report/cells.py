@@ -167,10 +167,17 @@ def _add(cell: Cell, group: str, record: Record) -> int:
 
 
 def protocol_notes(found: Iterable[Cell]) -> list[str]:
-    """A sentence on each protocol of cells of sets: a built-in one's own, of others the recipes that came of them."""
-    of_sets = [cell for cell in found if cell.images_per_class is not None]
-    said = dict.fromkeys((cell.protocol, PROTOCOLS.get(cell.protocol, cell.trained_by)) for cell in of_sets)
-    return [f"Protocol '{name}': {text}." for name, text in said if text]
+    """A sentence on each protocol of cells of sets: a built-in one's own, of others the recipes that came of them, and of
+    what networks and images where these are several.
+    """
+    of: dict[tuple[str, str], list[str]] = {}
+    for cell in found:
+        if cell.images_per_class is not None:
+            text = PROTOCOLS.get(cell.protocol, cell.trained_by)
+            of.setdefault((cell.protocol, text), []).append(f"{cell.trained_with} on {cell.dataset}")
+    recipes = Counter(name for name, _ in of)
+    whose = {key: f" ({', '.join(dict.fromkeys(who))})" if recipes[key[0]] > 1 else "" for key, who in of.items()}
+    return [f"Protocol '{name}'{whose[name, text]}: {text}." for name, text in of if text]
 
 
 def _same_seeds(cell: Cell) -> str:

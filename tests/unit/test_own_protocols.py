@@ -108,7 +108,8 @@ def test_one_that_changed_is_another_evaluation(digits: DataSet, drawn: Syntheti
     table = accuracy_table(found)
     assert len(table.rows) == 2 and "stages" in table.header
     assert [note for note in table.notes if note.startswith("Protocol")] == [
-        f"Protocol 'own': {epochs} epochs at 0.05; augmentation none; batch_size 20; momentum 0.9; weight_decay 0.0."
+        f"Protocol 'own' (MLP on digits): {epochs} epochs at 0.05; augmentation none; batch_size 20; momentum 0.9; "
+        "weight_decay 0.0."
         for epochs in (4, 5)
     ]
 
@@ -196,7 +197,7 @@ def test_rows_are_of_one_recipe(name: str, value: object) -> None:
     assert [row[table.header.index("n")] for row in table.rows] == ["2", "2"]
     first, second = (row[table.header.index(name)] for row in table.rows)
     assert first != second
-    assert len([note for note in table.notes if note.startswith("Protocol 'own': ")]) == 2
+    assert len([note for note in table.notes if note.startswith("Protocol 'own' (ConvNet on mnist): ")]) == 2
 
 
 def test_a_setting_of_the_set_does_not_hide_one_of_training() -> None:

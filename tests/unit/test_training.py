@@ -11,6 +11,7 @@ from condense.reference.networks import load, module
 from condense.training.accuracy import accuracies, predictions
 from condense.training.engine import MemberDraws, Members, Standing, fresh_members, train
 from condense.training.layout import Layout
+from condense.training.optimisers import fresh_state, optimiser_step, start_anew
 from condense.training.recipe import Cosine, Recipe, Stage
 from condense.training.sources import TensorSource
 from condense.training.stacking import images_at_once, members_at_once, stacks, widest_activation
@@ -67,6 +68,29 @@ WARM = Recipe((Stage(9, 0.02),), 4, weight_decay=0.01, optimiser="adamw", betas=
 @pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
 def test_other_optimisers_and_schedules_equal_those_of_torch(together: bool, recipe: Recipe, fresh_seed: int) -> None:
     assert_equal_to_plain_loop("LeNet", recipe, fresh_seed, together=together, compiled=False)
+
+
+def test_steps_of_adamw_equal_those_of_torch(fresh_seed: int) -> None:
+    """Each step, of three networks at once, under a rate that changes; a new optimiser after the twentieth."""
+    random = torch.Generator().manual_seed(fresh_seed)
+    own = torch.randn(3, 50, generator=random, dtype=torch.float64)
+    twins = [torch.nn.Parameter(row.clone()) for row in own]
+
+    def fresh() -> list[torch.optim.AdamW]:
+        return [torch.optim.AdamW([twin], betas=(0.8, 0.99), weight_decay=0.05) for twin in twins]
+
+    state, optimisers = fresh_state(ADAMW, own), fresh()
+    for step in range(40):
+        if step == 20:
+            start_anew(state)
+            optimisers = fresh()
+        gradients, rate = torch.randn(3, 50, generator=random, dtype=torch.float64), 0.1 / (step + 1)
+        optimiser_step(own, state, gradients, rate, ADAMW)
+        for twin, optimiser, gradient in zip(twins, optimisers, gradients, strict=True):
+            twin.grad = gradient.clone()
+            optimiser.param_groups[0]["lr"] = rate
+            optimiser.step()
+        torch.testing.assert_close(own, torch.stack([twin.detach() for twin in twins]), rtol=1e-12, atol=1e-14)
 
 
 SOFT = Recipe((Stage(3, 0.05),), 4, 0.9, augmentation=("crop", "rotate"), cutmix=0.7)
