@@ -1,11 +1,13 @@
 """Protocols of one's own, from a TOML file or from Python: read and checked, with all mistakes said at once."""
 
+import itertools
 import json
+import math
+import operator
 import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from condense.augmentation.laws import OPERATIONS
 from condense.errors import CondenseError, in_any_case, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
-from condense.stage_t.protocols import BUILT_IN, DEFAULTS, Protocol, Where
+from condense.stage_t.protocols import BUILT_IN, DEFAULTS, OWN_RATE, Protocol, Where
 
 SUFFIX = ".toml"
 OPERATIONS_OF = {"each": ("crop", "scale", "rotate", "noise"), "single": OPERATIONS, "several": OPERATIONS}
@@ -114,7 +116,7 @@ def _mistakes(protocol: Protocol) -> list[str]:
         for kind in ("dataset", "network")
     )
     found: dict[str, str] = {}
-    for dataset, network in product(datasets, networks):
+    for dataset, network in itertools.product(datasets, networks):
         there = ", ".join(filter(None, (dataset and f"data set {shortened(dataset)}", network and f"network {network}")))
         for mistake in _contradictions(protocol.settings(dataset, network)):
             found.setdefault(mistake, there and f"for the {there}: ")
@@ -126,6 +128,8 @@ def _contradictions(values: dict[str, Any]) -> list[str]:
     epochs, law, operations = values["epochs"], values["law"], values["augmentation"]
     adamw, cosine = values["optimiser"] == "adamw", values["schedule"] == "cosine"
     steps, unfit = [done for done, _ in values["steps"]], [one for one in operations if one not in OPERATIONS_OF[law]]
+    factors = itertools.accumulate((factor for _, factor in values["steps"]), operator.mul, initial=1.0)
+    first = 1.0 if values["learning_rate"] == OWN_RATE else values["learning_rate"]
     rules = [
         (adamw and values["momentum"], "momentum: that is sgd's; the optimiser adamw has betas."),
         (not adamw and values["betas"] != DEFAULTS["betas"], "betas: those are adamw's; the optimiser sgd has a momentum."),
@@ -135,6 +139,10 @@ def _contradictions(values: dict[str, Any]) -> list[str]:
         (
             not cosine and [*steps, epochs] != sorted({*steps, epochs}),
             f"steps: they must be in order, and each before the last of the {epochs} epochs.",
+        ),
+        (
+            not all(0 < first * factor < math.inf for factor in factors),
+            "steps: they lead to a learning rate that is no finite number above 0.",
         ),
         (cosine and values["warm_up"] >= epochs, f"warm_up = {values['warm_up']}: must be less than the {epochs} epochs."),
         (len(set(operations)) < len(operations), f"augmentation: {', '.join(operations)} name an operation twice."),

@@ -53,8 +53,10 @@ def _several(value: object) -> object:
 
 
 def _rate(value: object) -> object:
-    if value == OWN_RATE or (is_finite(value) and value > 0):
+    if value == OWN_RATE:
         return value
+    if is_finite(value) and value > 0:
+        return float(value)
     raise ValueError(f"{quoted(value)} is neither a finite number above 0 nor '{OWN_RATE}', the rate that comes with a set.")
 
 

@@ -195,6 +195,11 @@ def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
         ({"steps": ((300, 0.1),)}, "steps: they must be in order, and each before the last of the 300 epochs."),
         ({"steps": ((4, 0.1), (4, 0.1))}, "steps: they must be in order, and each before the last of the 300 epochs."),
         ({"steps": ((5, 0.1), (4, 0.1))}, "steps: they must be in order, and each before the last of the 300 epochs."),
+        ({"steps": ((5, 1e300), (6, 1e300))}, "steps: they lead to a learning rate that is no finite number above 0."),
+        (
+            {"steps": ((5, 1e-300), (6, 1e-300)), "learning_rate": "own"},
+            "steps: they lead to a learning rate that is no finite number above 0.",
+        ),
         ({"schedule": "cosine", "epochs": 4, "warm_up": 4}, "warm_up = 4: must be less than the 4 epochs."),
         ({"augmentation": ("crop", "crop")}, "augmentation: crop, crop name an operation twice."),
         ({"augmentation": ("crop", "flip")}, "augmentation: the law each has no flip, but crop, scale, rotate, noise."),
@@ -250,6 +255,10 @@ def test_what_is_no_protocol(tmp_path: Path) -> None:
     assert mistakes("a\0.toml") == ["the protocol a\\x00.toml: no path holds a zero byte."]
     assert mistakes(3) == ["3 is no protocol: neither a name, nor the path of a TOML file, nor a Protocol."]
     assert mistakes(Protocol(name="own", epochs=object()))[0].startswith("epochs = '<object")  # type: ignore[arg-type]
+    for name in ("learning_rate", "epochs", "momentum", "weight_decay", "cutmix"):
+        (said,) = mistakes(written(tmp_path, f'name = "own"\n{name} = {10**400}\n'))
+        assert f"{name}" in said and len(said) < 300
+    assert recipe(chosen(written(tmp_path, 'name = "own"\nlearning_rate = 1\n')), "a", "MLP").stages == (Stage(300, 1.0),)
     deep: Any = []
     for _ in range(3000):
         deep = [deep]
