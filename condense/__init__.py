@@ -13,6 +13,7 @@ from condense.report.rendering import render
 from condense.report.tables import accuracy_table
 from condense.stage_c.learn import Learned, learn
 from condense.stage_t.evaluate import evaluate, evaluate_whole
+from condense.stage_t.protocols import Protocol, Where
 from condense.stage_t.statistics import summarise
 from condense.synthetic_set import SyntheticSet
 from condense.versions import CODE_VERSION as __version__
@@ -24,9 +25,11 @@ __all__ = [
     "LabelledImages",
     "LearnConfig",
     "Learned",
+    "Protocol",
     "Reading",
     "Record",
     "SyntheticSet",
+    "Where",
     "__version__",
     "accuracy_table",
     "append_record",

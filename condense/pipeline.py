@@ -20,6 +20,7 @@ from condense.report.page import render_page
 from condense.stage_c import learn as stage_c
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.stage_t import evaluate as stage_t
+from condense.stage_t.protocols import WHOLE, Protocol
 from condense.synthetic_set import SyntheticSet
 
 ROOM = 4
@@ -153,14 +154,14 @@ class _Job:
         return found
 
 
-def evaluation_checkpoint(records: Path, name: str, protocol: str) -> Path:
+def evaluation_checkpoint(records: Path, name: str, protocol: str | Protocol) -> Path:
     """Where stage T of a network keeps what it has done, until its record is among `records`."""
     return records.with_name(f"{name}-{protocol}.checkpoint")
 
 
 def evaluate_and_keep(
     name: str,
-    protocol: str,
+    protocol: str | Protocol,
     learned: SyntheticSet,
     data: DataSet,
     seeds: Sequence[int],
@@ -198,9 +199,11 @@ def evaluate_into(
     names = stage_t.networks_of(evaluation, learned)
     for name in names:
         build(name, data.test.shape, data.test.classes)
+        if learned is not None:
+            stage_t.recipe_on(learned, evaluation.protocol, name)
     if learned is not None:
         stage_t.check_same_data(learned, data)
-    protocol = stage_t.WHOLE if learned is None else evaluation.protocol
+    protocol = WHOLE if learned is None else evaluation.protocol
     identity = data.train.fingerprint if learned is None else learned.sha256
     kept = {name: records.with_name(f"{records.name}-{name}-{protocol}-{identity[:12]}.checkpoint") for name in names}
     with taken_files(records):
@@ -327,9 +330,12 @@ def _evaluated(
 
 
 def _is_of(record: Record, evaluation: EvaluateConfig, learned: SyntheticSet | None, data: DataSet) -> bool:
-    """Whether networks of a record were trained on this set by this protocol, or on all these images."""
+    """Whether networks of a record were trained on this set by this protocol, as it is now, or on all these images."""
     if learned is None:
         return data.train.is_known_as(needed(record, "dataset_fingerprint"))
     made_by = shareable(learned.provenance.config)
     same = needed(record, "set", "sha256") == learned.sha256 and record.config["set"].get("config", made_by) == made_by
-    return same and needed(record, "protocol") == evaluation.protocol
+    if not (same and needed(record, "protocol") == str(evaluation.protocol)):
+        return False
+    now = stage_t.recipe_on(learned, evaluation.protocol, needed(record, "network")).facts()
+    return record.config.get("recipe", now) == now

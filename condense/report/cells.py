@@ -9,12 +9,13 @@ from typing import Any
 
 from condense.records import AT_CHANCE, Record, needed
 from condense.report.published import WHOLE_SET, Published, published_accuracy
-from condense.report.settings import configurations, known_data, learning_settings, texts
+from condense.report.settings import configurations, known_data, learning_settings, recipe_text, texts
 from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import SCHEDULES
+from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import Summary, summarise_sets
 
-__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed"]
+__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed", "protocol_notes"]
 
 NONE = "–"
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "digits")
@@ -36,7 +37,7 @@ class Cell:
     subset: how many images of the data set were used, None for all; soft: whether the labels are; unequal: whether
     images_per_class is that of the largest class only; form: how the images are stored (decoder, preprocessing), where that
     is not as they are, normalised; comparable: whether it is the published method on the published images, as far as
-    published numbers go; at_chance: of each record.
+    published numbers go; trained_by: the recipe in words; at_chance: of each record.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Cell:
     unequal: bool = False
     form: tuple[str, ...] = ()
     comparable: bool = False
+    trained_by: str = ""
     at_chance: list[bool] = field(default_factory=list)
 
     @property
@@ -174,6 +176,20 @@ def _add(cell: Cell, group: str, record: Record) -> int:
     return repeated
 
 
+def protocol_notes(found: Iterable[Cell]) -> list[str]:
+    """A sentence on each protocol of cells of sets: a built-in one's own, of others the recipes that came of them, and of
+    what networks and images where these are several.
+    """
+    of: dict[tuple[str, str], list[str]] = {}
+    for cell in found:
+        if cell.images_per_class is not None:
+            text = PROTOCOLS.get(cell.protocol, cell.trained_by)
+            of.setdefault((cell.protocol, text), []).append(f"{cell.trained_with} on {cell.dataset}")
+    recipes = Counter(name for name, _ in of)
+    whose = {key: f" ({', '.join(dict.fromkeys(who))})" if recipes[key[0]] > 1 else "" for key, who in of.items()}
+    return [f"Protocol '{name}'{whose[name, text]}: {text}." for name, text in of if text]
+
+
 def _same_seeds(cell: Cell) -> str:
     """A sentence on sets of a cell that come from one seed; nothing where each has its own."""
     several = [f"{count} of seed {seed}" for seed, count in cell.seeds_of_several_sets.items()]
@@ -215,7 +231,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         of_published = known_data(dataset, record.config.get("dataset_fingerprint"), tested)
         cell = Cell(dataset, None, WHOLE_SET, None, network, protocol, settings, test_images, comparable=of_published)
         return cell, WHOLE_SET
-    of_set, method = needed(record, "set"), needed(record, "set", "method")
+    of_set, method, recipe = needed(record, "set"), needed(record, "set", "method"), record.config.get("recipe", {})
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
     learned_with = None if not looks_at_network(method) else needed(record, "set", "network")
     sha256 = needed(record, "set", "sha256")
@@ -223,6 +239,8 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
     own = learning_settings(of_set, config, learned=learned_with is not None)
     subset = (config or {}).get("train_size")
     soft, unequal = of_set.get("labels") == "soft", "counts" in of_set
+    # A setting of training never gives way to one of the set that has the same name.
+    learning = {f"{name} of the set" if name in settings else name: text for name, text in texts(own).items()}
     as_published = learned_with is None or own.get("schedule", "published") in SCHEDULES
     cell = Cell(
         dataset=dataset,
@@ -231,13 +249,14 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         learned_with=learned_with,
         trained_with=network,
         protocol=protocol,
-        settings={**settings, **texts(own)},
+        settings={**settings, **learning},
         test_images=test_images,
-        by_schedule=frozenset(own) - _SHOWN,
+        by_schedule=frozenset(learning) - _SHOWN,
         subset=subset,
         soft=soft,
         unequal=unequal,
         form=tuple(of_set[name] for name in ("decoder", "preprocessing") if name in of_set),
+        trained_by=recipe_text(recipe) if isinstance(recipe, dict) else "",
         comparable=as_published
         and subset is None
         and not (soft or unequal or "preprocessing" in of_set)

@@ -1,11 +1,12 @@
 """Stage T: fresh networks, trained on a set from scratch, tested on the real test images."""
 
 import time
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 
@@ -23,7 +24,8 @@ from condense.records import AT_CHANCE, Record
 from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_name
 from condense.stage_t.checkpoint import Tested, load_tested, save_tested
-from condense.stage_t.protocols import recipe, whole_recipe
+from condense.stage_t.own_protocols import chosen
+from condense.stage_t.protocols import WHOLE, Protocol, recipe, whole_recipe
 from condense.synthetic_set import SyntheticSet
 from condense.training.accuracy import accuracies
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
@@ -31,11 +33,8 @@ from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
 from condense.versions import code_version, library_versions
 
-WHOLE = "whole"
-"""In place of a protocol's name, of networks trained on all real images."""
 
-
-class Progress(Protocol):
+class Progress(typing.Protocol):
     """Told the network's name, the epochs done over all seeds, and all epochs."""
 
     def __call__(self, name: str, done: int, total: int) -> None:
@@ -53,6 +52,7 @@ def evaluate(
     config = verified(config)
     for name in networks_of(config, synthetic):
         build(name, data.test.shape, data.test.classes)
+        recipe_on(synthetic, config.protocol, name)
     for name in networks_of(config, synthetic):
         yield evaluate_network(name, config.protocol, synthetic, data, range(config.seeds), progress=progress)
 
@@ -63,9 +63,14 @@ def networks_of(config: EvaluateConfig, synthetic: SyntheticSet | None) -> tuple
     return tuple(dict.fromkeys(config.network)) or (default,)
 
 
+def recipe_on(synthetic: SyntheticSet, protocol: str | Protocol, network: str) -> Recipe:
+    """The recipe of a protocol for networks of this name on a set; raises `CondenseError` as `recipe` does."""
+    return recipe(protocol, synthetic.provenance.dataset, network, synthetic.learning_rate)
+
+
 def evaluate_network(
     name: str,
-    protocol: str,
+    protocol: str | Protocol,
     synthetic: SyntheticSet,
     data: DataSet,
     seeds: Sequence[int],
@@ -78,16 +83,16 @@ def evaluate_network(
     Seed s gives the same initial network in every protocol and for every set, and for sets of one size the same batch order
     and augmentation too, so that comparisons can be paired. checkpoint: where to keep the networks tested so far; those
     found there are not trained again, and it is removed by whoever has kept the record.
-    Raises `CondenseError` when `data` is not what the set was learned from, or the network cannot take its images.
+    Raises `CondenseError` when `data` is not what the set was learned from, the network cannot take its images, or the
+    protocol is wrong or takes the set's own learning rate and there is none.
     """
-    data = data_as_learned(synthetic, data)
+    protocol, data = chosen(protocol), data_as_learned(synthetic, data)
     device = data.test.device
     source = source_of(synthetic, device)
-    chosen = recipe(protocol, synthetic.provenance.dataset, name)
     whole = {**describe_set(synthetic), "config": shareable(synthetic.provenance.config)}
-    described = {"set": whole, "protocol": protocol}
-    network = build(name, data.test.shape, data.test.classes)
-    return _Evaluation("evaluate", network, source, chosen, data, described).record(seeds, checkpoint, progress)
+    described = {"set": whole, "protocol": str(protocol)}
+    network, own = build(name, data.test.shape, data.test.classes), recipe_on(synthetic, protocol, name)
+    return _Evaluation("evaluate", network, source, own, data, described).record(seeds, checkpoint, progress)
 
 
 def source_of(synthetic: SyntheticSet, device: torch.device) -> TensorSource:
