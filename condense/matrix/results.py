@@ -47,17 +47,18 @@ def _matrix(folder: MatrixFolder, schedule: str, protocol: str, tasks: list[Cell
     records = [record for task in tasks for record in folder.tested(task)]
     asked: Counter[tuple[str, str]] = Counter()
     for task in tasks:
-        asked[task.of.config.network, task.network] += task.seeds
+        asked[task.of.row, task.network] += task.seeds
     return Matrix(
         dataset=_images(needed(records[0], "set", "dataset") if records else stored_name(first.dataset), first.train_size),
         images_per_class=first.ipc,
         schedule=schedule,
         protocol=protocol,
-        rows=tuple(_each(tasks, lambda task: task.of.config.network)),
+        rows=tuple(_each(tasks, lambda task: task.of.row)),
         columns=tuple(_each(tasks, lambda task: task.network)),
         asked=asked,
         cells=merged_cells([*learned, *records]),
         settings=_overridden(tasks, schedule),
+        method=first.method,
     )
 
 

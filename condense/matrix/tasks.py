@@ -8,8 +8,9 @@ from condense.config import LearnConfig, MatrixConfig
 from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash
+from condense.report.cells import NONE
 from condense.stage_c.learn import check, check_storable
-from condense.stage_c.methods import DEFAULT
+from condense.stage_c.methods import DEFAULT, looks_at_network
 from condense.stage_c.schedules import occasion_of, overridden, with_settings
 
 
@@ -25,6 +26,11 @@ class SetTask:
         c = self.config
         method = "" if c.method == DEFAULT else f"{c.method}-"
         return f"{method}{c.network}-{c.schedule}-seed{c.seed}-{config_hash(as_dict(c.resolved()))[:8]}"
+
+    @property
+    def row(self) -> str:
+        """What its row is called: the network it is made with."""
+        return self.config.network if looks_at_network(self.config.method) else NONE
 
     @property
     def label(self) -> str:
@@ -61,9 +67,10 @@ Task = SetTask | CellTask
 def set_tasks(config: MatrixConfig) -> list[SetTask]:
     """All sets, schedule by schedule and row by row."""
     seeds = range(config.seed, config.seed + config.sets)
+    networks = unique(config.learn) if looks_at_network(config.method) else config.learn[:1]
     return [
         SetTask(LearnConfig(**config.making, network=network, schedule=schedule, seed=seed))
-        for schedule, network, seed in product(unique(config.schedule), unique(config.learn), seeds)
+        for schedule, network, seed in product(unique(config.schedule), networks, seeds)
     ]
 
 

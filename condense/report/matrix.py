@@ -14,6 +14,7 @@ from condense.report.cells import NONE, Cell, cells
 from condense.report.published import Published
 from condense.report.rendering import Table
 from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
+from condense.stage_c.methods import DEFAULT
 from condense.stage_c.schedules import with_settings
 from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import spread
@@ -45,8 +46,9 @@ _OF_OTHERS = ("published_", "reported_")
 class Matrix:
     """All cells of one schedule of stage C under one protocol of stage T.
 
-    rows, columns: networks learned with and trained; asked: how many networks were asked for, over all sets, by (row,
-    column); cells: those with results; settings: those that stood in place of the schedule's own.
+    rows, columns: networks learned with ("–" where the method looks at none) and trained; asked: how many networks were asked
+    for, over all sets, by (row, column); cells: those with results; settings: those that stood in place of the schedule's
+    own.
     """
 
     dataset: str
@@ -58,6 +60,7 @@ class Matrix:
     asked: Mapping[tuple[str, str], int]
     cells: dict[tuple[str, str], Cell]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    method: str = DEFAULT
 
     @property
     def learned_by(self) -> str:
@@ -69,6 +72,7 @@ class Matrix:
         """What the matrix is of."""
         plural = "" if self.images_per_class == 1 else "s"
         what = f"{self.dataset}, {self.images_per_class} image{plural} per class"
+        what += "" if self.method == DEFAULT else f", method {self.method}"
         return f"{what}, schedule {self.learned_by}, protocol {self.protocol}"
 
     @property

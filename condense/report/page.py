@@ -12,6 +12,7 @@ from condense.report.html import Figure, duration, memory, png_source, render_te
 from condense.report.images import images_by_class, strip
 from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
 from condense.stage_c.method import Occasion
+from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import schedule_text
 from condense.synthetic_set import Provenance, SyntheticSet
 
@@ -210,10 +211,11 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
 
 
 def _made_by(facts: Provenance) -> str:
-    if not facts.iterations:
+    if not looks_at_network(facts.method):
         return f"{facts.method}, seed {facts.seed}"
     schedule = schedule_text(facts.config, Occasion(facts.dataset, facts.images_per_class, facts.network))
-    return f"{facts.method} with {facts.network}, schedule {schedule}, {facts.iterations:,} iterations, seed {facts.seed}"
+    iterations = f", {facts.iterations:,} iterations" if facts.iterations else ""
+    return f"{facts.method} with {facts.network}, schedule {schedule}{iterations}, seed {facts.seed}"
 
 
 def _numbers(values: Sequence[float]) -> str:
