@@ -11,6 +11,7 @@ work, the steps on 10 images, for AlexNet on images of MNIST's shape; CPU.
 import statistics
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from benchmarking import SHAPES, options, seconds, write_rows
 from torch import Tensor
 
+from condense.execution import for_training
 from condense.machine import forget_compiled
 from condense.networks import layers
 from condense.networks.layers import Arithmetic, LocalResponseNorm, Shape, Tensors
@@ -121,7 +123,8 @@ def five_steps(
             optimiser.step()
 
     def fast(*, compiled: bool = False) -> None:
-        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")], compiled=compiled)
+        execution = replace(for_training(network, CPU, batch=batch), path="compiled" if compiled else "eager")
+        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")], execution=execution)
 
     return twin, fast
 

@@ -1,8 +1,8 @@
 """Labelled real images: the whole set as one uint8 tensor on one device, sorted by class."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -219,14 +219,28 @@ class LabelledImages:
         Every image gets a random key; the `size` largest keys of a class are its draw. A class with fewer images is used
         whole, as in the published code. `random` is on the images' device, or on the CPU for equal draws on any device.
         """
-        counts = torch.tensor(self.counts, device=self.device)
-        first = counts.cumsum(0) - counts
         widest = max(self.counts)
+        first, missing = self._once("places of classes", self._places_of_classes)
         keys = torch.rand(self.classes, widest, generator=random, device=random.device).to(self.device)
-        keys.masked_fill_(torch.arange(widest, device=self.device) >= counts[:, None], -1.0)
-        keys, offsets = keys.topk(min(size, widest), dim=1)
-        drawn = (first[:, None] + offsets)[keys >= 0]
-        return ClassBatches(drawn, tuple(min(size, count) for count in self.counts))
+        offsets = keys.masked_fill_(missing, -1.0).topk(min(size, widest), dim=1).indices
+        drawn, counts = first + offsets, tuple(min(size, count) for count in self.counts)
+        return ClassBatches(drawn.flatten()[self._once(("filled", size), partial(self._filled, counts))], counts)
+
+    def _places_of_classes(self) -> tuple[Tensor, Tensor]:
+        """Where each class begins (K, 1), and which of the places of a class are beyond its images (K, widest)."""
+        counts = torch.tensor(self.counts, device=self.device)[:, None]
+        return counts.cumsum(0) - counts, torch.arange(max(self.counts), device=self.device) >= counts
+
+    def _filled(self, counts: tuple[int, ...]) -> Tensor:
+        """Where the first counts[k] of row k lie in a flattened (K, max(counts))."""
+        rows = [row * max(counts) + torch.arange(count) for row, count in enumerate(counts)]
+        return torch.cat(rows).to(self.device)
+
+    def _once(self, name: object, made: Callable[[], Any]) -> Any:
+        """What is made once: on a GPU the host would have to wait for it each time."""
+        if name not in self._cache:
+            self._cache[name] = made()
+        return self._cache[name]
 
     def subset(self, size: int, seed: int) -> "LabelledImages":
         """A class-balanced subset of `size` images, drawn without replacement with `seed`; the same on any device.

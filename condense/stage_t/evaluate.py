@@ -14,8 +14,8 @@ from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.data.naming import shareable
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.execution import NOMINAL_NETWORKS, members_at_once, pays_to_compile, stacks
-from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
+from condense.execution import Execution, for_training, stacks, warmed_up
+from condense.machine import Surroundings, can_compile, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import AT_CHANCE, Record
@@ -181,11 +181,12 @@ class _Evaluation:
         surroundings = Surroundings.of(device)
         began = time.perf_counter()
         kept = _Kept(checkpoint, {"config": self._identity, **surroundings.arithmetic})
-        compiled = kept.tested.compiled = self._compiled(kept.tested.compiled)
+        execution = self._execution(kept.execution)
+        kept.tested.execution = execution.facts()
         kept.tested.warm_up_seconds += time.perf_counter() - began
         tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
         try:
-            self._test_all(seeds, compiled, kept, tell)
+            self._test_all(seeds, execution, kept, tell)
         except KeyboardInterrupt as error:
             some = checkpoint is not None and checkpoint.exists()
             where = f"; {checkpoint} keeps the networks tested so far" if some else ""
@@ -197,7 +198,8 @@ class _Evaluation:
         at_chance = bool(fine) and sum(fine) / len(fine) < _best_by_chance(self.data.test)
         return Record(
             kind=self.kind,
-            config={**self._facts, "path": "compiled" if compiled else "eager"},
+            config={**self._facts, "path": execution.path},
+            execution=execution.facts(),
             seeds=list(seeds),
             accuracies=accuracies,
             wall_seconds=sum(tested.seconds[seed] for seed in seeds),
@@ -219,11 +221,6 @@ class _Evaluation:
         return min(len(self.source.labels), self.recipe.batch_size)
 
     @property
-    def _together(self) -> int:
-        """Networks in a stack."""
-        return members_at_once(self.network, self._batch, self.data.test.device)
-
-    @property
     def _facts(self) -> dict[str, Any]:
         return {
             **self.described,
@@ -239,47 +236,55 @@ class _Evaluation:
         of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.kind == "whole" else {}
         return {**self._facts, **of, "test_fingerprint": self.data.test.former_fingerprint}
 
-    def _test_all(self, seeds: Sequence[int], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
+    def _test_all(self, seeds: Sequence[int], execution: Execution, kept: "_Kept", progress: Callable[[int], None]) -> None:
         """Trains and tests the networks that are not tested yet, and keeps those of each stack as they are done."""
         before = 0
-        for stack, asked in stacks(seeds, self._together):
+        for stack, asked in stacks(seeds, execution.stack):
             if not all(seed in kept.tested.accuracies for seed in asked):
                 began = time.perf_counter()
-                trained = self._train(stack, compiled, partial(_tell, progress, before * self.recipe.epochs, len(asked)))
+                tell = partial(_tell, progress, before * self.recipe.epochs, len(asked))
+                trained = self._train(stack, execution, tell)
                 own = trained[[seed - stack.start for seed in asked]]
                 found = accuracies(self.network, own, self.data.test)
                 each = (time.perf_counter() - began) / len(asked)
                 kept.add(dict(zip(asked, found, strict=True)), dict.fromkeys(asked, each), _diverged(own, asked))
             before += len(asked)
 
-    def _compiled(self, before: bool | None) -> bool:
-        """Whether training goes through the compiler: as it did before, else where it pays for as many networks as a
-        protocol has, however many are asked for; then it is compiled by now.
+    def _execution(self, before: Execution | None) -> Execution:
+        """How networks are trained: as those before were, else as is quickest for as many as a protocol has, however many
+        are asked for; what is compiled is ready.
 
-        Raises `RunFailed` where networks tested before were trained by compiled code, and nothing can be compiled now.
+        Raises `RunFailed` where networks tested before were trained in a way that does not work now.
         """
-        times = -(-NOMINAL_NETWORKS // self._together)
-        steps = times * self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
-        device, images = self.data.test.device, self._together * self._batch
-        wanted = pays_to_compile(self.network, steps, images, device) if before is None else before
-        compiled = wanted and can_compile(device) and self._compiles()
-        if before and not compiled:
+        device, steps = self.data.test.device, self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
+        wanted = before or for_training(self.network, device, batch=self._batch, steps=steps)
+        if before and before.compiled and not can_compile(device):
             raise RunFailed(f"Networks of {self.network.name} tested before were compiled, and no compiler works now.")
-        return compiled
+        found = warmed_up(wanted, self._one_step, divisible=not self.network.has_batch_norm)
+        if before and found != before:
+            raise RunFailed(f"Networks of {self.network.name} tested before were trained {_described(before, found)} now.")
+        return found
 
-    def _compiles(self) -> bool:
-        """Whether a step of a stack on one batch can be compiled; done by trying."""
+    def _one_step(self, execution: Execution) -> None:
+        """A step of a stack on one batch, which compiles what is to be compiled."""
         device, batch = self.data.test.device, self._batch
         one_batch = TensorSource(self.source.inputs(torch.arange(batch, device=device)), self.source.labels[:batch])
         one_step = replace(self.recipe, stages=(replace(self.recipe.stages[0], epochs=1),))
         short = replace(self, source=one_batch, recipe=one_step)
-        return compiles(lambda: short._train(range(self._together), True, lambda epoch, trained: None))
+        short._train(range(execution.stack), execution, lambda epoch, trained: None)
 
-    def _train(self, seeds: Sequence[int], compiled: bool, after_epoch: AfterEpoch) -> Members:
+    def _train(self, seeds: Sequence[int], execution: Execution, after_epoch: AfterEpoch) -> Members:
         device = self.data.test.device
         members = fresh_members(self.network, seeds, "stage T network", device)
         draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
-        return train(self.network, members, self.source, self.recipe, draws, compiled=compiled, after_epoch=after_epoch)
+        return train(self.network, members, self.source, self.recipe, draws, execution=execution, after_epoch=after_epoch)
+
+
+def _described(before: Execution, now: Execution) -> str:
+    """What differs, for a sentence."""
+    facts = now.facts()
+    changed = {name: (value, facts[name]) for name, value in before.facts().items() if value != facts[name]}
+    return "; ".join(f"with {name} {value}, which does not work, but {other}" for name, (value, other) in changed.items())
 
 
 class _Kept:
@@ -288,6 +293,11 @@ class _Kept:
     def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
         self.path, self.identity = path, identity
         self.tested = load_tested(path, identity) if path else Tested()
+
+    @property
+    def execution(self) -> Execution | None:
+        """How the networks tested so far were trained; None where there are none."""
+        return Execution.of(self.tested.execution) if self.tested.execution else None
 
     def add(self, accuracies: dict[int, float], seconds: dict[int, float], diverged: Sequence[int]) -> None:
         self.tested.accuracies |= accuracies

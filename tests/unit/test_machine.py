@@ -73,9 +73,9 @@ def test_bfloat16_counts_where_its_convolutions_are_quicker(quicker: bool, monke
     seconds = {torch.float32: 1.0, torch.bfloat16: 0.5 if quicker else 1.5}
     monkeypatch.setattr(machine, "_convolution_seconds", seconds.__getitem__)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert machine.has_bfloat16.__wrapped__(CPU) is quicker
+    assert machine.convolves_bfloat16_faster(CPU) is quicker
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert not machine.has_bfloat16.__wrapped__(CPU)
+    assert not machine.convolves_bfloat16_faster(CPU)
 
 
 def test_a_convolution_is_timed_in_both_precisions() -> None:

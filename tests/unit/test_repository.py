@@ -25,7 +25,7 @@ LONGEST = 400
 
 LAYERS = (
     ("errors", "versions", "randomness"),
-    ("files", "hdf5", "machine", "sizes"),
+    ("calibration", "files", "hdf5", "machine", "sizes"),
     ("records", "sealed", "decoding", "condensed", "synthetic_set"),
     ("data", "networks"),
     ("augmentation", "execution"),

@@ -1,9 +1,11 @@
 """The training engine against a plain loop with torch.optim.SGD, one network at a time."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from condense.execution import images_at_once, members_at_once, stacks, widest_activation
+from condense.execution import for_training, images_at_once, members_at_once, stacks, widest_activation
 from condense.networks.registry import build
 from condense.reference import training as plain
 from condense.reference.networks import load, module
@@ -14,6 +16,7 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
 
 GREY = (1, 28, 28)
+CPU = torch.device("cpu")
 RECIPE = Recipe((Stage(3, 0.05), Stage(2, 0.005)), batch_size=4, momentum=0.9, weight_decay=5e-4)
 AUGMENTED = Recipe((Stage(4, 0.05),), batch_size=5, momentum=0.9, augmentation=("crop", "scale", "rotate"))
 
@@ -28,12 +31,12 @@ def trained(
 ) -> Members:
     network = build(name, GREY, 3)
     groups = [seeds] if together else [[seed] for seed in seeds]
-    parts = []
+    parts, batch = [], min(recipe.batch_size, len(data.labels))
+    execution = replace(for_training(network, CPU, batch=batch), path="compiled" if compiled else "eager")
     for group in groups:
         members = fresh_members(network, group, "test network", dtype=torch.float64)
-        parts.append(
-            train(network, members, data, recipe, [MemberDraws.of(seed, "test") for seed in group], compiled=compiled)
-        )
+        draws = [MemberDraws.of(seed, "test") for seed in group]
+        parts.append(train(network, members, data, recipe, draws, execution=execution))
     names = parts[0].statistics
     statistics = {name: torch.cat([part.statistics[name] for part in parts]) for name in names}
     return Members(torch.cat([part.vector for part in parts]), statistics)
@@ -125,7 +128,7 @@ def test_predictions_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch)
     network, data = build("ConvNetW8", GREY, 3), source(count=23)
     members = fresh_members(network, [0, 1], "test", dtype=torch.float64)
     whole = predictions(network, members, data)
-    monkeypatch.setattr("condense.training.accuracy.images_at_once", lambda network, device: 4)
+    monkeypatch.setattr("condense.execution.images_at_once", lambda network, device: 4)
     assert torch.equal(predictions(network, members, data), whole)
 
 

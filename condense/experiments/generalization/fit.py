@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from condense.data.images import DataSet
-from condense.execution import members_at_once
+from condense.execution import Execution, for_few
 from condense.experiments.generalization.checkpoint import SECONDS, Saved, checkpoint_path, load, save
 from condense.experiments.generalization.course import Course, add_epoch, add_test
 from condense.experiments.generalization.images import SIDE
@@ -98,9 +98,12 @@ def at_once(runs: Sequence[Run], data: DataSet) -> int:
     """How many of these runs, which agree in `Run.together`, are trained as one stack: one on a CPU, so that a run does not
     depend, by rounding, on which others are left to do.
     """
-    if data.train.device.type == "cpu":
-        return 1
-    return min(TOGETHER, len(runs), members_at_once(network_of(runs[0], data), BATCH, data.train.device))
+    return min(TOGETHER, len(runs), execution_of(runs[0], data).stack)
+
+
+def execution_of(run: Run, data: DataSet) -> Execution:
+    """How a run is trained, alone or in a stack."""
+    return for_few(network_of(run, data), data.train.device, batch=min(BATCH, len(data.train)))
 
 
 def network_of(run: Run, data: DataSet) -> Network:
@@ -129,6 +132,7 @@ class _Stack:
         self.courses = [start.course if start else Course() for start in self.starts]
         self.records: dict[int, Record] = {}
         self.passed, device = _Epoch(), data.train.device
+        self.execution = replace(execution_of(self.runs[0], data), stack=len(self.runs))
         self.draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in self.runs]
         self.surroundings = Surroundings.of(device)
         self.looked = self.saved = time.perf_counter()
@@ -137,6 +141,7 @@ class _Stack:
         """Trains until all runs have ended; their records in order."""
         train(
             *(self.network, self._start(), [seen for seen, _ in self.sources], _recipe(self.runs[0], self.data), self.draws),
+            execution=self.execution,
             after_epoch=self._look,
             after_step=self.passed.add,
             keep=self._keep,
@@ -177,7 +182,7 @@ class _Stack:
         return len(self.records) == len(self.runs)
 
     def _end(self, place: int) -> None:
-        self.records[place] = _record(self.runs[place], self.courses[place], self.data, self.surroundings)
+        self.records[place] = _record(self.runs[place], self.courses[place], self.data, self.execution, self.surroundings)
         self.ended(self.records[place])
         if path := self.paths[place]:
             path.unlink(missing_ok=True)
@@ -202,7 +207,7 @@ def _recipe(run: Run, data: DataSet) -> Recipe:
     return Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=decay)
 
 
-def _record(run: Run, course: Course, data: DataSet, surroundings: Surroundings) -> Record:
+def _record(run: Run, course: Course, data: DataSet, execution: Execution, surroundings: Surroundings) -> Record:
     return Record(
         kind="fit",
         config=run.config(data.train, data.test),
@@ -214,5 +219,6 @@ def _record(run: Run, course: Course, data: DataSet, surroundings: Surroundings)
         library_versions=library_versions(),
         notes=[course.outcome],
         series=course.series,
+        execution=execution.facts(),
         **asdict(surroundings),
     )

@@ -19,7 +19,7 @@ from condense.augmentation.operations import Draw, apply, through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
 from condense.data.images import ClassBatches
-from condense.execution import Precision, Work
+from condense.execution import Precision, Work, within_learning
 from condense.networks.layers import Tensors
 from condense.stage_c.distance import DISTANCES
 from condense.stage_c.matching import GradientMatcher
@@ -298,7 +298,9 @@ class DC(Method):
         source = TensorSource(images, problem.labels)
         stages, law = (Stage(self.inner_loop, self.network_learning_rate),), "single" if self.augmentation else "each"
         recipe = Recipe(stages, batch_size=256, augmentation=self.augmentation, law=law)
-        trained = train(problem.network, members, source, recipe, draws, compiled=problem.execution.compiled)
+        batch = min(recipe.batch_size, len(images))
+        execution = within_learning(problem.execution, problem.network, images.device, batch=batch)
+        trained = train(problem.network, members, source, recipe, draws, execution=execution)
         return trained.vector[0], {name: value[0] for name, value in trained.statistics.items()}
 
 
