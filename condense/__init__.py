@@ -17,6 +17,7 @@ from condense.stage_c.learn import Learned, learn
 from condense.stage_c.method import Method, Occasion, setting
 from condense.stage_c.problem import Problem
 from condense.stage_t.evaluate import evaluate, evaluate_whole
+from condense.stage_t.protocols import Protocol, Where
 from condense.stage_t.statistics import summarise
 from condense.synthetic_set import SyntheticSet
 from condense.versions import CODE_VERSION as __version__
@@ -32,9 +33,11 @@ __all__ = [
     "Method",
     "Occasion",
     "Problem",
+    "Protocol",
     "Reading",
     "Record",
     "SyntheticSet",
+    "Where",
     "Work",
     "__version__",
     "accuracy_table",

@@ -60,7 +60,10 @@ def checked(
     called: the name of a field's value for the user, such as its flag; strict: no conversions, such as of '1' to 1.
     """
     if issubclass(kind, Varying):
-        kind = kind.kind_for(values)
+        try:
+            kind = kind.kind_for(values)
+        except CondenseError:  # said by the check of the value that it depends on, with all else that is wrong
+            kind = kind.kind_for({})
     adapter = TypeAdapter(kind)
     try:
         return (

@@ -18,7 +18,7 @@ from condense.stage_c.method import Method, Occasion
 from condense.stage_c.methods import DEFAULT, method_class, proper_name
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES, schedule
-from condense.stage_t.protocols import PROTOCOLS
+from condense.stage_t.own_protocols import ChosenProtocol
 
 
 def _network(name: str) -> str:
@@ -30,7 +30,7 @@ def _network(name: str) -> str:
 
 def _method(name: str) -> str:
     try:
-        return proper_name(name)
+        return method_class(name).name
     except CondenseError as error:
         raise ValueError(str(error)) from error
 
@@ -53,7 +53,9 @@ NetworkNames = Annotated[tuple[NetworkName, ...], Several]
 """Names of networks; one name stands for itself."""
 MOST_NETWORKS, MOST_SETS, MOST_IMAGES = 10_000, 1_000, 100_000
 """Of one command: networks on a set, sets a row, and images a class; more would fill memory before they were counted."""
-Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
+Protocol = ChosenProtocol
+Protocols = Annotated[tuple[Protocol, ...], Several]
+"""One protocol's name, or the path of its file, stands for itself."""
 Seeds = Annotated[int, Field(ge=1, le=MOST_NETWORKS)]
 Sets = Annotated[int, Field(ge=1, le=MOST_SETS)]
 ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
@@ -180,8 +182,8 @@ class MatrixConfig(StageC):
     """Networks to train on the sets, the columns; the published six by default."""
     schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
     """Schedules to learn under: published, fast or both."""
-    protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
-    """Protocols to train under: published, report, dsa, idc."""
+    protocol: Annotated[Protocols, Field(min_length=1)] = ("published",)
+    """Protocols to train under: published, report, dsa, idc, or TOML files of your own (docs/protocol.md)."""
     sets: Sets = 1
     """Sets a row, with seeds from --seed on."""
     seeds: Seeds = 20
@@ -198,7 +200,7 @@ class EvaluateConfig:
     """Networks to train; by default the one the set was learned with (--whole: ConvNet)."""
     protocol: Protocol = "published"
     """How networks are trained on a set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
-    (1,000 epochs with those papers' augmentation)."""
+    (1,000 epochs with those papers' augmentation), or a TOML file of your own (docs/protocol.md)."""
     seeds: Seeds = 20
     """Number of networks, seeds 0, 1, ..."""
 

@@ -71,8 +71,13 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: Python's, the GPU's, or the CPU's through PyTorch."""
-    no_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return no_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""What PyTorch says on a CPU; the driver, within a graph or through the compiler; cuBLAS and cuDNN."""
 
 
 @cache
@@ -226,7 +231,7 @@ def prepare(device: torch.device) -> None:
             torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for every new tensor, which nothing reads
+        _fills.fill_uninitialized_memory = False  # a kernel for every new tensor, which nothing reads
         torch.cuda.reset_peak_memory_stats(device)
 
 
@@ -243,7 +248,7 @@ def reproducible(device: torch.device) -> Iterator[None]:
     """What `prepare` does, within a `with` statement; after it PyTorch's settings are those of the caller again."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    workspace, fill = os.environ.get(_WORKSPACE), torch.utils.deterministic.fill_uninitialized_memory
+    workspace, fill = os.environ.get(_WORKSPACE), _fills.fill_uninitialized_memory
     elsewhere = device.type == "cuda" and device.index is not None
     benchmark, current = torch.backends.cudnn.benchmark, torch.cuda.current_device() if elsewhere else None
     with tf32(False):
@@ -252,7 +257,7 @@ def reproducible(device: torch.device) -> Iterator[None]:
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            _fills.fill_uninitialized_memory = fill
             torch.backends.cudnn.benchmark = benchmark
             if current is not None:
                 torch.cuda.set_device(current)
@@ -261,6 +266,7 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+_fills: Any = torch.utils.deterministic
 
 
 def now() -> str:

@@ -33,7 +33,8 @@ class Record:
     losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
     wall_seconds: time of the work itself; warm_up_seconds: of compiling and the precision test before it;
     peak_memory_bytes: of the process (CPU) or the device (GPU).
-    execution: how it was computed (`Execution.facts`); empty in records of earlier versions.
+    execution: how an experiment was computed (`Execution.facts`), whose configuration is what it is found by and does not
+    hold it; config['execution'] of learning and evaluations. Records of earlier versions have neither.
     """
 
     kind: Literal["learn", "evaluate", "whole", "fit"]
@@ -226,6 +227,10 @@ class _Set(TypedDict, total=False):
     init: str | None
     distance: str | None
     labels: str
+    counts: list[_Count]
+    decoder: str
+    preprocessing: str
+    learning_rate: float
     config: _Settings
 
 

@@ -134,14 +134,24 @@ def info(chosen: options.Info) -> None:
     (path,) = required((chosen.set, "SET.h5"))
     found = SyntheticSet.load(path)
     facts = found.provenance
+    space = "normalised" if found.preprocessing is None else "whitened"
+    whitening = found.preprocessing and f"{found.preprocessing}, a matrix of {len(found.preprocessing.matrix):,} a side"
+    decoded = f", each stored image becomes {found.decoder.multiple}" if found.decoder.multiple > 1 else ""
+    unequal = {"images of the classes": ", ".join(map(str, found.counts))} if found.unequal else {}
     lines: dict[str, Any] = {
         "file": f"{path}, intact",
-        "images": f"{tuple(found.images.shape)} float32, normalised",
+        "format": found.format_version,
+        "bytes stored": f"{found.bytes_stored:,}",
+        "images": f"{tuple(found.images.shape)} float32, {space}",
         "pixel values": f"{found.images.min():.3f} to {found.images.max():.3f}, mean {found.images.mean():.3f}, "
-        f"standard deviation {found.images.std(correction=0):.3f} (normalised)",
+        f"standard deviation {found.images.std(correction=0):.3f} ({space})",
+        "decoder": f"{found.decoder}{decoded}",
+        "preprocessing": whitening or "each channel normalised by mean and std",
         "classes": f"{len(facts.class_names)}: {', '.join(facts.class_names)}",
         "sha256": found.sha256,
-        **({"labels": "soft"} if found.soft else {}),
+        "labels": "soft" if found.soft else "hard",
+        **unequal,
+        **({} if found.learning_rate is None else {"learned rate": found.learning_rate}),
     }
     names = [field.name for field in fields(facts) if field.name not in ("class_names", "config")]
     stated = {name: getattr(facts, name) for name in names}

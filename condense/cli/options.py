@@ -56,7 +56,7 @@ class Run(LearnConfig, Common):
 
     protocol: Protocol = "published"
     """How networks are trained on the set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
-    (1,000 epochs with those papers' augmentation)."""
+    (1,000 epochs with those papers' augmentation), or a TOML file of your own (docs/protocol.md)."""
     seeds: Seeds = 20
     """Networks to train on the set, with seeds 0, 1, ..."""
     out: Path | None = None

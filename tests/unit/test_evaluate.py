@@ -86,9 +86,10 @@ def test_an_evaluation_goes_on_as_it_began_whatever_seeds_are_asked_for(
     assert fewer.accuracies == first.accuracies[1:2] and 0 < fewer.wall_seconds < first.wall_seconds
     assert more.accuracies[:3] == first.accuracies and more.wall_seconds > first.wall_seconds
     assert {record.config["path"] for record in (first, fewer, more)} == {"eager"}
-    assert first.execution == fewer.execution == saved_execution(kept) and first.execution["stack"] == 1
+    execution = first.config["execution"]
+    assert execution == fewer.config["execution"] == saved_execution(kept) and execution["stack"] == 1
     saved = json.loads(kept.read_text())
-    compiled = {**first.execution, "path": "compiled"}
+    compiled = {**execution, "path": "compiled"}
     kept.write_text(json.dumps({**saved, "tested": {**saved["tested"], "execution": compiled}}))
     monkeypatch.setattr(module, "can_compile", lambda device: False)
     with pytest.raises(RunFailed, match="tested before were compiled, and no compiler works now"):

@@ -216,7 +216,7 @@ def test_a_checkpoint_is_of_the_images_in_their_order(data: DataSet) -> None:
 def test_a_damaged_checkpoint_is_refused(data: DataSet, tmp_path: Path) -> None:
     run = Run(network="mlp-1x512", epochs=2)
     path = checkpoint_path(tmp_path, ordered_key(run, data), torch.device("cpu"))
-    path.write_bytes(b"condense generalization checkpoint 1 00\nrest")
+    path.write_bytes(b"condense generalization checkpoint 2 00\nrest")
     with pytest.raises(CondenseError, match="damaged and cannot be resumed; delete it to start anew"):
         fit([run], data, checkpoints=tmp_path)
 
@@ -609,7 +609,7 @@ def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
     start = fresh_members(network, [0], "start")
     rates: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "sgd_step", lambda vector, velocity, gradient, rate, recipe: rates.append(rate))
+        patch.setattr(engine, "optimiser_step", lambda vector, state, gradient, rate, recipe: rates.append(rate))
         recipe = Recipe((Stage(3, 0.1),), batch_size=10, decay=0.5)
         engine.train(network, start, source, recipe, [engine.MemberDraws.of(0, "decay")])
     assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])

@@ -118,7 +118,7 @@ def test_the_command_line_asks_cublas_before_anything_else(monkeypatch: pytest.M
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     seen: list[str | None] = []
     monkeypatch.setattr(main, "parse", lambda arguments: seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG")) or "x")
-    monkeypatch.setattr(main, "COMMANDS", {str: lambda chosen: None})
+    monkeypatch.setattr(main, "command_of", lambda chosen: lambda chosen: None)
     main.main(["any"])
     assert seen == [":4096:8"]
 
@@ -128,12 +128,13 @@ def test_a_gpu_that_is_named_is_the_current_one_for_the_time(monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "current_device", lambda: current[-1])
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.append(getattr(device, "index", device)))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
+    fills: Any = torch.utils.deterministic
     torch.backends.cudnn.benchmark = True
     try:
         with machine.reproducible(torch.device("cuda:1")):
             assert current[-1] == 1 and not torch.backends.cudnn.benchmark
-            assert not torch.utils.deterministic.fill_uninitialized_memory
+            assert not fills.fill_uninitialized_memory
         assert current[-1] == 0 and torch.backends.cudnn.benchmark
-        assert torch.utils.deterministic.fill_uninitialized_memory
+        assert fills.fill_uninitialized_memory
     finally:
         torch.backends.cudnn.benchmark = False
