@@ -66,6 +66,9 @@ PUBLISHED_ROWS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11BN", "ResNet18BN_A
 PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
 
+TAKEN = ("name", "set", "path", "execution", "reading")
+"""What no setting of a method may be called, beside the settings of all: tables of TOML and records say other things so."""
+
 Kind = TypeVar("Kind", bound="StageC")
 
 
@@ -126,11 +129,12 @@ def of_method(kind: type[Kind], method: str) -> type[Kind]:
 
     Raises `CondenseError` where the method cannot be used.
     """
-    there, own = {one.name for one in fields(kind)}, []
+    taken, own = {*TAKEN, *(one.name for one in fields(kind))}, []
     for name, (hint, one) in method_class(method).settings().items():
-        if name in there:
+        if name in taken or hasattr(kind, name):
             raise CondenseError(
-                f"Method {quoted(method)} has a setting called {quoted(name)}, which is one of every method."
+                f"Method {quoted(method)} has a setting called {quoted(name)}, which means something else to every method: "
+                "it needs another name."
             )
         scheduled = one.default is MISSING
         typed = Annotated[hint | None if scheduled else hint, arg(help=one.metadata.get("help", ""))]

@@ -9,6 +9,7 @@ from typing import Any
 from condense import pipeline
 from condense.cli import options
 from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
+from condense.cli.doctor import doctor
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix, matrix_text
 from condense.cli.parity import parity
@@ -196,6 +197,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Table: table,
     options.Show: show,
     options.Info: info,
+    options.Doctor: doctor,
     options.Datasets: datasets,
     options.Networks: networks,
     options.Methods: methods,
