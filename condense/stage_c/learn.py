@@ -248,23 +248,7 @@ def learned_result(
     notes: Sequence[str] = (),
 ) -> Learned:
     """The set and the record of what was made in so many seconds with these losses; execution: None of what needs none."""
-    provenance = Provenance(
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        class_names=list(data.class_names),
-        mean=list(data.mean),
-        std=list(data.std),
-        images_per_class=config.ipc,
-        method=config.method,
-        network=config.network,
-        seed=config.seed,
-        iterations=len(losses),
-        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
-        code_version=code_version(),
-        library_versions=library_versions(),
-        device=data.device.type,
-        precision=config.precision,
-    )
+    provenance = _provenance(config, data, len(losses))
     images, labels = (tensor.cpu().contiguous() for tensor in (condensed.images.float(), condensed.labels))
     result = SyntheticSet(
         images,
@@ -289,3 +273,23 @@ def learned_result(
         **asdict(surroundings),
     )
     return Learned(result, record)
+
+
+def _provenance(config: LearnConfig, data: LabelledImages, iterations: int) -> Provenance:
+    return Provenance(
+        dataset=data.name,
+        dataset_fingerprint=data.fingerprint,
+        class_names=list(data.class_names),
+        mean=list(data.mean),
+        std=list(data.std),
+        images_per_class=config.ipc,
+        method=config.method,
+        network=config.network,
+        seed=config.seed,
+        iterations=iterations,
+        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
+        code_version=code_version(),
+        library_versions=library_versions(),
+        device=data.device.type,
+        precision=config.precision,
+    )
