@@ -52,7 +52,7 @@ NetworkName = Annotated[str, AfterValidator(_network)]
 NetworkNames = Annotated[tuple[NetworkName, ...], Several]
 """Names of networks; one name stands for itself."""
 MOST_NETWORKS, MOST_SETS, MOST_IMAGES = 10_000, 1_000, 100_000
-"""Of one command: networks on a set, sets a row, and images a class; more would fill memory before they were counted."""
+"""Of one command: networks on a set, sets a row, and images per class; more would fill memory before they were counted."""
 Protocol = ChosenProtocol
 Protocols = Annotated[tuple[Protocol, ...], Several]
 """One protocol's name, or the path of its file, stands for itself."""

@@ -305,7 +305,8 @@ def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
     write_atomically(outputs.picture, image_grid(learned))
     facts = learned.provenance
     plural = "" if facts.images_per_class == 1 else "s"
-    title = f"{facts.dataset}, {facts.images_per_class} image{plural} per class"
+    most = "up to " if learned.unequal else ""
+    title = f"{facts.dataset}, {most}{facts.images_per_class} image{plural} per class"
     write_atomically(outputs.page, render_page(title, read_records(outputs.records), learned))
 
 

@@ -162,7 +162,7 @@ def info(chosen: options.Info) -> None:
 def datasets(chosen: options.Datasets) -> None:
     """Condense datasets"""
     _print_names(catalog.names(chosen.data_root))
-    print(f"{'a path':<16} an image folder (one sub-folder a class), or arrays in a .mat, .npz, .h5 or .hdf5 file")
+    print(f"{'a path':<16} an image folder (one sub-folder per class), or arrays in a .mat, .npz, .h5 or .hdf5 file")
 
 
 def networks(chosen: options.Networks) -> None:

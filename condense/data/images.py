@@ -271,7 +271,7 @@ class LabelledImages:
         if each > min(self.counts):
             smallest = self.class_names[self.counts.index(min(self.counts))]
             raise CondenseError(
-                f"--train-size {size} needs {each} images a class, but class {smallest} of {self.name} has "
+                f"--train-size {size} needs {each} images per class, but class {smallest} of {self.name} has "
                 f"{min(self.counts)}; at most {min(self.counts) * self.classes} are possible."
             )
         random = generator(seed, "train subset")

@@ -274,7 +274,14 @@ def learned_result(
         precision=config.precision,
     )
     images, labels = (tensor.cpu().contiguous() for tensor in (condensed.images.float(), condensed.labels))
-    result = SyntheticSet(images, labels, provenance, decoder=condensed.decoder, learning_rate=condensed.learning_rate)
+    result = SyntheticSet(
+        images,
+        labels,
+        provenance,
+        decoder=condensed.decoder,
+        preprocessing=data.whitening,
+        learning_rate=condensed.learning_rate,
+    )
     how = {"path": execution.path, "execution": execution.facts()} if execution else {"path": "selection"}
     record = Record(
         kind="learn",

@@ -15,6 +15,7 @@ from pydantic import PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from condense.augmentation.laws import OPERATIONS
+from condense.checking import sentence_of
 from condense.errors import CondenseError, in_any_case, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
 from condense.stage_t.protocols import BUILT_IN, DEFAULTS, OWN_RATE, Protocol, Where
@@ -152,15 +153,6 @@ def _contradictions(values: dict[str, Any]) -> list[str]:
 
 
 def _sentence(detail: Any) -> str:
-    """One error of pydantic's as a sentence with the place, the value and what is right."""
     parts = [shortened(str(part), 40) for part in detail["loc"]][:4]
-    place = ".".join(parts) or "the protocol"
-    if detail["type"] == "unexpected_keyword_argument":
-        known = [field.name for field in fields(Where if len(parts) > 1 else Protocol)]
-        return f"{place}: {unknown_name('setting', parts[-1], known)}"
-    if detail["type"] == "missing":
-        return f"{place}: It must be given."
-    if detail["type"] == "value_error":  # a check of ours, which names the value
-        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
-    allowed = detail["msg"].partition(", unable to parse")[0]
-    return f"{place} = {quoted(detail['input'])}: {shortened(allowed, 200)}."
+    known = [field.name for field in fields(Where if len(parts) > 1 else Protocol)]
+    return sentence_of(detail, ".".join(parts) or "the protocol", known)

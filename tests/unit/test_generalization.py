@@ -514,7 +514,7 @@ def test_experiments_over_the_share_of_corrupted_labels_see_more_images() -> Non
     few = replace(whole, train=source.subset(500, seed=0))
     sizes_of_few = {size: len(of.train) for size, of in sized(GeneralizeConfig(experiment="fig1b"), few).items()}
     assert sizes_of_few == {240: 240, 960: 500, 9600: 500}  # as many as there are: nobody asked for more by --train-size
-    with pytest.raises(CondenseError, match=r"--train-size 960 needs 96 images a class.* at most 500 are possible"):
+    with pytest.raises(CondenseError, match=r"--train-size 960 needs 96 images per class.* at most 500 are possible"):
         sized(GeneralizeConfig(experiment="fig1b", train_size=960), few)
 
 

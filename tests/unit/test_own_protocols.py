@@ -202,8 +202,8 @@ def test_rows_are_of_one_recipe(name: str, value: object) -> None:
 
 def test_a_setting_of_the_set_does_not_hide_one_of_training() -> None:
     """A method of stage C may have settings called as those of recipes are."""
-    config = {"dataset": "mnist", "method": "dsa", "augmentation": ["flip"], "iterations": 3}
-    of_set = {"method": "dsa", "config": config}
+    config = {"dataset": "mnist", "method": "mine", "augmentation": ["flip"], "iterations": 3}
+    of_set = {"method": "mine", "config": config}
     records = [of_recipe(0.8, "a", augmentation=["crop"]), of_recipe(0.9, "b", augmentation=["scale"])]
     records = [replace(one, config={**one.config, "set": one.config["set"] | of_set}) for one in records]
     table = accuracy_table(records)

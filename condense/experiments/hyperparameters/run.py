@@ -62,7 +62,7 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         described = {"dataset": data.name, "dataset_fingerprint": of.train.fingerprint, "set": made}
         learned = f"{facts.method}, {facts.network}, {made['schedule']} schedule" if facts.iterations else facts.method
         number = f"{'up to ' if synthetic.unequal else ''}{facts.images_per_class}"
-        label = f"{learned}, {number} a class, seed {facts.seed}"
+        label = f"{learned}, {number} per class, seed {facts.seed}"
         source = source_of(synthetic, data.test.device)
         proxy = Proxy(path.name, label, described, config.proxy_epochs, *_learning(path, synthetic))
         found[synthetic.sha256] = proxy, TrainedOn(label, source, described, config.proxy_epochs)
