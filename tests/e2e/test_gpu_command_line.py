@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -57,7 +58,8 @@ def one_gib() -> Iterator[None]:
 
 def test_a_memory_limit_makes_the_parts_of_stage_c_smaller(one_gib: None) -> None:
     data = load("digits").to(GPU).train
-    config = LearnConfig(dataset="digits", network="ConvNet", ipc=1, iterations=2, outer_loop=1, precision="fp32")
+    settings: dict[str, Any] = {"iterations": 2, "outer_loop": 1, "precision": "fp32"}
+    config = LearnConfig(dataset="digits", network="ConvNet", ipc=1, **settings)
     with pytest.warns(UserWarning, match="The GPU's memory ran out; it goes on with part"):
         learned = learn(config, data)
     network = build("ConvNet", data.shape, data.classes)
