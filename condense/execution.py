@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
-from condense.machine import can_compile, compiles, has_bfloat16, has_tf32, is_out_of_memory, release_memory
+from condense.calibration import has_bfloat16, takes_classes_in_turn
+from condense.machine import can_compile, compiles, gpu_memory_bytes, has_tf32, is_out_of_memory, release_memory
 from condense.networks.layers import IMAGE_CHANNELS, Conv
 from condense.networks.network import Network
 
@@ -88,6 +89,22 @@ class Execution:
         """Classes whose synthetic images go through in one pass, of so many each."""
         return max(1, self.part // images_per_class)
 
+    @property
+    def smaller(self) -> "Execution | None":
+        """What needs less of a GPU's memory: half the networks of a stack, else half the images of a part, else without what
+        a compiler keeps; None where nothing is left to be made smaller, and on a CPU, whose parts are small.
+        """
+        return self._smaller(divisible=True)
+
+    def _smaller(self, *, divisible: bool) -> "Execution | None":
+        if self.device == "cpu":
+            return None
+        if self.stack > 1:
+            return replace(self, stack=self.stack // 2)
+        if divisible and self.part > 1:
+            return replace(self, part=self.part // 2)
+        return replace(self, path="eager") if self.compiled else None
+
     def facts(self) -> dict[str, Any]:
         """What it is as plain JSON values."""
         return asdict(self)
@@ -103,15 +120,16 @@ class Execution:
 def for_learning(network: Network, device: torch.device, work: Work, *, precision: Precision = "fp32") -> Execution:
     """How stage C computes, in the precision that comes of asking for one ('auto' is settled before: `reduced_precisions`).
 
-    On a GPU all classes go through in one pass, as many images of each as its memory holds. Compiled where the work repays
+    On a GPU all classes go through in one pass, as many images of each as its memory holds, but where replays of one class
+    after another are quicker (`takes_classes_in_turn`). Compiled where the work repays
     it and the compiler works; what then fails to compile ends eager (`warmed_up`).
     """
-    together = classes_together(network, device)
+    compiled = work.is_long and gains_by_compiling(network, device) and can_compile(device)
+    together = classes_together(network, device) and not (compiled and takes_classes_in_turn(device))
     part = even_parts(network, work.batch, device)
     if together:
-        part = network.classes * real_images_together(network, network.classes, work.batch)
+        part = network.classes * real_images_together(network, network.classes, work.batch, device)
     found: Any = effective(precision, network, device) if work.multiply_adds else "fp32"
-    compiled = work.is_long and gains_by_compiling(network, device) and can_compile(device)
     return Execution(
         device=device.type,
         path="compiled" if compiled else "eager",
@@ -141,6 +159,16 @@ def for_training(network: Network, device: torch.device, *, batch: int, steps: i
         channels_last=prefers_channels_last(network),
         winograd=takes_winograd(network, part, device),
     )
+
+
+def for_few(network: Network, device: torch.device, *, batch: int) -> Execution:
+    """The same for experiments, which train few networks of a kind: on a CPU in turn.
+
+    A stack there would have to be of a fixed size, filled up with networks that nobody asked for, or a network would depend,
+    by rounding, on how many are: five of mlp-1x256 in a stack of five took up to 1.8 times as long as in turn already.
+    """
+    found = for_training(network, device, batch=batch)
+    return replace(found, stack=1) if device.type == "cpu" else found
 
 
 def for_testing(network: Network, device: torch.device) -> Execution:
@@ -185,26 +213,13 @@ def shrinking(
         try:
             return execution, work(execution)
         except (RuntimeError, MemoryError) as error:
-            left = smaller(execution, divisible=divisible) if is_out_of_memory(error) else None
+            left = execution._smaller(divisible=divisible) if is_out_of_memory(error) else None
             if left is None:
                 raise
         # Beyond the handler, as the error's traceback holds what the work had in memory.
         release_memory(compiled=execution.compiled)
         _say_smaller(execution, left)
         execution = left
-
-
-def smaller(execution: Execution, *, divisible: bool = True) -> Execution | None:
-    """The same with half the networks of a stack, else half the images of a part, else without what a compiler keeps; None
-    where nothing is left to be made smaller, and on a CPU, whose parts are small.
-    """
-    if execution.device == "cpu":
-        return None
-    if execution.stack > 1:
-        return replace(execution, stack=execution.stack // 2)
-    if divisible and execution.part > 1:
-        return replace(execution, part=execution.part // 2)
-    return replace(execution, path="eager") if execution.compiled else None
 
 
 def _say_smaller(before: Execution, after: Execution) -> None:
@@ -242,6 +257,9 @@ ACTIVATION_BUDGET = 2**22
 STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11
 """What a training step takes on two CPU cores, roughly: a constant, and multiply-adds of the forward pass a second."""
 
+GPU_STEP_SECONDS, GPU_TRAINING_RATE = 3e-3, 3e12
+"""The same on a GPU, an estimate: launching some hundred kernels, and a third of what float32 cores do at most."""
+
 GRADIENT_WRITE = 200
 """Multiply-adds that take as long as what a part of a batch costs for each parameter: its gradient written and added up."""
 
@@ -251,6 +269,12 @@ CONVOLUTION_BOUND = 250
 REPAYING_SECONDS = 20.0
 """Training without the compiler from which compiling, some ten seconds, is repaid."""
 
+GPU_REPAYING_SECONDS = 60.0
+"""The same on a GPU, whose compiler takes about half a minute."""
+
+FLOAT = 4
+"""Bytes of a float32 number."""
+
 NOMINAL_NETWORKS = 20
 """Networks of a protocol. What is stacked or compiled follows from this number and never from how many are asked for, or a
 seed's network would be another one, by rounding, in other company."""
@@ -259,8 +283,8 @@ STACKED_IMAGES = 128
 """Images in a batch from which members are trained in turn on a CPU: stacked MLPs were no quicker with 100 images
 uncompiled, nor with 256 compiled."""
 
-STACK_BUDGET = 2**28
-"""Elements of the widest activation of all that goes through a GPU at once: 1 GiB in float32, of which dozens are kept."""
+MEMORY_SHARE = 64
+"""The widest activation of all that goes through a GPU at once may take this part of its memory: dozens are kept."""
 
 
 def members_at_once(network: Network, batch: int, device: torch.device) -> int:
@@ -271,7 +295,7 @@ def members_at_once(network: Network, batch: int, device: torch.device) -> int:
     """
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
     if device.type == "cuda" and not network.has_dropout:
-        return max(1, min(NOMINAL_NETWORKS, STACK_BUDGET // (batch * widest_activation(network))))
+        return max(1, min(NOMINAL_NETWORKS, gpu_budget(device) // (batch * widest_activation(network))))
     return NOMINAL_NETWORKS if only_linear and batch < STACKED_IMAGES else 1
 
 
@@ -287,10 +311,9 @@ def stacks(seeds: Sequence[int], size: int) -> list[tuple[range, list[int]]]:
 
 
 def images_at_once(network: Network, device: torch.device) -> int:
-    """Images in one chunk: a power of two that keeps activations in a CPU's cache; 1,024 on a GPU."""
-    if device.type == "cuda":
-        return 1024
-    chunk = max(1, ACTIVATION_BUDGET // widest_activation(network))
+    """Images in one part: a power of two, up to 1,024, that keeps activations in a CPU's cache or a GPU's memory."""
+    budget = gpu_budget(device) if device.type == "cuda" else ACTIVATION_BUDGET
+    chunk = max(1, budget // widest_activation(network))
     return min(1024, 1 << (chunk.bit_length() - 1))
 
 
@@ -325,8 +348,11 @@ def takes_winograd(network: Network, images: int, device: torch.device) -> bool:
 
 def pays_to_compile(network: Network, steps: int, images: int, device: torch.device) -> bool:
     """Whether so many training steps on so many images each take long enough to repay compiling the step."""
-    seconds = steps * (STEP_SECONDS + images * network.multiply_adds / TRAINING_RATE)
-    return gains_by_compiling(network, device) and seconds > REPAYING_SECONDS
+    constant, rate, repaying = STEP_SECONDS, TRAINING_RATE, REPAYING_SECONDS
+    if device.type == "cuda":
+        constant, rate, repaying = GPU_STEP_SECONDS, GPU_TRAINING_RATE, GPU_REPAYING_SECONDS
+    seconds = steps * (constant + images * network.multiply_adds / rate)
+    return gains_by_compiling(network, device) and seconds > repaying
 
 
 def classes_together(network: Network, device: torch.device) -> bool:
@@ -334,10 +360,16 @@ def classes_together(network: Network, device: torch.device) -> bool:
     return device.type == "cuda" and not network.has_dropout
 
 
-def real_images_together(network: Network, classes: int, real_batch: int) -> int:
+def real_images_together(network: Network, classes: int, real_batch: int, device: torch.device) -> int:
     """Real images of each class in one pass of all classes, such that a GPU's memory holds their activations."""
-    parts = -(-real_batch * classes * widest_activation(network) // STACK_BUDGET)
+    parts = -(-real_batch * classes * widest_activation(network) // gpu_budget(device))
     return -(-real_batch // parts)
+
+
+def gpu_budget(device: torch.device) -> int:
+    """Elements of the widest activation of all that goes through a GPU at once: a power of two, 2^28 with 80 GiB."""
+    elements = gpu_memory_bytes(device) // (FLOAT * MEMORY_SHARE)
+    return 1 << (elements.bit_length() - 1)
 
 
 def even_parts(network: Network, batch: int, device: torch.device) -> int:

@@ -56,6 +56,11 @@ def describe(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
 
 
+def gpu_memory_bytes(device: torch.device) -> int:
+    """All memory of a GPU."""
+    return torch.cuda.get_device_properties(device).total_memory
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Peak memory so far: of the GPU's allocator, or resident in this process on a CPU."""
     if device.type == "cuda":
@@ -66,8 +71,13 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: Python's, the GPU's, or the CPU's through PyTorch."""
-    no_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return no_memory or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""What PyTorch says on a CPU; the driver, within a graph or through the compiler; cuBLAS and cuDNN."""
 
 
 @cache
@@ -87,13 +97,12 @@ MARGIN = 0.9
 READINGS = 5
 
 
-@cache
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device convolves bfloat16 numbers faster than float32 ones.
+def convolves_bfloat16_faster(device: torch.device) -> bool:
+    """Whether the device convolves bfloat16 numbers faster than float32 ones (`calibration.has_bfloat16` keeps the answer).
 
-    On a CPU with bfloat16 instructions that is measured, in about a second, once a process: on some the convolutions of
-    oneDNN are twice as fast in it, on others slower than in float32. Both are timed in turn, `READINGS` times, and the
-    median of the ratios must be `MARGIN` or less.
+    On a CPU with bfloat16 instructions that is measured, in about a second: on some the convolutions of oneDNN are twice as
+    fast in it, on others slower than in float32. Both are timed in turn, `READINGS` times, and the median of the ratios must
+    be `MARGIN` or less.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -189,6 +198,13 @@ def forget_compiled() -> None:
     torch.compiler.reset()
 
 
+def moved(values: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """Values drawn on the CPU, on the device; a GPU is not waited for."""
+    if torch.device(device).type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 def release_memory(*, compiled: bool) -> None:
     """Gives back what a GPU's allocator keeps, after memory ran out.
 
@@ -204,14 +220,27 @@ def release_memory(*, compiled: bool) -> None:
 def prepare(device: torch.device) -> None:
     """Makes arithmetic on the device what records say it is: full float32, the same at every run.
 
-    On a GPU it also starts a new count of peak memory. PyTorch's settings stay so: for processes of one's own, as scripts
-    have; a library call is `reproducible` for its time alone.
+    A GPU becomes the current one, as some libraries launch there whatever tensors say; cuDNN takes algorithms by rule and
+    not by a race, which another one may win tomorrow; and a new count of peak memory starts. PyTorch's settings stay so: for
+    processes of one's own, as scripts have; a library call is `reproducible` for its time alone.
     """
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if device.type == "cuda":
-        os.environ.setdefault(_WORKSPACE, ":4096:8")
+        fix_cublas_workspace()
+        if device.index is not None:
+            torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
+        _fills.fill_uninitialized_memory = False  # a kernel for every new tensor, which nothing reads
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def fix_cublas_workspace() -> None:
+    """Asks cuBLAS for workspaces of fixed size, without which its sums may come in another order from one run to the next.
+
+    It looks once, when it starts: so the command line asks first of all, and a library call as early as it can.
+    """
+    os.environ.setdefault(_WORKSPACE, ":4096:8")
 
 
 @contextmanager
@@ -219,18 +248,25 @@ def reproducible(device: torch.device) -> Iterator[None]:
     """What `prepare` does, within a `with` statement; after it PyTorch's settings are those of the caller again."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    workspace = os.environ.get(_WORKSPACE)
+    workspace, fill = os.environ.get(_WORKSPACE), _fills.fill_uninitialized_memory
+    elsewhere = device.type == "cuda" and device.index is not None
+    benchmark, current = torch.backends.cudnn.benchmark, torch.cuda.current_device() if elsewhere else None
     with tf32(False):
         try:
             prepare(device)
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            _fills.fill_uninitialized_memory = fill
+            torch.backends.cudnn.benchmark = benchmark
+            if current is not None:
+                torch.cuda.set_device(current)
             if workspace is None:
                 os.environ.pop(_WORKSPACE, None)
 
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+_fills: Any = torch.utils.deterministic
 
 
 def now() -> str:

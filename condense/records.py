@@ -33,6 +33,8 @@ class Record:
     losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
     wall_seconds: time of the work itself; warm_up_seconds: of compiling and the precision test before it;
     peak_memory_bytes: of the process (CPU) or the device (GPU).
+    execution: how an experiment was computed (`Execution.facts`), whose configuration is what it is found by and does not
+    hold it; config['execution'] of learning and evaluations. Records of earlier versions have neither.
     """
 
     kind: Literal["learn", "evaluate", "whole", "fit"]
@@ -51,6 +53,7 @@ class Record:
     notes: list[str] = field(default_factory=list)
     series: dict[str, list[float]] = field(default_factory=dict)
     diverged: list[int] = field(default_factory=list)
+    execution: dict[str, Any] = field(default_factory=dict)
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -68,7 +71,7 @@ class Record:
     def to_json(self) -> str:
         """One line of JSON, without a line break."""
         values = {**asdict(self), "config_hash": self.config_hash}
-        for name in ("series", "diverged"):
+        for name in ("series", "diverged", "execution"):
             if not values[name]:
                 del values[name]
         return json.dumps(values, sort_keys=True, allow_nan=False)
@@ -224,6 +227,10 @@ class _Set(TypedDict, total=False):
     init: str | None
     distance: str | None
     labels: str
+    counts: list[_Count]
+    decoder: str
+    preprocessing: str
+    learning_rate: float
     config: _Settings
 
 

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from benchmarking import SHAPES, execution_of, options, seconds, write_rows
 from torch import Tensor
 
+from condense.execution import for_training
 from condense.machine import forget_compiled
 from condense.networks import layers
 from condense.networks.layers import Arithmetic, LocalResponseNorm, Shape, Tensors
@@ -128,7 +129,8 @@ def five_steps(
             optimiser.step()
 
     def fast(*, compiled: bool = False) -> None:
-        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")], compiled=compiled)
+        execution = replace(for_training(network, CPU, batch=batch), path="compiled" if compiled else "eager")
+        train(network, Members(vector[None], {}), source, recipe, [MemberDraws.of(0, "benchmark")], execution=execution)
 
     return twin, fast
 

@@ -8,11 +8,13 @@ Milliseconds a network and training step, compiled, stacks of 20 against one aft
 
 import statistics
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from benchmarking import SHAPES, options, seconds, write_rows
 
+from condense.execution import for_training
 from condense.machine import can_compile, forget_compiled
 from condense.networks.registry import build
 from condense.training.engine import MemberDraws, fresh_members, train
@@ -29,13 +31,15 @@ def measure(name: str, batch: int, device: torch.device) -> dict[str, Any]:
     network, members = build(name, shape, 10), fresh_members(build(name, shape, 10), range(MEMBERS), "benchmark", device)
     source = TensorSource(torch.randn(batch, *shape, device=device), torch.arange(batch, device=device) % 10)
     recipe = Recipe((Stage(EPOCHS, 0.01),), momentum=0.9, weight_decay=5e-4)
+    path = "compiled" if can_compile(device) else "eager"
+    execution = replace(for_training(network, device, batch=batch), path=path)
     forget_compiled()
 
     def groups(size: int) -> Callable[[], None]:
         def work() -> None:
             for first in range(0, MEMBERS, size):
                 draws = [MemberDraws.of(seed, "benchmark", device=device) for seed in range(first, first + size)]
-                train(network, members[first : first + size], source, recipe, draws, compiled=can_compile(device))
+                train(network, members[first : first + size], source, recipe, draws, execution=execution)
 
         return work
 

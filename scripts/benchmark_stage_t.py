@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from benchmarking import compare, options, report
 
-from condense.execution import members_at_once, pays_to_compile
-from condense.machine import can_compile, forget_compiled
+from condense.execution import for_training
+from condense.machine import forget_compiled
 from condense.networks.registry import build
 from condense.reference import training as plain
 from condense.reference.networks import load, module
@@ -25,8 +25,8 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
 
 SHAPE = (1, 28, 28)
-EVALUATION = 20, 1001
-"""Networks and epochs of MNIST's published evaluation."""
+EVALUATION_EPOCHS = 1001
+"""Epochs of MNIST's published evaluation, of one step each."""
 QUICK = [("MLP", 1, 20, 10), ("LeNet", 1, 20, 3), ("ConvNet", 1, 2, 5)]
 FULL = [
     *(("MLP", 1, 20, 20), ("MLP", 10, 20, 5), ("LeNet", 1, 20, 5), ("LeNet", 10, 20, 2)),
@@ -41,16 +41,14 @@ def training(name: str, ipc: int, seeds: int, epochs: int, repeats: int, device:
     source = TensorSource(images, labels)
     recipe = Recipe((Stage(epochs, 0.01),), momentum=0.9, weight_decay=5e-4, augmentation=("crop", "scale", "rotate"))
     members = fresh_members(network, range(seeds), "benchmark", device)
-    together = members_at_once(network, 10 * ipc, device)
-    group = min(seeds, together)
-    steps = -(-EVALUATION[0] // together) * EVALUATION[1]
-    compiled = pays_to_compile(network, steps, 10 * ipc * group, device) and can_compile(device)
+    execution = for_training(network, device, batch=10 * ipc, steps=EVALUATION_EPOCHS)
+    group = min(seeds, execution.stack)
     forget_compiled()
 
     def fast() -> None:
         for first in range(0, seeds, group):
             draws = [MemberDraws.of(seed, "benchmark", device=device) for seed in range(first, first + group)]
-            train(network, members[first : first + group], source, recipe, draws, compiled=compiled)
+            train(network, members[first : first + group], source, recipe, draws, execution=execution)
 
     def twin() -> None:
         for seed in range(seeds):

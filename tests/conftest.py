@@ -28,6 +28,15 @@ def small_images() -> Callable[..., LabelledImages]:
     return make
 
 
+@pytest.fixture(autouse=True)
+def decisions_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Answers of calibrations are kept for a test session alone; where there is no GPU, one has 80 GiB."""
+    kept = tmp_path_factory.getbasetemp() / "calibration.json"
+    monkeypatch.setattr("condense.calibration.cache_file", lambda: kept)
+    if not torch.cuda.is_available():
+        monkeypatch.setattr("condense.execution.gpu_memory_bytes", lambda device: 80 * 2**30)
+
+
 @pytest.fixture
 def fresh_seed() -> int:
     """Another seed at every run; pytest shows it where the test fails."""

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from condense.machine import moved
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -52,8 +54,9 @@ class Draw:
 
     def repeated(self, counts: Sequence[int]) -> "Draw":
         """Each image's parameters so many times: those of classes, for batches that hold so many images of each."""
-        times = torch.tensor(counts, device=self.hole.device)
-        return Draw(*(part.repeat_interleave(times, dim=0) for part in self.parts))
+        times = moved(torch.tensor(counts), self.hole.device)
+        # With the size of what comes out a GPU is not waited for.
+        return Draw(*(part.repeat_interleave(times, dim=0, output_size=sum(counts)) for part in self.parts))
 
 
 def apply(x: Tensor, draw: Draw) -> Tensor:
@@ -98,7 +101,8 @@ def sampled(x: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
     centred = torch.stack([columns.expand(height, -1), rows[:, None].expand(-1, width)], dim=-1)
     at = centred @ matrix.to(x.dtype).mT[:, None] + shift.to(x.dtype)[:, None, None]
     # In units of grid_sample, which sees the centres of the outermost pixels at -1 and 1.
-    grid = at / x.new_tensor([max(width - 1, 1), max(height - 1, 1)]) * 2
+    spans = torch.stack([x.new_full((), max(side - 1, 1)) for side in (width, height)])
+    grid = at / spans * 2
     return F.grid_sample(x, grid.expand(len(x), -1, -1, -1), padding_mode="zeros", align_corners=True)
 
 

@@ -68,10 +68,21 @@ def augment(x: Tensor, operations: Sequence[str], random: Sequence[torch.Generat
 
 def apply(x: Tensor, operations: Sequence[str], drawn: Draw, means: Tensor) -> Tensor:
     """Images (N, C, H, W), each after its drawn operation; means (N, C) fill what crop and rotation bring in."""
+    if x.is_cuda:
+        return _apply_to_all(x, operations, drawn, means)
     result = x.clone()
     for index, name in enumerate(operations):
         chosen = (drawn.operation == index).nonzero().squeeze(1)
         result[chosen] = _APPLY[name](x[chosen], drawn, chosen, means[chosen])
+    return result
+
+
+def _apply_to_all(x: Tensor, operations: Sequence[str], drawn: Draw, means: Tensor) -> Tensor:
+    """The same by every operation on every image: which images an operation is for, the host would have to wait for."""
+    result, everything = x, torch.arange(len(x), device=x.device)
+    for index, name in enumerate(operations):
+        changed = _APPLY[name](x, drawn, everything, means)
+        result = torch.where((drawn.operation == index)[:, None, None, None], changed, result)
     return result
 
 

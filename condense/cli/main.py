@@ -10,7 +10,7 @@ from condense.cli.commands import command_of
 from condense.cli.output import print_anything
 from condense.cli.parsing import parse
 from condense.errors import CondenseError, Interrupted, RunFailed, shortened
-from condense.machine import is_out_of_memory, keep_freed_memory
+from condense.machine import fix_cublas_workspace, is_out_of_memory, keep_freed_memory
 
 LONGEST_LINE = 2_000
 """Of a message: what is longer says nothing to anybody."""
@@ -21,6 +21,7 @@ _OF_A_PATH = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISD
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command. Exit code 0: done; 1: the run failed; 2: a mistake in what was asked for; 130: interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
+    fix_cublas_workspace()
     keep_freed_memory()
     print_anything()
     try:

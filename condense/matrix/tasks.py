@@ -8,9 +8,12 @@ from condense.config import LearnConfig, MatrixConfig
 from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash
+from condense.report.cells import NONE
 from condense.stage_c.learn import check, check_storable
-from condense.stage_c.methods import DEFAULT
+from condense.stage_c.methods import DEFAULT, looks_at_network
 from condense.stage_c.schedules import occasion_of, overridden, with_settings
+from condense.stage_t.own_protocols import check_names
+from condense.stage_t.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class SetTask:
         return f"{method}{c.network}-{c.schedule}-seed{c.seed}-{config_hash(as_dict(c.resolved()))[:8]}"
 
     @property
+    def row(self) -> str:
+        """What its row is called: the network it is made with."""
+        return self.config.network if looks_at_network(self.config.method) else NONE
+
+    @property
     def label(self) -> str:
         """The same for people."""
         settings = as_dict(self.config.resolved())
@@ -41,7 +49,7 @@ class CellTask:
 
     of: SetTask
     network: str
-    protocol: str
+    protocol: str | Protocol
     seeds: int
 
     @property
@@ -61,15 +69,16 @@ Task = SetTask | CellTask
 def set_tasks(config: MatrixConfig) -> list[SetTask]:
     """All sets, schedule by schedule and row by row."""
     seeds = range(config.seed, config.seed + config.sets)
+    networks = unique(config.learn) if looks_at_network(config.method) else config.learn[:1]
     return [
         SetTask(LearnConfig(**config.making, network=network, schedule=schedule, seed=seed))
-        for schedule, network, seed in product(unique(config.schedule), unique(config.learn), seeds)
+        for schedule, network, seed in product(unique(config.schedule), networks, seeds)
     ]
 
 
 def cell_tasks(config: MatrixConfig) -> list[CellTask]:
     """All cells, set by set."""
-    kinds = list(product(unique(config.protocol), unique(config.train)))
+    kinds = list(product(dict.fromkeys(config.protocol), unique(config.train)))
     return [CellTask(task, network, protocol, config.seeds) for task in set_tasks(config) for protocol, network in kinds]
 
 
@@ -80,9 +89,10 @@ def images_of(task: SetTask, data: DataSet) -> DataSet:
 
 
 def check_possible(config: MatrixConfig, data: DataSet) -> None:
-    """Raises `CondenseError` when one of the networks cannot take the images, or a set not be learned from them: said
-    before anything is written.
+    """Raises `CondenseError` when one of the networks cannot take the images, a set not be learned from them, or protocols
+    not be told apart: said before anything is written.
     """
+    check_names(config.protocol)
     for name in unique(config.learn + config.train):
         build(name, data.train.shape, data.train.classes)
     for task in set_tasks(config):

@@ -10,10 +10,11 @@ import numpy as np
 from scipy import stats
 
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells
+from condense.report.cells import NONE, Cell, cells, protocol_notes
 from condense.report.published import Published
 from condense.report.rendering import Table
 from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
+from condense.stage_c.methods import DEFAULT
 from condense.stage_c.schedules import with_settings
 from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import spread
@@ -45,8 +46,9 @@ _OF_OTHERS = ("published_", "reported_")
 class Matrix:
     """All cells of one schedule of stage C under one protocol of stage T.
 
-    rows, columns: networks learned with and trained; asked: how many networks were asked for, over all sets, by (row,
-    column); cells: those with results; settings: those that stood in place of the schedule's own.
+    rows, columns: networks learned with ("–" where the method looks at none) and trained; asked: how many networks
+    were asked for, over all sets, by (row, column); cells: those with results; settings: those that stood in place of the
+    schedule's own.
     """
 
     dataset: str
@@ -58,6 +60,7 @@ class Matrix:
     asked: Mapping[tuple[str, str], int]
     cells: dict[tuple[str, str], Cell]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    method: str = DEFAULT
 
     @property
     def learned_by(self) -> str:
@@ -69,6 +72,7 @@ class Matrix:
         """What the matrix is of."""
         plural = "" if self.images_per_class == 1 else "s"
         what = f"{self.dataset}, {self.images_per_class} image{plural} per class"
+        what += "" if self.method == DEFAULT else f", method {self.method}"
         return f"{what}, schedule {self.learned_by}, protocol {self.protocol}"
 
     @property
@@ -147,7 +151,7 @@ def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = Fal
     sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := _published(cell)))
     notes = [f"{_DEVIATION} {f'In brackets the {_WHOSE[_kind(matrix)]} value.' if sources else ''}".strip()]
     notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
-    notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
+    notes += protocol_notes(matrix.cells.values()) or _unused(matrix)
     notes += [f"{_kind(matrix).capitalize()}: {source}." for source in sources]
     missing = [f"{row} on {', '.join(columns)}" for row, columns in matrix.missing.items()]
     notes += [f"Not run (learned with, trained with): {'; '.join(missing)}."] if missing else []
@@ -249,6 +253,11 @@ def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, str | int | float
     # No number obtained under another protocol stands beside one of this.
     others = {} if _published(cell) else {name: None for name in cell_data(cell) if name.startswith(_OF_OTHERS)}
     return {**cell_data(cell), **others, **stated, **deviations}
+
+
+def _unused(matrix: Matrix) -> list[str]:
+    """The sentence on a built-in protocol nothing was trained by yet."""
+    return [f"Protocol '{name}': {text}." for name, text in PROTOCOLS.items() if name == matrix.protocol]
 
 
 def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:

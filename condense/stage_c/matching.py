@@ -40,7 +40,8 @@ class GradientMatcher:
         self._match: Callable[..., tuple[Tensor, Tensor]] = prepared(grad_and_value(self._distance))
         shared, each = None, 0
         self._all_real = prepared(vmap(grad(self._real_loss), (shared, shared, shared, each, each)))
-        self._all_match = prepared(vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each)))
+        self._eager_all_match = vmap(grad_and_value(self._distance), (each, shared, shared, shared, each, each))
+        self._all_match = prepared(self._eager_all_match)
 
     def real_gradient(
         self, parameters: Tensors, statistics: Tensors, x: Tensor, label: int, dropout: Dropout = None
@@ -78,9 +79,10 @@ class GradientMatcher:
         x: Tensor,
         images: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """(summed distance, its gradient (K, ipc, C, H, W)) of all K classes in one pass, for networks without dropout.
+        """(summed distance, its gradient (K, ipc, C, H, W)) of all K classes together, for networks without dropout.
 
-        x: real images (K, n, C, H, W), as many of which go through at a time as memory holds.
+        Of the real images x (K, n, C, H, W) as many of each class go through at a time as memory holds, of the synthetic
+        ones as many classes.
         """
         matched, rest = self._split(parameters)
         total: Tensors = {}
@@ -88,8 +90,16 @@ class GradientMatcher:
             for part in x.split(self.execution.images_per_class(len(x)), dim=1):
                 _add(total, self._all_real(matched, rest, statistics, part, _labels_of_all(part)))
         real = {name: gradient / x.shape[1] for name, gradient in total.items()}
-        gradients, distances = self._all_match(images, matched, rest, statistics, _labels_of_all(images), real)
-        return distances.sum(), gradients
+        labels, size = _labels_of_all(images), min(len(images), self.execution.classes_at_once(images.shape[1]))
+        gradients, distances = list[Tensor](), list[Tensor]()
+        for classes in torch.arange(len(images)).split(size):
+            own = slice(int(classes[0]), int(classes[-1]) + 1)
+            function = self._all_match if len(classes) == size else self._eager_all_match
+            of_these = {name: gradient[own] for name, gradient in real.items()}
+            gradient, distance = function(images[own], matched, rest, statistics, labels[own], of_these)
+            gradients.append(gradient)
+            distances.append(distance)
+        return torch.cat(distances).sum(), torch.cat(gradients)
 
     def _split(self, parameters: Tensors) -> tuple[Tensors, Tensors]:
         matched = {name: parameters[name] for name in self.names}

@@ -1,11 +1,12 @@
 """Stage T: fresh networks, trained on a set from scratch, tested on the real test images."""
 
 import time
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 
@@ -13,16 +14,18 @@ from condense.checking import verified
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.data.naming import shareable
+from condense.decoding import IDENTITY
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.execution import NOMINAL_NETWORKS, members_at_once, pays_to_compile, stacks
-from condense.machine import Surroundings, can_compile, compiles, peak_memory_bytes, reproducible
+from condense.execution import Execution, for_training, stacks, warmed_up
+from condense.machine import Surroundings, can_compile, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import AT_CHANCE, Record
 from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_name
 from condense.stage_t.checkpoint import Tested, load_tested, save_tested
-from condense.stage_t.protocols import recipe, whole_recipe
+from condense.stage_t.own_protocols import chosen
+from condense.stage_t.protocols import WHOLE, Protocol, recipe, whole_recipe
 from condense.synthetic_set import SyntheticSet
 from condense.training.accuracy import accuracies
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
@@ -30,11 +33,8 @@ from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
 from condense.versions import code_version, library_versions
 
-WHOLE = "whole"
-"""In place of a protocol's name, of networks trained on all real images."""
 
-
-class Progress(Protocol):
+class Progress(typing.Protocol):
     """Told the network's name, the epochs done over all seeds, and all epochs."""
 
     def __call__(self, name: str, done: int, total: int) -> None:
@@ -52,6 +52,7 @@ def evaluate(
     config = verified(config)
     for name in networks_of(config, synthetic):
         build(name, data.test.shape, data.test.classes)
+        recipe_on(synthetic, config.protocol, name)
     for name in networks_of(config, synthetic):
         yield evaluate_network(name, config.protocol, synthetic, data, range(config.seeds), progress=progress)
 
@@ -62,9 +63,14 @@ def networks_of(config: EvaluateConfig, synthetic: SyntheticSet | None) -> tuple
     return tuple(dict.fromkeys(config.network)) or (default,)
 
 
+def recipe_on(synthetic: SyntheticSet, protocol: str | Protocol, network: str) -> Recipe:
+    """The recipe of a protocol for networks of this name on a set; raises `CondenseError` as `recipe` does."""
+    return recipe(protocol, synthetic.provenance.dataset, network, synthetic.learning_rate)
+
+
 def evaluate_network(
     name: str,
-    protocol: str,
+    protocol: str | Protocol,
     synthetic: SyntheticSet,
     data: DataSet,
     seeds: Sequence[int],
@@ -77,16 +83,22 @@ def evaluate_network(
     Seed s gives the same initial network in every protocol and for every set, and for sets of one size the same batch order
     and augmentation too, so that comparisons can be paired. checkpoint: where to keep the networks tested so far; those
     found there are not trained again, and it is removed by whoever has kept the record.
-    Raises `CondenseError` when `data` is not what the set was learned from, or the network cannot take its images.
+    Raises `CondenseError` when `data` is not what the set was learned from, the network cannot take its images, or the
+    protocol is wrong or takes the set's own learning rate and there is none.
     """
-    data = data_as_learned(synthetic, data)
+    protocol, data = chosen(protocol), data_as_learned(synthetic, data)
     device = data.test.device
-    source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
-    chosen = recipe(protocol, synthetic.provenance.dataset, name)
+    source = source_of(synthetic, device)
     whole = {**describe_set(synthetic), "config": shareable(synthetic.provenance.config)}
-    described = {"set": whole, "protocol": protocol}
-    network = build(name, data.test.shape, data.test.classes)
-    return _Evaluation("evaluate", network, source, chosen, data, described).record(seeds, checkpoint, progress)
+    described = {"set": whole, "protocol": str(protocol)}
+    network, own = build(name, data.test.shape, data.test.classes), recipe_on(synthetic, protocol, name)
+    return _Evaluation("evaluate", network, source, own, data, described).record(seeds, checkpoint, progress)
+
+
+def source_of(synthetic: SyntheticSet, device: torch.device) -> TensorSource:
+    """What networks are trained on: the decoded images of a set with their labels, on the device."""
+    images, labels = synthetic.decoded()
+    return TensorSource(images.to(device), labels.to(device))
 
 
 def evaluate_whole(
@@ -124,8 +136,19 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
     if facts.iterations:
         schedule = schedule_name(facts.config, Occasion(facts.dataset, facts.images_per_class, facts.network))
         learned |= {"schedule": schedule, "precision": facts.precision}
-    labels = {"labels": "soft"} if synthetic.soft else {}
-    return {"sha256": synthetic.sha256, **own, **learned, **labels}
+    return {"sha256": synthetic.sha256, **own, **learned, **_more_than_usual(synthetic)}
+
+
+def _more_than_usual(synthetic: SyntheticSet) -> dict[str, Any]:
+    """What a set states that has soft labels, or that format 1 has no place for."""
+    facts = {
+        "labels": "soft" if synthetic.soft else None,
+        "counts": list(synthetic.counts) if synthetic.unequal else None,
+        "decoder": None if synthetic.decoder == IDENTITY else str(synthetic.decoder),
+        "preprocessing": None if synthetic.preprocessing is None else str(synthetic.preprocessing),
+        "learning_rate": synthetic.learning_rate,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
@@ -143,7 +166,7 @@ def check_same_data(synthetic: SyntheticSet, data: DataSet) -> None:
 
 
 def data_as_learned(synthetic: SyntheticSet, data: DataSet) -> DataSet:
-    """`data` normalised as the set is, and with its numbers of classes; unchanged where they have both.
+    """`data` normalised or whitened as the set is, and with its numbers of classes; unchanged where they have both.
 
     Images of a published set in one's own container were read with names, numbers and a normalisation of their own before
     they were taken as that set. Raises `CondenseError` as `check_same_data` does.
@@ -153,6 +176,8 @@ def data_as_learned(synthetic: SyntheticSet, data: DataSet) -> DataSet:
     train = data.train.as_known_by(facts.dataset_fingerprint)
     if train is not data.train:
         data = replace(data, train=train, test=data.test.as_read())
+    if data.train.whitening is not synthetic.preprocessing or data.test.whitening is not synthetic.preprocessing:
+        data = data.whitened_by(synthetic.preprocessing)
     mean, std = tuple(facts.mean), tuple(facts.std)
     if (mean, std) == (tuple(data.train.mean), tuple(data.train.std)) == (tuple(data.test.mean), tuple(data.test.std)):
         return data
@@ -181,11 +206,12 @@ class _Evaluation:
         surroundings = Surroundings.of(device)
         began = time.perf_counter()
         kept = _Kept(checkpoint, {"config": self._identity, **surroundings.arithmetic})
-        compiled = kept.tested.compiled = self._compiled(kept.tested.compiled)
+        execution = self._execution(kept.execution)
+        kept.tested.execution = execution.facts()
         kept.tested.warm_up_seconds += time.perf_counter() - began
         tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
         try:
-            self._test_all(seeds, compiled, kept, tell)
+            self._test_all(seeds, execution, kept, tell)
         except KeyboardInterrupt as error:
             some = checkpoint is not None and checkpoint.exists()
             where = f"; {checkpoint} keeps the networks tested so far" if some else ""
@@ -197,7 +223,7 @@ class _Evaluation:
         at_chance = bool(fine) and sum(fine) / len(fine) < _best_by_chance(self.data.test)
         return Record(
             kind=self.kind,
-            config={**self._facts, "path": "compiled" if compiled else "eager"},
+            config={**self._facts, "path": execution.path, "execution": execution.facts()},
             seeds=list(seeds),
             accuracies=accuracies,
             wall_seconds=sum(tested.seconds[seed] for seed in seeds),
@@ -219,11 +245,6 @@ class _Evaluation:
         return min(len(self.source.labels), self.recipe.batch_size)
 
     @property
-    def _together(self) -> int:
-        """Networks in a stack."""
-        return members_at_once(self.network, self._batch, self.data.test.device)
-
-    @property
     def _facts(self) -> dict[str, Any]:
         return {
             **self.described,
@@ -239,47 +260,55 @@ class _Evaluation:
         of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.kind == "whole" else {}
         return {**self._facts, **of, "test_fingerprint": self.data.test.former_fingerprint}
 
-    def _test_all(self, seeds: Sequence[int], compiled: bool, kept: "_Kept", progress: Callable[[int], None]) -> None:
+    def _test_all(self, seeds: Sequence[int], execution: Execution, kept: "_Kept", progress: Callable[[int], None]) -> None:
         """Trains and tests the networks that are not tested yet, and keeps those of each stack as they are done."""
         before = 0
-        for stack, asked in stacks(seeds, self._together):
+        for stack, asked in stacks(seeds, execution.stack):
             if not all(seed in kept.tested.accuracies for seed in asked):
                 began = time.perf_counter()
-                trained = self._train(stack, compiled, partial(_tell, progress, before * self.recipe.epochs, len(asked)))
+                tell = partial(_tell, progress, before * self.recipe.epochs, len(asked))
+                trained = self._train(stack, execution, tell)
                 own = trained[[seed - stack.start for seed in asked]]
                 found = accuracies(self.network, own, self.data.test)
                 each = (time.perf_counter() - began) / len(asked)
                 kept.add(dict(zip(asked, found, strict=True)), dict.fromkeys(asked, each), _diverged(own, asked))
             before += len(asked)
 
-    def _compiled(self, before: bool | None) -> bool:
-        """Whether training goes through the compiler: as it did before, else where it pays for as many networks as a
-        protocol has, however many are asked for; then it is compiled by now.
+    def _execution(self, before: Execution | None) -> Execution:
+        """How networks are trained: as those before were, else as is quickest for as many as a protocol has, however many
+        are asked for; what is compiled is ready.
 
-        Raises `RunFailed` where networks tested before were trained by compiled code, and nothing can be compiled now.
+        Raises `RunFailed` where networks tested before were trained in a way that does not work now.
         """
-        times = -(-NOMINAL_NETWORKS // self._together)
-        steps = times * self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
-        device, images = self.data.test.device, self._together * self._batch
-        wanted = pays_to_compile(self.network, steps, images, device) if before is None else before
-        compiled = wanted and can_compile(device) and self._compiles()
-        if before and not compiled:
+        device, steps = self.data.test.device, self.recipe.epochs * -(-len(self.source.labels) // self.recipe.batch_size)
+        wanted = before or for_training(self.network, device, batch=self._batch, steps=steps)
+        if before and before.compiled and not can_compile(device):
             raise RunFailed(f"Networks of {self.network.name} tested before were compiled, and no compiler works now.")
-        return compiled
+        found = warmed_up(wanted, self._one_step, divisible=not self.network.has_batch_norm)
+        if before and found != before:
+            raise RunFailed(f"Networks of {self.network.name} tested before were trained {_described(before, found)} now.")
+        return found
 
-    def _compiles(self) -> bool:
-        """Whether a step of a stack on one batch can be compiled; done by trying."""
+    def _one_step(self, execution: Execution) -> None:
+        """A step of a stack on one batch, which compiles what is to be compiled."""
         device, batch = self.data.test.device, self._batch
         one_batch = TensorSource(self.source.inputs(torch.arange(batch, device=device)), self.source.labels[:batch])
         one_step = replace(self.recipe, stages=(replace(self.recipe.stages[0], epochs=1),))
         short = replace(self, source=one_batch, recipe=one_step)
-        return compiles(lambda: short._train(range(self._together), True, lambda epoch, trained: None))
+        short._train(range(execution.stack), execution, lambda epoch, trained: None)
 
-    def _train(self, seeds: Sequence[int], compiled: bool, after_epoch: AfterEpoch) -> Members:
+    def _train(self, seeds: Sequence[int], execution: Execution, after_epoch: AfterEpoch) -> Members:
         device = self.data.test.device
         members = fresh_members(self.network, seeds, "stage T network", device)
         draws = [MemberDraws.of(seed, "stage T", device=device) for seed in seeds]
-        return train(self.network, members, self.source, self.recipe, draws, compiled=compiled, after_epoch=after_epoch)
+        return train(self.network, members, self.source, self.recipe, draws, execution=execution, after_epoch=after_epoch)
+
+
+def _described(before: Execution, now: Execution) -> str:
+    """What differs, for a sentence."""
+    facts = now.facts()
+    changed = {name: (value, facts[name]) for name, value in before.facts().items() if value != facts[name]}
+    return "; ".join(f"with {name} {value}, which does not work, but {other}" for name, (value, other) in changed.items())
 
 
 class _Kept:
@@ -288,6 +317,11 @@ class _Kept:
     def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
         self.path, self.identity = path, identity
         self.tested = load_tested(path, identity) if path else Tested()
+
+    @property
+    def execution(self) -> Execution | None:
+        """How the networks tested so far were trained; None where there are none."""
+        return Execution.of(self.tested.execution) if self.tested.execution else None
 
     def add(self, accuracies: dict[int, float], seconds: dict[int, float], diverged: Sequence[int]) -> None:
         self.tested.accuracies |= accuracies

@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad_and_value, vmap
-from torch.optim.sgd import sgd
 
-from condense.execution import even_parts, takes_winograd
-from condense.machine import compiled_function
+from condense.execution import Execution, for_training
+from condense.machine import compiled_function, moved
 from condense.networks.layers import PLAIN, Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.randomness import Device, generator
 from condense.training.layout import Layout
+from condense.training.optimisers import fresh_state, optimiser_step, start_anew
 from condense.training.recipe import Recipe
 from condense.training.sources import AugmentingSource, Source
 from condense.training.variation import varied
@@ -58,12 +58,12 @@ class Seen:
 class Standing:
     """Where training stands after some epochs: all that the next one depends on but the draws.
 
-    velocity (E, P): the momentum's.
+    optimiser: its state (`optimisers.fresh_state`), the members along the first dimension of each tensor.
     """
 
     epoch: int
     members: Members
-    velocity: Tensor
+    optimiser: Tensors
 
 
 AfterStep = Callable[[Seen], None]
@@ -79,9 +79,14 @@ class MemberDraws:
 
     @staticmethod
     def of(seed: int, purpose: str, *steps: int, device: Device = "cpu") -> "MemberDraws":
-        """Generators derived from a seed and a purpose."""
+        """Generators derived from a seed and a purpose, the last two on the device.
+
+        The order is drawn on the CPU: it is the same for every device, and costs a GPU one copy for all members instead of
+        a dozen launches for each.
+        """
+        order = generator(seed, f"{purpose} order", *steps)
         return MemberDraws(
-            *(generator(seed, f"{purpose} {use}", *steps, device=device) for use in ("order", "augmentation", "dropout"))
+            order, *(generator(seed, f"{purpose} {use}", *steps, device=device) for use in ("augmentation", "dropout"))
         )
 
     @property
@@ -103,7 +108,7 @@ def fresh_members(
     vectors = [layout.flatten(network.initial(generator(seed, purpose), dtype)) for seed in seeds]
     statistics = network.initial_statistics(device, dtype)
     return Members(
-        torch.stack(vectors).to(device), {name: v.expand(len(seeds), -1).clone() for name, v in statistics.items()}
+        moved(torch.stack(vectors), device), {name: v.expand(len(seeds), -1).clone() for name, v in statistics.items()}
     )
 
 
@@ -114,7 +119,7 @@ def train(
     recipe: Recipe,
     draws: Sequence[MemberDraws],
     *,
-    compiled: bool = False,
+    execution: Execution | None = None,
     in_proportion: bool = False,
     after_epoch: AfterEpoch = lambda epoch, members: None,
     after_step: AfterStep = lambda seen: None,
@@ -126,24 +131,24 @@ def train(
     source: one for all, or one a member, all with equally many images. Members are one stack here; the caller chooses how
     many it gives at a time. `after_epoch` is told each finished epoch, and ends the training by returning True; `after_step`
     is told what each step saw, `keep` after each epoch where training stands (to be copied if kept).
-    Dropout needs members one at a time. With `compiled` the gradient goes through torch.compile; that pays for thousands of
-    steps and takes no dropout. With `in_proportion` the gradient of a batch of fewer images than `recipe.batch_size` counts
+    Dropout needs members one at a time. execution: how the gradient is computed, by default as in short training; what is
+    compiled takes no dropout. With `in_proportion` the gradient of a batch of fewer images than `recipe.batch_size` counts
     in proportion to them, as it does where the loss is a sum.
     """
     if isinstance(members, Standing):
-        first, velocity, members = members.epoch, members.velocity.clone(), members.members
+        state = {name: value.clone() for name, value in members.optimiser.items()}
+        first, members = members.epoch, members.members
     else:
-        first, velocity = 0, torch.zeros_like(members.vector)
+        first, state = 0, fresh_state(recipe, members.vector)
     sources = source if isinstance(source, Sequence) else [source] * len(members)
     size = len(sources[0].labels)
     fetch = _fetching(sources, draws, members.vector.dtype)
-    step = _Step(network, min(recipe.batch_size, size), members.vector.device, compiled)
+    batch, device = min(recipe.batch_size, size), members.vector.device
+    step = _Step(network, batch, device, execution or for_training(network, device, batch=batch))
     vector, statistics = members.vector.clone(), dict(members.statistics)
-    epochs = [(stage, done) for stage in recipe.stages for done in range(stage.epochs)]
-    for epoch, (stage, done) in enumerate(epochs[first:], first + 1):
-        if not done and recipe.new_optimisers:
-            velocity.zero_()
-        rate = stage.learning_rate * recipe.decay**done
+    for epoch, (rate, anew) in enumerate(recipe.course()[first:], first + 1):
+        if anew:
+            start_anew(state)
         for indices in _batches(size, recipe.batch_size, draws, vector.device):
             x, y = fetch(indices)
             x, y = varied(x, y, recipe, [draw.augmentation for draw in draws], network.classes)
@@ -151,37 +156,19 @@ def train(
             after_step(seen)
             if in_proportion and x.shape[1] < recipe.batch_size:
                 gradient = gradient * (x.shape[1] / recipe.batch_size)
-            sgd_step(vector, velocity, gradient, rate, recipe)
+            optimiser_step(vector, state, gradient, rate, recipe)
             del gradient  # or it would live beside the next one
         members = Members(vector, statistics)
         if after_epoch(epoch, members):
             return members
-        keep(Standing(epoch, members, velocity))
+        keep(Standing(epoch, members, state))
     return Members(vector, statistics)
-
-
-def sgd_step(vector: Tensor, velocity: Tensor, gradient: Tensor, learning_rate: float, recipe: Recipe) -> None:
-    """One step of SGD in place: v <- momentum v + gradient + weight decay w;  w <- w - learning rate v."""
-    sgd(
-        [vector],
-        [gradient],
-        [velocity if recipe.momentum else None],
-        has_sparse_grad=False,
-        foreach=False,
-        fused=True,
-        weight_decay=recipe.weight_decay,
-        momentum=recipe.momentum,
-        lr=learning_rate,
-        dampening=0,
-        nesterov=False,
-        maximize=False,
-    )
 
 
 def _batches(size: int, batch: int, draws: Sequence[MemberDraws], device: Device) -> Iterator[Tensor]:
     """Indices (E, B) of each batch of one epoch, every member in its own random order."""
     orders = [torch.randperm(size, generator=draw.order, device=draw.order.device) for draw in draws]
-    yield from torch.stack(orders).to(device).split(batch, dim=1)
+    yield from moved(torch.stack(orders), device).split(batch, dim=1)
 
 
 def _fetching(
@@ -242,14 +229,14 @@ def _compiled_gradient(network: Network, device: Device, *, stacked: bool) -> Ca
 class _Step:
     """The gradient of the training loss of stacked members, for batches of `batch` images or fewer."""
 
-    def __init__(self, network: Network, batch: int, device: torch.device, compiled: bool) -> None:
-        self.network, self.device, self.compiled = network, device, compiled
+    def __init__(self, network: Network, batch: int, device: torch.device, execution: Execution) -> None:
+        self.network, self.device, self.execution, self.compiled = network, device, execution, execution.compiled
         self.stacked = vmap(grad_and_value(_Loss(network, PLAIN), has_aux=True), randomness="error")
         # One member's gradient is written to the same place each step: fresh memory costs more than what is written there.
         self.written: Tensor | None = None
         # BatchNorm takes its statistics over the whole batch, so there a batch cannot be taken in parts.
-        self.batch, self.part = batch, batch if network.has_batch_norm else even_parts(network, batch, device)
-        self.loss = _Loss(network, Arithmetic(winograd=takes_winograd(network, self.part, device)))
+        self.batch, self.part = batch, batch if network.has_batch_norm else min(execution.part, batch)
+        self.loss = _Loss(network, Arithmetic(winograd=execution.winograd))
 
     def gradient(
         self, vector: Tensor, statistics: Tensors, x: Tensor, y: Tensor, draws: Sequence[MemberDraws]
@@ -260,7 +247,7 @@ class _Step:
             function = _compiled_gradient(self.network, self.device, stacked=True) if whole else self.stacked
             gradients, (losses, (after, logits)) = function(vector, statistics, x, y)
             return gradients, after, Seen(losses, logits, y)
-        x = x[0].contiguous(memory_format=self.loss.layout.memory_format)
+        x = x[0].contiguous(memory_format=self.execution.memory_format)
         alone = {name: value[0] for name, value in statistics.items()}
         gradient, (loss, (after, logits)) = self._single(vector[0], alone, x, y[0], draws[0].dropout)
         return gradient[None], {name: value[None] for name, value in after.items()}, Seen(loss[None], logits[None], y)

@@ -14,11 +14,7 @@ from condense.networks.registry import build
 from condense.stage_c.learn import learn
 from condense.stage_c.matching import GradientMatcher
 from condense.stage_c.problem import Problem
-from condense.training.accuracy import predictions
-from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.layout import Layout
-from condense.training.recipe import Recipe, Stage
-from condense.training.sources import TensorSource
 
 pytestmark = [
     pytest.mark.gpu,
@@ -80,21 +76,3 @@ def test_tf32_is_in_the_real_pass_only() -> None:
     learned = learn(LearnConfig(**{**vars(QUICK), "precision": "tf32"}), data)
     assert learned.record.config["precision"] == "tf32"
     assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
-
-
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-def test_stacked_members_equal_members_in_turn(compiled: bool) -> None:
-    network = build("ConvNetW16", (1, 28, 28), 10)
-    images = torch.randn(10, 1, 28, 28, device="cuda", dtype=torch.float64)
-    source = TensorSource(images, torch.arange(10, device="cuda"))
-    recipe = Recipe((Stage(5, 0.01),), momentum=0.9, augmentation=("crop", "scale", "rotate"))
-
-    def trained(seeds: list[int]) -> Members:
-        members = fresh_members(network, seeds, "gpu", "cuda", torch.float64)
-        draws = [MemberDraws.of(s, "gpu", device="cuda") for s in seeds]
-        return train(network, members, source, recipe, draws, compiled=compiled)
-
-    together, alone = trained([0, 1, 2]), [trained([seed]) for seed in (0, 1, 2)]
-    torch.testing.assert_close(together.vector, torch.cat([one.vector for one in alone]), rtol=1e-9, atol=1e-12)
-    each = torch.cat([predictions(network, one, source) for one in alone])
-    assert torch.equal(predictions(network, together, source), each)

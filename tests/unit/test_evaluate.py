@@ -81,16 +81,30 @@ def test_an_evaluation_goes_on_as_it_began_whatever_seeds_are_asked_for(
     kept = tmp_path / "kept.checkpoint"
     case = ("LeNet", "published", chosen, digits)
     first = module.evaluate_network(*case, range(3), checkpoint=kept)
-    monkeypatch.setattr(module, "pays_to_compile", lambda *asked: pytest.fail("it has begun without the compiler"))
+    monkeypatch.setattr(module, "for_training", lambda *asked, **of: pytest.fail("it has begun without the compiler"))
     fewer, more = (module.evaluate_network(*case, seeds, checkpoint=kept) for seeds in ([1], range(5)))
     assert fewer.accuracies == first.accuracies[1:2] and 0 < fewer.wall_seconds < first.wall_seconds
     assert more.accuracies[:3] == first.accuracies and more.wall_seconds > first.wall_seconds
     assert {record.config["path"] for record in (first, fewer, more)} == {"eager"}
+    execution = first.config["execution"]
+    assert execution == fewer.config["execution"] == saved_execution(kept) and execution["stack"] == 1
     saved = json.loads(kept.read_text())
-    kept.write_text(json.dumps({**saved, "tested": {**saved["tested"], "compiled": True}}))
+    compiled = {**execution, "path": "compiled"}
+    kept.write_text(json.dumps({**saved, "tested": {**saved["tested"], "execution": compiled}}))
     monkeypatch.setattr(module, "can_compile", lambda device: False)
     with pytest.raises(RunFailed, match="tested before were compiled, and no compiler works now"):
         module.evaluate_network(*case, range(6), checkpoint=kept)
+    monkeypatch.setattr(module, "can_compile", lambda device: True)
+    monkeypatch.setattr(module, "warmed_up", lambda execution, attempt, divisible: replace(execution, path="eager"))
+    with pytest.raises(RunFailed, match="trained with path compiled, which does not work, but eager now"):
+        module.evaluate_network(*case, range(6), checkpoint=kept)
+    kept.write_text(json.dumps({**saved, "tested": {**saved["tested"], "execution": {**compiled, "part": 0}}}))
+    with pytest.raises(CondenseError, match="damaged"):
+        module.evaluate_network(*case, range(6), checkpoint=kept)
+
+
+def saved_execution(checkpoint: Path) -> dict[str, object]:
+    return json.loads(checkpoint.read_text())["tested"]["execution"]
 
 
 def test_training_that_diverges_is_noted(digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch) -> None:

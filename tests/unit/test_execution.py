@@ -19,7 +19,6 @@ from condense.execution import (
     for_training,
     reduced_precisions,
     shrinking,
-    smaller,
     warmed_up,
     within_learning,
 )
@@ -36,6 +35,7 @@ def a_compiler_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "can_compile", lambda device: True)
     monkeypatch.setattr(module, "has_tf32", lambda device: device.type == "cuda")
     monkeypatch.setattr(module, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(module, "takes_classes_in_turn", lambda device: False)
 
 
 def test_stage_c_on_a_cpu_takes_one_class_at_a_time_in_parts_that_fit_its_caches() -> None:
@@ -61,6 +61,28 @@ def test_stage_c_on_a_gpu_takes_all_classes_together_as_memory_goes() -> None:
     assert replace(found, part=7).images_per_class(10) == replace(found, part=7).classes_at_once(50) == 1
     alone = for_learning(CLASSIC, GPU, LONG)
     assert (alone.together, alone.part, alone.path) == (False, 256, "eager")
+
+
+def test_classes_go_in_turn_where_their_replays_are_quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "takes_classes_in_turn", lambda device: device.type == "cuda")
+    found = for_learning(CONVNET, GPU, LONG)
+    assert (found.path, found.together, found.part) == ("compiled", False, 256)
+    # Launched one by one, ten times as many kernels would cost more than any of them takes.
+    assert for_learning(CONVNET, GPU, SHORT).together
+    assert not for_learning(CONVNET, CPU, LONG).together
+
+
+@pytest.mark.parametrize(
+    ("gib", "elements", "stack", "tested"),
+    [(80, 2**28, 8, 1024), (141, 2**29, 16, 1024), (24, 2**26, 2, 512), (4, 2**24, 1, 128)],
+)
+def test_what_goes_through_a_gpu_at_once_follows_from_its_memory(
+    gib: int, elements: int, stack: int, tested: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "gpu_memory_bytes", lambda device: gib * 2**30)
+    assert module.gpu_budget(GPU) == elements
+    assert for_training(CONVNET, GPU, batch=256).stack == stack
+    assert for_testing(CONVNET, GPU).part == tested
 
 
 def test_nothing_is_computed_in_full_precision() -> None:
@@ -161,7 +183,7 @@ def test_at_last_the_compilers_memory_is_given_up(monkeypatch: pytest.MonkeyPatc
     released: list[bool] = []
     monkeypatch.setattr(module, "release_memory", lambda compiled: released.append(compiled))
     one = replace(for_training(CONVNET, GPU, batch=256), path="compiled", part=1, stack=1)
-    assert smaller(one) == replace(one, path="eager") and smaller(replace(one, path="eager")) is None
+    assert one.smaller == replace(one, path="eager") and replace(one, path="eager").smaller is None
     with pytest.raises(MemoryError), pytest.warns(UserWarning, match="goes on with path eager"):
         shrinking(one, lambda execution: (_ for _ in ()).throw(MemoryError()))
     assert released == [True]

@@ -25,6 +25,7 @@ from condense.stage_c.learn import learn
 from condense.stage_t import checkpoint as stage_t_checkpoint
 from condense.stage_t.checkpoint import load_tested, save_tested
 from condense.training.engine import MemberDraws
+from condense.training.recipe import Recipe, Stage
 
 DAMAGED = "is damaged and cannot be resumed; delete it to start anew"
 CONFIG = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=1, real_batch=5)
@@ -268,7 +269,7 @@ def test_numbers_that_are_not_finite(tmp_path: Path) -> None:
 
 # Generalization
 
-EPOCHS = 10
+RECIPE = Recipe((Stage(10, 0.1),), momentum=0.9)
 
 
 @pytest.fixture
@@ -277,11 +278,18 @@ def halfway(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     vector = torch.zeros(network.parameter_count)
     series = {"train_loss": [1.0, 2.0], "train_accuracy": [0.5, 0.5]}
     fitted = fitting.Saved(
-        *(2, vector, vector.clone(), network.initial_statistics(), MemberDraws.of(0, "test").states, Course(series=series))
+        *(
+            2,
+            vector,
+            {"velocity": vector.clone()},
+            network.initial_statistics(),
+            MemberDraws.of(0, "test").states,
+            Course(series=series),
+        )
     )
     path = tmp_path / "c"
     fitting.save(path, fitted)
-    assert fitting.load(path, network, EPOCHS, torch.device("cpu")) is not None
+    assert fitting.load(path, network, RECIPE, torch.device("cpu")) is not None
     return path, load_sealed(path, fitting.FORMAT)
 
 
@@ -289,13 +297,16 @@ def halfway(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     "change",
     [
         put("epoch", to=0),
-        put("epoch", to=EPOCHS),
+        put("epoch", to=RECIPE.epochs),
         put("epoch", to=10**12),
         put("epoch", to="2"),
         put("vector", to=torch.zeros(3)),
         put("vector", to=lambda vector: vector.double()),
-        put("velocity", to=lambda vector: torch.zeros(1).expand(vector.shape)),
-        put("velocity", to=None),
+        put("optimiser", "velocity", to=lambda vector: torch.zeros(1).expand(vector.shape)),
+        put("optimiser", "velocity", to=None),
+        put("optimiser", "more", to=torch.zeros(1)),
+        put("optimiser", to={}),
+        put("optimiser", to=None),
         put("statistics", to={}),
         put("statistics", "more", to=torch.zeros(1)),
         put("draws", to=[]),
@@ -323,7 +334,7 @@ def test_a_forged_run_of_generalization(
     change(content)
     save_sealed(path, fitting.FORMAT, content)
     with pytest.raises(CondenseError, match=DAMAGED):
-        fitting.load(path, build("ConvNetW8BN", (1, 28, 28), 3), EPOCHS, torch.device("cpu"))
+        fitting.load(path, build("ConvNetW8BN", (1, 28, 28), 3), RECIPE, torch.device("cpu"))
 
 
 def test_a_checkpoint_that_cannot_be_read(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_running_out_of_memory_is_told_from_other_errors() -> None:
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert is_out_of_memory(torch.AcceleratorError("CUDA error: out of memory"))
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
     assert not is_out_of_memory(ValueError("can't allocate memory"))
 
@@ -73,9 +75,9 @@ def test_bfloat16_counts_where_its_convolutions_are_quicker(quicker: bool, monke
     seconds = {torch.float32: 1.0, torch.bfloat16: 0.5 if quicker else 1.5}
     monkeypatch.setattr(machine, "_convolution_seconds", seconds.__getitem__)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert machine.has_bfloat16.__wrapped__(CPU) is quicker
+    assert machine.convolves_bfloat16_faster(CPU) is quicker
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert not machine.has_bfloat16.__wrapped__(CPU)
+    assert not machine.convolves_bfloat16_faster(CPU)
 
 
 def test_a_convolution_is_timed_in_both_precisions() -> None:

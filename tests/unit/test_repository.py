@@ -25,10 +25,11 @@ LONGEST = 400
 
 LAYERS = (
     ("errors", "versions", "randomness"),
-    ("files", "hdf5", "machine", "sizes"),
-    ("records", "sealed", "decoding", "condensed", "synthetic_set"),
+    ("calibration", "files", "hdf5", "machine", "sizes"),
+    ("records", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
     ("data", "networks"),
-    ("augmentation", "execution"),
+    ("checking", "execution"),
+    ("augmentation",),
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from condense import execution, machine
+from condense import calibration, execution, machine
 from condense.config import MatrixConfig
 from condense.data.images import DataSet
 from condense.experiments.framework_parity import comparison
@@ -68,7 +68,7 @@ def test_tf32_is_allowed_within_a_with_statement_only(before: bool) -> None:
 )
 def test_gpus_have_bfloat16_from_ampere_on(capability: tuple[int, int], has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert machine.has_bfloat16.__wrapped__(GPU) is has
+    assert machine.convolves_bfloat16_faster(GPU) is has
 
 
 MEASURED = {
@@ -80,7 +80,10 @@ MEASURED = {
         "GRADIENT_WRITE": 200,
         "CONVOLUTION_BOUND": 250,
         "REPAYING_SECONDS": 20,
-        "STACK_BUDGET": 268_435_456,
+        "GPU_STEP_SECONDS": 0.003,
+        "GPU_TRAINING_RATE": 3_000_000_000_000,
+        "GPU_REPAYING_SECONDS": 60,
+        "MEMORY_SHARE": 64,
         "NOMINAL_NETWORKS": 20,
         "STACKED_IMAGES": 128,
     },
@@ -88,6 +91,7 @@ MEASURED = {
     dc: {"SYNTHETIC_COST": 2.5},
     estimate: {"FLOAT": 4, "INDEX": 8, "COPIES": 5, "TRAINING_PASSES": 3},
     machine: {"MARGIN": 0.9, "READINGS": 5},
+    calibration: {"MARGIN": 0.9, "READINGS": 5},
     winograd: {"PIXELS": 4, "TILE_COST": 100, "KERNEL_COST": 60, "LEAST_GAIN": 1.15},
     comparison: {"TOLERANCE": 1e-11},
 }
@@ -107,7 +111,7 @@ def test_what_follows_from_the_constants_of_speed() -> None:
     assert [execution.members_at_once(convnet, batch, GPU) for batch in (64, 128, 256)] == [20, 16, 8]
     assert [execution.members_at_once(mlp, batch, CPU) for batch in (64, 127, 128)] == [20, 20, 1]
     assert execution.members_at_once(convnet, 64, CPU) == 1
-    assert execution.real_images_together(convnet, 10, 256) == 128  # 2,560 images in two parts
+    assert execution.real_images_together(convnet, 10, 256, GPU) == 128  # 2,560 images in two parts
     # Multiply-adds of ConvNet: three convolutions of 9 x 1, 128, 128 inputs and the linear layer. A step on 10 images takes
     # 1 ms and those at 1e11 a second, 5.8386 ms in all; 20 s are 3,425.5 steps.
     assert convnet.multiply_adds == 128 * 9 * (1024 + 256 * 128 + 64 * 128) + 20_480 == 48_386_048

@@ -89,8 +89,8 @@ def test_all_classes_go_together_on_a_gpu_as_far_as_its_memory_goes() -> None:
     convnet = build("ConvNet", GREY, 10)
     assert classes_together(convnet, GPU) and not classes_together(convnet, CPU)
     assert not classes_together(build("alexnet-classic", GREY, 10), GPU)
-    assert real_images_together(convnet, classes=10, real_batch=64) == 64
-    assert real_images_together(convnet, classes=100, real_batch=256) * 100 * 128 * 32 * 32 <= 2**28
+    assert real_images_together(convnet, classes=10, real_batch=64, device=GPU) == 64
+    assert real_images_together(convnet, classes=100, real_batch=256, device=GPU) * 100 * 128 * 32 * 32 <= 2**28
 
 
 def test_a_schedule_gives_what_no_flag_gives() -> None:

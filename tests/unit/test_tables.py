@@ -175,7 +175,7 @@ def test_rows_are_sorted_as_papers_list_them():
 def test_selected_images_are_learned_with_nothing():
     records = [evaluated([0.14, 0.15], dataset="cifar10", method="random")]
     table = accuracy_table(records)
-    assert (row(table)["learned with"], row(table)["published %"], row(table)["difference"]) == ("–", "14.4", "+0.1")
+    assert (row(table)["learned with"], row(table)["published %"], row(table)["difference"]) == ("–", "14.4 ± 2.0", "+0.1")
     assert not any(note.startswith("Learned by") for note in table.notes)
 
 
@@ -249,8 +249,8 @@ def test_unknown_format():
         (("cifar100", "dc", 10, "ConvNet", "ConvNet"), 25.2, 0.3, "5 × 20"),
         (("mnist", "dc", 1, "MLP", "AlexNet"), 70.9, 11.6, None),
         (("mnist", "dc", 1, "AlexNet", "MLP"), 72.1, 1.7, None),
-        (("cifar10", "random", 10, None, "ConvNet"), 26.0, None, None),
-        (("cifar10", "herding", 1, None, "ConvNet"), 21.5, None, None),
+        (("cifar10", "random", 10, None, "ConvNet"), 26.0, 1.2, None),
+        (("cifar10", "herding", 1, None, "ConvNet"), 21.5, 1.2, None),
         (("cifar10", WHOLE_SET, None, None, "ConvNet"), 84.8, 0.1, None),
     ],
 )
@@ -276,7 +276,7 @@ def test_published(cell: tuple, mean: float, std: float | None, n: str | None):
         ("digits", "dc", 1, "ConvNet", "ConvNet"),
         ("mnist", "dc", 1, "lenet-classic", "ConvNet"),
         ("cifar10", "random", 1, None, "MLP"),
-        ("mnist", "dsa", 1, "ConvNet", "ConvNet"),
+        ("mnist", "dm", 1, "ConvNet", "ConvNet"),
     ],
 )
 def test_what_is_not_sourced_is_not_returned(cell: tuple):

@@ -102,7 +102,7 @@ def test_bfloat16_counts_with_a_margin_over_several_readings_in_turn(
 
     monkeypatch.setattr(machine, "_convolution_seconds", seconds)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert machine.has_bfloat16.__wrapped__(CPU) is taken
+    assert machine.convolves_bfloat16_faster(CPU) is taken
     assert asked == [torch.bfloat16, torch.float32] * 5
 
 
@@ -149,7 +149,7 @@ def test_compiling_is_decided_for_a_protocol_and_not_for_the_seeds_asked_for(
     network: str, digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(module, "pays_to_compile", lambda network, *work: bool(asked.append(work)))
+    monkeypatch.setattr("condense.execution.pays_to_compile", lambda network, *work: bool(asked.append(work)))
     monkeypatch.setattr(module, "recipe", lambda *case: Recipe((Stage(2, 0.05),)))
     monkeypatch.setattr(module, "whole_recipe", lambda: Recipe((Stage(1, 0.05),), batch_size=256))
     for count in (1, 3, 20):

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from condense.data.images import DataSet
-from condense.execution import members_at_once
+from condense.execution import Execution, for_few
 from condense.experiments.generalization.checkpoint import SECONDS, Saved, checkpoint_path, load, save
 from condense.experiments.generalization.course import Course, add_epoch, add_test
 from condense.experiments.generalization.images import SIDE
 from condense.experiments.generalization.runs import BATCH, DECAY, DECAY_IMAGES, Run
 from condense.machine import Surroundings, peak_memory_bytes, reproducible
+from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -72,7 +73,7 @@ def fit(
     """
     network, device = network_of(runs[0], data), data.train.device
     paths = [checkpoint_path(checkpoints, ordered_key(run, data), device) if checkpoints else None for run in runs]
-    starts = [path and load(path, network, runs[0].epochs, device) for path in paths]
+    starts = [path and load(path, network, _recipe(runs[0], data), device) for path in paths]
     stacks = _stacks([start.epoch if start else 0 for start in starts], at_once(runs, data))
     records: dict[int, Record] = {}
     for number, places in enumerate(stacks):
@@ -98,9 +99,12 @@ def at_once(runs: Sequence[Run], data: DataSet) -> int:
     """How many of these runs, which agree in `Run.together`, are trained as one stack: one on a CPU, so that a run does not
     depend, by rounding, on which others are left to do.
     """
-    if data.train.device.type == "cpu":
-        return 1
-    return min(TOGETHER, len(runs), members_at_once(network_of(runs[0], data), BATCH, data.train.device))
+    return min(TOGETHER, len(runs), execution_of(runs[0], data).stack)
+
+
+def execution_of(run: Run, data: DataSet) -> Execution:
+    """How a run is trained, alone or in a stack."""
+    return for_few(network_of(run, data), data.train.device, batch=min(BATCH, len(data.train)))
 
 
 def network_of(run: Run, data: DataSet) -> Network:
@@ -129,6 +133,7 @@ class _Stack:
         self.courses = [start.course if start else Course() for start in self.starts]
         self.records: dict[int, Record] = {}
         self.passed, device = _Epoch(), data.train.device
+        self.execution = replace(execution_of(self.runs[0], data), stack=len(self.runs))
         self.draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in self.runs]
         self.surroundings = Surroundings.of(device)
         self.looked = self.saved = time.perf_counter()
@@ -137,6 +142,7 @@ class _Stack:
         """Trains until all runs have ended; their records in order."""
         train(
             *(self.network, self._start(), [seen for seen, _ in self.sources], _recipe(self.runs[0], self.data), self.draws),
+            execution=self.execution,
             after_epoch=self._look,
             after_step=self.passed.add,
             keep=self._keep,
@@ -150,9 +156,8 @@ class _Stack:
             return fresh_members(self.network, seeds, "generalization network", self.data.train.device)
         for draw, start in zip(self.draws, starts, strict=True):
             draw.restore(start.draws)
-        statistics = {name: torch.stack([start.statistics[name] for start in starts]) for name in starts[0].statistics}
-        members = Members(torch.stack([start.vector for start in starts]), statistics)
-        return Standing(starts[0].epoch, members, torch.stack([start.velocity for start in starts]))
+        members = Members(torch.stack([start.vector for start in starts]), _stacked([start.statistics for start in starts]))
+        return Standing(starts[0].epoch, members, _stacked([start.optimiser for start in starts]))
 
     @property
     def _active(self) -> list[int]:
@@ -177,7 +182,7 @@ class _Stack:
         return len(self.records) == len(self.runs)
 
     def _end(self, place: int) -> None:
-        self.records[place] = _record(self.runs[place], self.courses[place], self.data, self.surroundings)
+        self.records[place] = _record(self.runs[place], self.courses[place], self.data, self.execution, self.surroundings)
         self.ended(self.records[place])
         if path := self.paths[place]:
             path.unlink(missing_ok=True)
@@ -188,11 +193,20 @@ class _Stack:
             return
         for place in self._active:
             if path := self.paths[place]:
-                statistics = {name: value[place].clone() for name, value in standing.members.statistics.items()}
-                vector, velocity = standing.members.vector[place].clone(), standing.velocity[place].clone()
-                course, draws = self.courses[place], self.draws[place].states
-                save(path, Saved(standing.epoch, vector, velocity, statistics, draws, course))
+                vector, course, draws = standing.members.vector[place].clone(), self.courses[place], self.draws[place].states
+                state, statistics = (_of_one(each, place) for each in (standing.optimiser, standing.members.statistics))
+                save(path, Saved(standing.epoch, vector, state, statistics, draws, course))
         self.saved = time.perf_counter()
+
+
+def _stacked(each: Sequence[Tensors]) -> Tensors:
+    """Tensors of several members by name, stacked along a new first dimension."""
+    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
+
+
+def _of_one(tensors: Tensors, place: int) -> Tensors:
+    """Copies of the tensors of the member at a place."""
+    return {name: value[place].clone() for name, value in tensors.items()}
 
 
 def _recipe(run: Run, data: DataSet) -> Recipe:
@@ -202,7 +216,7 @@ def _recipe(run: Run, data: DataSet) -> Recipe:
     return Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=decay)
 
 
-def _record(run: Run, course: Course, data: DataSet, surroundings: Surroundings) -> Record:
+def _record(run: Run, course: Course, data: DataSet, execution: Execution, surroundings: Surroundings) -> Record:
     return Record(
         kind="fit",
         config=run.config(data.train, data.test),
@@ -214,5 +228,6 @@ def _record(run: Run, course: Course, data: DataSet, surroundings: Surroundings)
         library_versions=library_versions(),
         notes=[course.outcome],
         series=course.series,
+        execution=execution.facts(),
         **asdict(surroundings),
     )

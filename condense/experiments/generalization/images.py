@@ -116,7 +116,8 @@ class Cropped(Standardised):
         )
         steps = torch.arange(SIDE, device=pixels.device)
         rows, columns = (top[:, None] + steps)[:, None, :, None], (left[:, None] + steps)[:, None, None, :]
-        images, channels = torch.arange(count)[:, None, None, None], torch.arange(pixels.shape[1])[None, :, None, None]
+        images, channels = (torch.arange(size, device=pixels.device) for size in (count, pixels.shape[1]))
+        images, channels = images[:, None, None, None], channels[None, :, None, None]
         return pixels[images, channels, rows, columns]
 
 

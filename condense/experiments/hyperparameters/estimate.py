@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from condense.data.images import DataSet
-from condense.execution import even_parts, images_at_once, members_at_once, outputs_of, widest_activation
+from condense.execution import for_few, for_testing, outputs_of, widest_activation
 from condense.networks.network import Network
 from condense.training.recipe import Recipe
 
@@ -54,13 +54,8 @@ class Work:
 
 
 def group_size(network: Network, networks: int, batch: int, device: torch.device) -> int:
-    """How many networks to train together: one at a time with dropout, and on a CPU.
-
-    There stacking gains little (twenty of mlp-1x64 took a tenth less, five of mlp-1x256 up to 1.8 times as long: batch 10,
-    one core), and a network would depend, by rounding, on how many seeds are asked for.
-    """
-    alone = device.type == "cpu" or network.has_dropout
-    return 1 if alone else min(networks, members_at_once(network, batch, device))
+    """How many networks to train together: one at a time with dropout, and on a CPU (`for_few`)."""
+    return min(networks, for_few(network, device, batch=batch).stack)
 
 
 def training_seconds(work: Work, speed: Speed) -> float:
@@ -93,9 +88,9 @@ def memory(
     the batch itself is gathered, converted and normalised. A test of as many images as go through at once may need more.
     """
     outputs, widest, pixels = outputs_of(network), widest_activation(network), outputs_of(network)[0]
-    part = batch if network.has_batch_norm or together > 1 else even_parts(network, batch, device)
+    part = batch if together > 1 else for_few(network, device, batch=batch).part
     training = together * (part * (sum(outputs) + 2 * widest) + batch * 2 * pixels)
-    testing = images_at_once(network, device) * (2 * pixels + 2 * widest)
+    testing = for_testing(network, device).part * (2 * pixels + 2 * widest)
     order = 2 * INDEX * images * together
     copies = COPIES + (part < batch)
     return Memory(

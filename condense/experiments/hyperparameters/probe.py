@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from condense.data.images import LabelledImages
-from condense.execution import images_at_once
+from condense.execution import for_testing
 from condense.experiments.hyperparameters.estimate import TRAINING_PASSES, Speed
 from condense.networks.network import Network
 from condense.randomness import generator
@@ -53,7 +53,8 @@ def probe(
 
     Seconds of a step are a straight line in the batch size: its slope gives the rate, its value at zero the constant.
     """
-    largest = min(max(batches), images_at_once(network, images.device))
+    tested = for_testing(network, images.device).part
+    largest = min(max(batches), tested)
     smallest = min(batches) if min(batches) < largest else max(1, largest // 4)
     largest = max(largest, 2)
     sizes = (smallest, largest) if smallest < largest else (1, largest)
@@ -64,7 +65,7 @@ def probe(
     for _ in range(max(ROUNDS, round(seconds / (len(sizes) * ROUND_SECONDS)))):
         for size in sizes:
             found[size].append(_step_seconds(network, members, images, recipes[size], steps[size]))
-    accuracies(network, members, _draw(images, images_at_once(network, images.device)))  # warms up testing for the context
+    accuracies(network, members, _draw(images, tested))  # warms up testing for the context
     (low, at_low), (high, at_high) = ((size, median(found[size])) for size in sizes)
     slope = max((at_high - at_low) / (high - low), at_high / high / 100)
     arithmetic = TRAINING_PASSES * together * network.multiply_adds

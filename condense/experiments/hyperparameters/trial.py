@@ -11,6 +11,7 @@ import torch
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
+from condense.execution import Execution, for_few
 from condense.experiments.hyperparameters.estimate import Memory, Speed, Work, group_size, memory, training_seconds
 from condense.experiments.hyperparameters.memory import in_use, peak, start_peak
 from condense.experiments.hyperparameters.rows import Row
@@ -150,6 +151,11 @@ class Trial:
         """How many networks are trained together."""
         return group_size(self.network, seeds, self.batch, self.data.test.device)
 
+    def execution(self, seeds: int) -> Execution:
+        """How so many networks are trained."""
+        found = for_few(self.network, self.data.test.device, batch=self.batch)
+        return replace(found, stack=self.together(seeds))
+
     def speed_key(self, seeds: int) -> SpeedKey:
         """What its speed depends on."""
         return SpeedKey(self.row.network, self.row.dropout, self.together(seeds), self.row.momentum > 0)
@@ -182,6 +188,7 @@ class Trial:
             library_versions=library_versions(),
             estimated_seconds=self.estimated_seconds(seeds, calibration),
             estimated_memory_bytes=expected.total,
+            execution=self.execution(seeds).facts(),
             estimate=terms | asdict(work) | {"step_seconds": speed.constant, "multiply_adds_per_second": speed.rate},
             **asdict(surroundings),
         )
@@ -191,27 +198,29 @@ class Trial:
     ) -> Iterator[SweepRecord]:
         """Trains the networks of these seeds that `record` lacks; gives the record after each group of them."""
         missing = [seed for seed in seeds if seed not in record.seeds]
-        size, epochs = self.together(len(seeds)), self.recipe.epochs
+        execution, epochs = self.execution(len(seeds)), self.recipe.epochs
         fresh_peak = start_peak(self.data.test.device)
         if not fresh_peak:
             record = replace(record, notes=[*record.notes, "peak memory is of the whole process so far"])
-        for first in range(0, len(missing), size):
-            group, before = missing[first : first + size], len(record.seeds) * epochs
+        for first in range(0, len(missing), execution.stack):
+            group, before = missing[first : first + execution.stack], len(record.seeds) * epochs
             began = time.perf_counter()
-            members = self._trained(group, partial(_tell, progress, before, len(group), len(seeds) * epochs))
+            members = self._trained(group, execution, partial(_tell, progress, before, len(group), len(seeds) * epochs))
             trained = time.perf_counter()
             record = self._with_results(record, group, members, trained - began, began)
             del members  # or they, and what the allocator keeps in pieces, would live beside the next group's
             in_use(self.data.test.device)
             yield record
 
-    def _trained(self, seeds: Sequence[int], after_epoch: AfterEpoch) -> Members:
+    def _trained(self, seeds: Sequence[int], execution: Execution, after_epoch: AfterEpoch) -> Members:
         device, network = self.data.test.device, self.network
         members = fresh_members(network, seeds, "sweep network", device)
         draws = [MemberDraws.of(seed, "sweep", device=device) for seed in seeds]
-        proportion = self.row.in_proportion
         members = train(
-            network, members, self.on.source, self.recipe, draws, in_proportion=proportion, after_epoch=after_epoch
+            *(network, members, self.on.source, self.recipe, draws),
+            execution=execution,
+            in_proportion=self.row.in_proportion,
+            after_epoch=after_epoch,
         )
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from condense.checking import AtLeastOne, Positive
 from condense.condensed import Condensed
-from condense.execution import Work
+from condense.execution import Work, within_learning
 from condense.networks.layers import Tensors
 from condense.stage_c.method import Method, Occasion, setting
 from condense.stage_c.problem import Problem
@@ -121,14 +121,14 @@ class ByFeatures(Method):
     ) -> tuple[Embedding, dict[str, float | Tensor]]:
         recipe = Recipe((Stage(1, rate),), batch_size=BATCH, momentum=0.9, weight_decay=5e-4, new_optimisers=False)
         members = Members(state.vector[None], {name: value[None] for name, value in state.statistics.items()})
-        reached, losses = list[Standing](), list[Tensor]()
+        reached, losses, batch = list[Standing](), list[Tensor](), min(BATCH, len(source.labels))
         train(
             problem.network,
             Standing(0, members, state.velocity[None]),
             source,
             recipe,
             [MemberDraws.of(problem.seed, "embedding", number, device=problem.data.device)],
-            compiled=problem.execution.compiled,
+            execution=within_learning(problem.execution, problem.network, problem.data.device, batch=batch),
             after_step=lambda seen: losses.append(seen.losses.mean()),
             keep=reached.append,
         )
