@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from benchmarking import SHAPES, options, seconds, write_rows
+from benchmarking import SHAPES, execution_of, options, seconds, write_rows
 from torch import Tensor
 
 from condense.execution import for_training
@@ -75,8 +75,14 @@ def real_gradient() -> Work:
     ):
         precision = "mixed" if reduced else "fp32"
         with nullcontext() if winograd else direct_convolutions():
-            matcher = GradientMatcher(network, "ours", CPU, 256, compiled=compiled, precision=precision)
-        matcher.chunk = chunk
+            how = replace(
+                execution_of(network, 256, CPU),
+                part=chunk,
+                path="compiled" if compiled else "eager",
+                precision=precision,
+                winograd=winograd,
+            )
+        matcher = GradientMatcher(network, "ours", CPU, how)
         matcher._real_arithmetic = Arithmetic(explicit_norm, reduced, winograd)
         return lambda: matcher.real_gradient(parameters, {}, x, 3)
 
@@ -96,7 +102,7 @@ def alexnet_gradient() -> Work:
     shape = SHAPES["MNIST"]
     network, x = build("AlexNet", shape, 10), torch.randn(256, *shape)
     parameters = initial(network)
-    matcher = GradientMatcher(network, "ours", CPU, 256)
+    matcher = GradientMatcher(network, "ours", CPU, execution_of(network, 256, CPU))
 
     def fast() -> Tensors:
         return matcher.real_gradient(parameters, {}, x, 3)

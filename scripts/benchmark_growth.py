@@ -13,11 +13,10 @@ from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import options, random_images, seconds, write_rows
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import options, problem_on, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
-from condense.machine import can_compile, describe, forget_compiled
+from condense.machine import describe, forget_compiled
 from condense.networks.registry import build
 
 START = {"images per class": 1, "classes": 10, "image side": 32, "real batch": 256}
@@ -34,12 +33,13 @@ def outer_step(case: dict[str, int], device: torch.device) -> float:
     """Seconds of the quickest of a few steps, after one to warm up."""
     classes, side, real = case["classes"], case["image side"], case["real batch"]
     data = random_images((3, side, side), classes=classes, each=real).to(device)
-    config = LearnConfig(network="ConvNet", ipc=case["images per class"], real_batch=real, outer_loop=1)
+    images_per_class = case["images per class"]
+    method = LearnConfig(network="ConvNet", ipc=images_per_class, real_batch=real, outer_loop=1).plan()
     forget_compiled()
-    matching = GradientMatching(config, data, build("ConvNet", data.shape, classes), compiled=can_compile(device))
-    start = matching.start()
-    seconds(lambda: matching.advance(start), device)
-    return min(seconds(lambda: matching.advance(start), device) for _ in range(REPEATS))
+    problem = problem_on(data, build("ConvNet", data.shape, classes), method, images_per_class=images_per_class)
+    start = method.begin(problem)
+    seconds(lambda: method.step(problem, start, 0), device)
+    return min(seconds(lambda: method.step(problem, start, 0), device) for _ in range(REPEATS))
 
 
 def results(device: torch.device) -> Iterator[dict[str, Any]]:

@@ -11,16 +11,18 @@ import argparse
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from benchmarking import SHAPES, random_images, write_rows
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import SHAPES, problem_on, random_images, write_rows
 
-from condense.config import LearnConfig
 from condense.machine import can_compile, keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.method import Occasion
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 
 CPU = torch.device("cpu")
 PATHS = ("twin", "fp32", "mixed")
@@ -33,19 +35,20 @@ def peak() -> float:
 
 def one(path: str, dataset: str) -> float:
     """MiB that two outer steps add to this process's peak, ConvNet, one image a class."""
-    config = LearnConfig(network="ConvNet", iterations=2)
+    method = replace(DC.published(Occasion("mnist", 1, "ConvNet")), iterations=2)
     data = random_images(SHAPES[dataset])
     network = build("ConvNet", data.shape, data.classes)
-    compiled = path != "twin" and can_compile(CPU)
+    can_compile(CPU)  # which tries the compiler once
     before = peak()
     if path == "twin":
-        for _ in PlainGradientMatching(config, data, network, torch.float32).steps():
+        for _ in PlainGradientMatching(method, Problem(data, network)).steps():
             pass
     else:
         keep_freed_memory()
         prepare(CPU)
-        matching = GradientMatching(config, data, network, compiled=compiled, precision=path)
-        matching.advance(matching.advance(matching.start()))
+        problem = problem_on(data, network, method, precision=path)
+        state, _ = method.step(problem, method.begin(problem), 0)
+        method.step(problem, state, 1)
     return peak() - before
 
 

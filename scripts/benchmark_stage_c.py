@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from benchmarking import SHAPES, compare, options, random_images, report
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import SHAPES, compare, options, problem_on, random_images, report
 
 from condense.config import LearnConfig
-from condense.execution import gains_by_compiling
-from condense.machine import can_compile, forget_compiled
+from condense.machine import forget_compiled
 from condense.networks.registry import build
 from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 
 QUICK = [("ConvNet", "MNIST", 1), ("ConvNet", "CIFAR-10", 1)]
 FULL = [("ConvNet", name, ipc) for name in SHAPES for ipc in (1, 10)] + [
@@ -31,17 +31,17 @@ MIXED = {"ConvNet", "LeNet"}
 
 def measure(network_name: str, dataset: str, ipc: int, repeats: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """One case: an outer step without the training of the network after it."""
-    config = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1)
-    data = random_images(SHAPES[dataset])
+    method = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1).plan()
+    assert isinstance(method, DC)
+    data = random_images(SHAPES[dataset]).to(device)
     network = build(network_name, data.shape, data.classes)
-    steps = PlainGradientMatching(config, data, network, torch.float32, device).steps()
+    steps = PlainGradientMatching(method, Problem(data, network, ipc)).steps()
     forget_compiled()
 
     def fast(precision: str) -> Callable[[], object]:
-        compiled = gains_by_compiling(network, device) and can_compile(device)
-        matching = GradientMatching(config, data.to(device), network, compiled=compiled, precision=precision)
-        start = matching.start()
-        return lambda: matching.advance(start)
+        problem = problem_on(data, network, method, images_per_class=ipc, precision=precision)
+        start = method.begin(problem)
+        return lambda: method.step(problem, start, 0)
 
     paths = {name: fast(name) for name in ("fp32", "mixed")[: 1 + (network_name in MIXED)]}
     case = f"outer step, {network_name}, {dataset}, {ipc} a class"

@@ -10,20 +10,23 @@ say little. The twin learns the same images up to rounding, so it is drawn at th
 
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import SHAPES, options, random_images, seconds, write_rows
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import SHAPES, options, problem_on, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
-from condense.machine import can_compile, forget_compiled
+from condense.machine import forget_compiled
 from condense.networks.registry import build
 from condense.records import Record, read_records
 from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.method import Method, Occasion
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 CPU = torch.device("cpu")
@@ -49,11 +52,11 @@ def kind_of(learned: Record, evaluated: Record) -> Kind:
     return learned.config["ipc"], schedule, learned.config.get("precision", "fp32")
 
 
-def iteration(matching: GradientMatching) -> None:
+def iteration(method: Method, problem: Problem) -> None:
     """A new network, matched and trained in turn until the next one."""
-    state = matching.start()
-    for _ in range(matching.plan.outer_loop):
-        state = matching.advance(state)
+    state = method.begin(problem)
+    for number in range(method.round(problem)):
+        state, _ = method.step(problem, state, number)
 
 
 def iteration_seconds(shape: tuple[int, int, int], kinds: set[Kind]) -> dict[Kind, float]:
@@ -64,10 +67,10 @@ def iteration_seconds(shape: tuple[int, int, int], kinds: set[Kind]) -> dict[Kin
     work: dict[Kind, Callable[[], object]] = {}
     for kind in sorted(kinds):
         ipc, schedule, precision = kind
-        config = LearnConfig(network="ConvNet", ipc=ipc, schedule=schedule)  # type: ignore[arg-type]
-        matching = GradientMatching(config, data, network, compiled=can_compile(CPU), precision=precision)
-        work[kind] = partial(iteration, matching)
-    twin = PlainGradientMatching(LearnConfig(network="ConvNet", iterations=10**6), data, network, torch.float32).steps()
+        method = LearnConfig(network="ConvNet", ipc=ipc, schedule=schedule).plan()
+        work[kind] = partial(iteration, method, problem_on(data, network, method, images_per_class=ipc, precision=precision))
+    published = replace(DC.published(Occasion("mnist", 1, "ConvNet")), iterations=10**6)
+    twin = PlainGradientMatching(published, Problem(data, network)).steps()
     work[TWIN] = lambda: next(twin)
     for function in work.values():
         seconds(function, CPU)
