@@ -1,10 +1,12 @@
 """Dataset condensation: learn a handful of images per class that train a network nearly as well as the whole set."""
 
+from condense.condensed import Condensed
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet, LabelledImages
 from condense.data.reading import Reading
 from condense.errors import CondenseError
+from condense.execution import Work
 from condense.pipeline import learn_and_save, run
 from condense.records import Record, append_record, read_records
 from condense.report.figures import image_grid
@@ -12,21 +14,31 @@ from condense.report.page import render_page
 from condense.report.rendering import render
 from condense.report.tables import accuracy_table
 from condense.stage_c.learn import Learned, learn
+from condense.stage_c.method import Method, Occasion, setting
+from condense.stage_c.problem import Problem
 from condense.stage_t.evaluate import evaluate, evaluate_whole
+from condense.stage_t.protocols import Protocol, Where
 from condense.stage_t.statistics import summarise
 from condense.synthetic_set import SyntheticSet
 from condense.versions import CODE_VERSION as __version__
 
 __all__ = [
     "CondenseError",
+    "Condensed",
     "DataSet",
     "EvaluateConfig",
     "LabelledImages",
     "LearnConfig",
     "Learned",
+    "Method",
+    "Occasion",
+    "Problem",
+    "Protocol",
     "Reading",
     "Record",
     "SyntheticSet",
+    "Where",
+    "Work",
     "__version__",
     "accuracy_table",
     "append_record",
@@ -40,5 +52,6 @@ __all__ = [
     "render",
     "render_page",
     "run",
+    "setting",
     "summarise",
 ]

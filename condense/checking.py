@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Self, TypeVar
 
@@ -60,7 +60,10 @@ def checked(
     called: the name of a field's value for the user, such as its flag; strict: no conversions, such as of '1' to 1.
     """
     if issubclass(kind, Varying):
-        kind = kind.kind_for(values)
+        try:
+            kind = kind.kind_for(values)
+        except CondenseError:  # said by the check of the value that it depends on, with all else that is wrong
+            kind = kind.kind_for({})
     adapter = TypeAdapter(kind)
     try:
         return (
@@ -84,16 +87,21 @@ def verified(config: Config) -> Config:
     return replace(checked(type(config), values), **named)  # type: ignore[type-var]
 
 
-def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
-    """One error of pydantic's as a sentence with the place, the value and what is allowed."""
-    name, *inner = (shortened(str(part), 40) for part in detail["loc"])
+def sentence_of(detail: Any, place: str, known: Sequence[str]) -> str:
+    """One error of pydantic's as a sentence with the place, the value and what is allowed; known: settings there are."""
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{called(name)}: {unknown_name('setting', name, [f.name for f in fields(kind)])}"
-    place = ".".join([called(name), *inner[:3]])
+        return f"{place}: {unknown_name('setting', shortened(str(detail['loc'][-1]), 40), known)}"
+    if detail["type"] == "missing":
+        return f"{place}: It must be given."
     if detail["type"] == "value_error":  # a check of ours, which names the value
         return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
     allowed = detail["msg"].partition(", unable to parse")[0]
     return f"{place} = {quoted(detail['input'])}: {shortened(allowed, 200)}."
+
+
+def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
+    name, *inner = (shortened(str(part), 40) for part in detail["loc"])
+    return sentence_of(detail, ".".join([called(name), *inner[:3]]), [one.name for one in fields(kind)])
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from condense.stage_c.method import Method, Occasion
 from condense.stage_c.methods import DEFAULT, method_class, proper_name
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES, schedule
-from condense.stage_t.protocols import PROTOCOLS
+from condense.stage_t.own_protocols import ChosenProtocol
 
 
 def _network(name: str) -> str:
@@ -30,7 +30,7 @@ def _network(name: str) -> str:
 
 def _method(name: str) -> str:
     try:
-        return proper_name(name)
+        return method_class(name).name
     except CondenseError as error:
         raise ValueError(str(error)) from error
 
@@ -52,8 +52,10 @@ NetworkName = Annotated[str, AfterValidator(_network)]
 NetworkNames = Annotated[tuple[NetworkName, ...], Several]
 """Names of networks; one name stands for itself."""
 MOST_NETWORKS, MOST_SETS, MOST_IMAGES = 10_000, 1_000, 100_000
-"""Of one command: networks on a set, sets a row, and images a class; more would fill memory before they were counted."""
-Protocol = Annotated[str, one_of("protocol", PROTOCOLS)]
+"""Of one command: networks on a set, sets a row, and images per class; more would fill memory before they were counted."""
+Protocol = ChosenProtocol
+Protocols = Annotated[tuple[Protocol, ...], Several]
+"""One protocol's name, or the path of its file, stands for itself."""
 Seeds = Annotated[int, Field(ge=1, le=MOST_NETWORKS)]
 Sets = Annotated[int, Field(ge=1, le=MOST_SETS)]
 ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
@@ -63,6 +65,9 @@ ScheduleName = Annotated[str, one_of("schedule", SCHEDULES)]
 PUBLISHED_ROWS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
 PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
+
+TAKEN = ("name", "set", "path", "execution", "reading")
+"""What no setting of a method may be called, beside the settings of all: tables of TOML and records say other things so."""
 
 Kind = TypeVar("Kind", bound="StageC")
 
@@ -124,11 +129,12 @@ def of_method(kind: type[Kind], method: str) -> type[Kind]:
 
     Raises `CondenseError` where the method cannot be used.
     """
-    there, own = {one.name for one in fields(kind)}, []
+    taken, own = {*TAKEN, *(one.name for one in fields(kind))}, []
     for name, (hint, one) in method_class(method).settings().items():
-        if name in there:
+        if name in taken or hasattr(kind, name):
             raise CondenseError(
-                f"Method {quoted(method)} has a setting called {quoted(name)}, which is one of every method."
+                f"Method {quoted(method)} has a setting called {quoted(name)}, which means something else to every method: "
+                "it needs another name."
             )
         scheduled = one.default is MISSING
         typed = Annotated[hint | None if scheduled else hint, arg(help=one.metadata.get("help", ""))]
@@ -176,8 +182,8 @@ class MatrixConfig(StageC):
     """Networks to train on the sets, the columns; the published six by default."""
     schedule: Annotated[tuple[ScheduleName, ...], Field(min_length=1)] = ("published",)
     """Schedules to learn under: published, fast or both."""
-    protocol: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("published",)
-    """Protocols to train under: published, report, dsa, idc."""
+    protocol: Annotated[Protocols, Field(min_length=1)] = ("published",)
+    """Protocols to train under: published, report, dsa, idc, or TOML files of your own (docs/protocol.md)."""
     sets: Sets = 1
     """Sets a row, with seeds from --seed on."""
     seeds: Seeds = 20
@@ -194,7 +200,7 @@ class EvaluateConfig:
     """Networks to train; by default the one the set was learned with (--whole: ConvNet)."""
     protocol: Protocol = "published"
     """How networks are trained on a set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
-    (1,000 epochs with those papers' augmentation)."""
+    (1,000 epochs with those papers' augmentation), or a TOML file of your own (docs/protocol.md)."""
     seeds: Seeds = 20
     """Number of networks, seeds 0, 1, ..."""
 

@@ -14,13 +14,18 @@ from torch import Tensor
 
 from condense.errors import CondenseError, quoted
 
-MOST_TILES = 16
-"""The largest factor: each stored image then becomes 256."""
+MOST_TILES = 8
+"""The largest factor: each stored image then becomes 64, so that no small file asks for much memory."""
 
 
 @dataclass(frozen=True)
 class Identity:
     """What is stored is what networks are trained on."""
+
+    @property
+    def multiple(self) -> int:
+        """How many images each stored one becomes."""
+        return 1
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Takes images of any shape (C, H, W)."""
@@ -57,6 +62,11 @@ class Tiles:
         if not self.grey or not all(map(math.isfinite, self.grey)):
             raise CondenseError(f"The grey around tiles must be finite numbers, not {quoted(self.grey)}.")
 
+    @property
+    def multiple(self) -> int:
+        """How many images each stored one becomes."""
+        return self.factor**2
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises `CondenseError` for images of a shape (C, H, W) that cannot be cut so."""
         channels, *sides = shape
@@ -78,20 +88,20 @@ class Tiles:
         )  # N, C, row of tiles, y, column of tiles, x
         tiles = cut.permute(2, 4, 0, 1, 3, 5).flatten(0, 2)
         enlarged = F.interpolate(tiles, images.shape[2:], mode="bilinear", align_corners=False)
-        return enlarged, labels.repeat(self.factor**2, *[1] * (labels.dim() - 1))
+        return enlarged, labels.repeat(self.multiple, *[1] * (labels.dim() - 1))
 
     def _continued(self, images: Tensor) -> Tensor:
         """The images with sides that the factor divides."""
         below, right = (-side % self.factor for side in images.shape[2:])
         if not (below or right):
             return images
-        grey = images.new_tensor(self.grey)[:, None, None]
-        outside = 1 - F.pad(torch.ones_like(images[:1, :1]), (0, right, 0, below))
-        return F.pad(images, (0, right, 0, below)) + grey * outside
+        parts = images.split(1, dim=1) if len(self.grey) > 1 else [images]
+        padded = [F.pad(part, (0, right, 0, below), value=grey) for part, grey in zip(parts, self.grey, strict=True)]
+        return torch.cat(padded, dim=1)
 
     def facts(self) -> dict[str, Any]:
         """Plain JSON that `decoder_of` reads."""
-        return {"name": "tiles", "factor": self.factor, "grey": list(self.grey)}
+        return {"name": "tiles", "factor": self.factor, "grey": list(map(float, self.grey))}
 
     def __str__(self) -> str:
         return f"tiles of factor {self.factor}"

@@ -3,11 +3,10 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from condense.checking import as_dict, verified
+from condense.checking import verified
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
@@ -21,6 +20,7 @@ from condense.report.page import render_page
 from condense.stage_c import learn as stage_c
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.stage_t import evaluate as stage_t
+from condense.stage_t.protocols import WHOLE, Protocol
 from condense.synthetic_set import SyntheticSet
 
 ROOM = 4
@@ -102,45 +102,66 @@ def learn_and_save(
     set that is finished is returned as it is. Raises `CondenseError` as `check_outputs` does, where another process is
     writing these files, and when the finished set was learned with another configuration or from other images.
     """
-    out, records = Path(out), Path(records)
-    with taken_files(out, records):
-        return _learn_and_save(
-            verified(config), data, out, records, resume=resume, anywhere=anywhere, force=force, progress=progress
-        )
+    job = _Job(verified(config), data, Path(out), Path(records), resume=resume, anywhere=anywhere, force=force)
+    with taken_files(job.out, job.records):
+        return job.learned(progress)
 
 
-def _learn_and_save(
-    config: LearnConfig,
-    data: DataSet,
-    out: Path,
-    records: Path,
-    *,
-    resume: bool,
-    anywhere: bool,
-    force: bool,
-    progress: stage_c.Progress,
-) -> SyntheticSet:
-    check_outputs(out, records, resume=resume, force=force)
-    check_room(out, ROOM * data.train.classes * config.ipc * math.prod(data.train.shape) * 4)
-    checkpoint = checkpoint_path(out)
-    finished = _finished_set(out, records, config, data, force=force) if resume else None
-    if finished is not None:
-        return finished
-    learned = stage_c.learn(config, data.train, checkpoint=checkpoint, resume=resume, anywhere=anywhere, progress=progress)
-    write_atomically(records, learned.record.to_json() + "\n")
-    learned.set.save(out, force=True)
-    checkpoint.unlink(missing_ok=True)
-    return learned.set
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A set to be made: by what configuration, of which images, where it goes, and what becomes of files that are there."""
+
+    config: LearnConfig = field(kw_only=False)
+    data: DataSet = field(kw_only=False)
+    out: Path = field(kw_only=False)
+    records: Path = field(kw_only=False)
+    resume: bool
+    anywhere: bool
+    force: bool
+
+    def learned(self, progress: stage_c.Progress) -> SyntheticSet:
+        """The set, saved with its record; a finished one as it is, where that is asked for."""
+        check_outputs(self.out, self.records, resume=self.resume, force=self.force)
+        train = self.data.train
+        check_room(self.out, ROOM * train.classes * self.config.ipc * math.prod(train.shape) * 4)
+        finished = self._finished() if self.resume else None
+        if finished is not None:
+            return finished
+        checkpoint = checkpoint_path(self.out)
+        how = {"checkpoint": checkpoint, "resume": self.resume, "anywhere": self.anywhere, "progress": progress}
+        learned = stage_c.learn(self.config, train, **how)
+        write_atomically(self.records, learned.record.to_json() + "\n")
+        learned.set.save(self.out, force=True)
+        checkpoint.unlink(missing_ok=True)
+        return learned.set
+
+    def _finished(self) -> SyntheticSet | None:
+        """The set that is there, when it is what is asked for; None when there is something left to learn."""
+        if not self.out.exists() or checkpoint_path(self.out).exists():
+            return None
+        found = SyntheticSet.load(self.out)
+        if not stage_c.is_of(found.provenance.config, self.config, self.data.train):
+            if self.force:
+                return None
+            raise CondenseError(f"{self.out} was learned with another configuration; choose another --out, or pass --force.")
+        stage_t.check_same_data(found, self.data)
+        first = read_records(self.records)[0]
+        if first.kind != "learn" or needed(first, "set") != found.sha256:
+            raise CondenseError(
+                f"{self.records} does not begin with the record of {self.out}: 'condense evaluate' works from the set "
+                "alone, and --force without --resume learns it anew."
+            )
+        return found
 
 
-def evaluation_checkpoint(records: Path, name: str, protocol: str) -> Path:
+def evaluation_checkpoint(records: Path, name: str, protocol: str | Protocol) -> Path:
     """Where stage T of a network keeps what it has done, until its record is among `records`."""
     return records.with_name(f"{name}-{protocol}.checkpoint")
 
 
 def evaluate_and_keep(
     name: str,
-    protocol: str,
+    protocol: str | Protocol,
     learned: SyntheticSet,
     data: DataSet,
     seeds: Sequence[int],
@@ -178,9 +199,11 @@ def evaluate_into(
     names = stage_t.networks_of(evaluation, learned)
     for name in names:
         build(name, data.test.shape, data.test.classes)
+        if learned is not None:
+            stage_t.recipe_on(learned, evaluation.protocol, name)
     if learned is not None:
         stage_t.check_same_data(learned, data)
-    protocol = stage_t.WHOLE if learned is None else evaluation.protocol
+    protocol = WHOLE if learned is None else evaluation.protocol
     identity = data.train.fingerprint if learned is None else learned.sha256
     kept = {name: records.with_name(f"{records.name}-{name}-{protocol}-{identity[:12]}.checkpoint") for name in names}
     with taken_files(records):
@@ -241,32 +264,40 @@ def run(
     With `resume` a run that was stopped goes on where it was; with `force` results that are there are replaced. Raises
     `CondenseError` as `learn_and_save` does.
     """
-    config, evaluation, outputs = verified(config), verified(evaluation), Outputs(Path(folder))
+    evaluation, outputs = verified(evaluation), Outputs(Path(folder))
     for name in evaluation.network:
         build(name, data.test.shape, data.test.classes)
+    how = {"resume": resume, "anywhere": anywhere, "force": force}
+    job = _Job(verified(config), data, outputs.set, outputs.records, **how)
     with taken_files(outputs.set, outputs.records):
-        learned = _learn_and_save(
-            *(config, data, outputs.set, outputs.records),
-            resume=resume,
-            anywhere=anywhere,
-            force=force,
-            progress=learn_progress,
-        )
-        names = stage_t.networks_of(evaluation, learned)
-        there = read_records(outputs.records)
-        data = _as_recorded(data, there)
-        done = _evaluated(evaluation, learned, data, there)
-        for name in names:
-            if name not in done:
-                evaluate_and_keep(
-                    *(name, evaluation.protocol, learned, data, range(evaluation.seeds), outputs.records),
-                    resume=resume,
-                    progress=evaluate_progress,
-                )
-        for name in names:  # left by a kill just after the record was written
-            evaluation_checkpoint(outputs.records, name, evaluation.protocol).unlink(missing_ok=True)
+        learned = job.learned(learn_progress)
+        _evaluate_missing(evaluation, learned, data, outputs.records, resume=resume, progress=evaluate_progress)
         write_report(outputs, learned)
     return outputs
+
+
+def _evaluate_missing(
+    evaluation: EvaluateConfig,
+    learned: SyntheticSet,
+    data: DataSet,
+    records: Path,
+    *,
+    resume: bool,
+    progress: stage_t.Progress,
+) -> None:
+    """Stage T of the networks whose records are not among `records` yet."""
+    names, there = stage_t.networks_of(evaluation, learned), read_records(records)
+    data = _as_recorded(data, there)
+    done = _evaluated(evaluation, learned, data, there)
+    for name in names:
+        if name not in done:
+            evaluate_and_keep(
+                *(name, evaluation.protocol, learned, data, range(evaluation.seeds), records),
+                resume=resume,
+                progress=progress,
+            )
+    for name in names:  # left by a kill just after the record was written
+        evaluation_checkpoint(records, name, evaluation.protocol).unlink(missing_ok=True)
 
 
 def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
@@ -274,41 +305,9 @@ def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
     write_atomically(outputs.picture, image_grid(learned))
     facts = learned.provenance
     plural = "" if facts.images_per_class == 1 else "s"
-    title = f"{facts.dataset}, {facts.images_per_class} image{plural} per class"
+    most = "up to " if learned.unequal else ""
+    title = f"{facts.dataset}, {most}{facts.images_per_class} image{plural} per class"
     write_atomically(outputs.page, render_page(title, read_records(outputs.records), learned))
-
-
-def _finished_set(out: Path, records: Path, config: LearnConfig, data: DataSet, *, force: bool) -> SyntheticSet | None:
-    """The set at `out` when it is what `config` asks for; None when there is something left to learn."""
-    if not out.exists() or checkpoint_path(out).exists():
-        return None
-    found = SyntheticSet.load(out)
-    if not _agree(found.provenance.config, config, data):
-        if force:
-            return None
-        raise CondenseError(f"{out} was learned with another configuration; choose another --out, or pass --force.")
-    stage_t.check_same_data(found, data)
-    first = read_records(records)[0]
-    if first.kind != "learn" or needed(first, "set") != found.sha256:
-        raise CondenseError(
-            f"{records} does not begin with the record of {out}: 'condense evaluate' works from the set alone, and --force "
-            "without --resume learns it anew."
-        )
-    return found
-
-
-def _agree(stored: dict[str, Any], config: LearnConfig, data: DataSet) -> bool:
-    """Whether a set's configuration is the one asked for; 'auto' agrees with the precision it came to.
-
-    What is stated beyond it, such as settings that methods had in earlier versions, is left unread.
-    """
-    network = build(config.network, data.train.shape, data.train.classes)
-    precision = stage_c.used_precision(config, network, data.train)
-    wanted = as_dict(config.resolved(data.train.name))
-    wanted["precision"] = stored.get("precision") if precision == "auto" else precision
-    # Which images they are is asked by their fingerprint, whatever they are called and however they were read.
-    names = wanted.keys() - {"dataset"}
-    return all(name in stored and stored[name] == wanted[name] for name in names)
 
 
 def _only_learned(records: Path) -> bool:
@@ -332,9 +331,12 @@ def _evaluated(
 
 
 def _is_of(record: Record, evaluation: EvaluateConfig, learned: SyntheticSet | None, data: DataSet) -> bool:
-    """Whether networks of a record were trained on this set by this protocol, or on all these images."""
+    """Whether networks of a record were trained on this set by this protocol, as it is now, or on all these images."""
     if learned is None:
         return data.train.is_known_as(needed(record, "dataset_fingerprint"))
     made_by = shareable(learned.provenance.config)
     same = needed(record, "set", "sha256") == learned.sha256 and record.config["set"].get("config", made_by) == made_by
-    return same and needed(record, "protocol") == evaluation.protocol
+    if not (same and needed(record, "protocol") == str(evaluation.protocol)):
+        return False
+    now = stage_t.recipe_on(learned, evaluation.protocol, needed(record, "network")).facts()
+    return record.config.get("recipe", now) == now

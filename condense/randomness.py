@@ -22,7 +22,7 @@ def generator(seed: int, purpose: str, *steps: int, device: Device = "cpu") -> t
 
     A CPU generator (a Mersenne Twister) takes only the lowest 32 bits of its seed, a GPU's all. So on a CPU there are 2**32
     streams, and among n generators about n**2 / 2**33 pairs that draw the same numbers: 0.0005 among the 2,000 of 1,000
-    iterations at one image a class, 0.2 among the 38,000 at ten. Such a pair matters little, as its two are hardly ever for
-    the same purpose. The draws stay as they are: released sets are made of them.
+    iterations at one image per class, 0.2 among the 38,000 at ten. Such a pair matters little, as its two are hardly ever
+    for the same purpose. The draws stay as they are: released sets are made of them.
     """
     return torch.Generator(device=device).manual_seed(derived_seed(seed, purpose, *steps))

@@ -227,6 +227,10 @@ class _Set(TypedDict, total=False):
     init: str | None
     distance: str | None
     labels: str
+    counts: list[_Count]
+    decoder: str
+    preprocessing: str
+    learning_rate: float
     config: _Settings
 
 

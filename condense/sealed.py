@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-import math
+import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -57,8 +57,8 @@ def damaged(path: Path) -> CondenseError:
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Whether it is a number, and a finite one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number, and a finite one as a float too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def are_like(found: Mapping[Any, Any], expected: Mapping[str, Tensor]) -> bool:

@@ -1,91 +1,99 @@
 """The artifact: a synthetic set with its full provenance in one HDF5 file. Format: docs/artifact-format.md."""
 
 import hashlib
-import io
 import json
 import math
-import os
-from dataclasses import asdict, dataclass, fields, replace
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
-from condense import hdf5
-from condense.errors import CondenseError
+from condense.decoding import IDENTITY, Decoder, decoder_of
+from condense.errors import CondenseError, quoted
 from condense.files import refuse_overwrite, write_atomically
+from condense.preprocessing import ZCA, Preprocessing
+from condense.provenance import Provenance, check_agreement, check_provenance, provenance_of
+from condense.set_file import WHITENED, Stored, read_file
 
-FORMAT_VERSION = 1
 SOFT_TOLERANCE = 1e-3
 """How far the sum of an image's soft labels may be from 1."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a synthetic set comes from; every field is an attribute of the file.
-
-    mean, std: the normalisation of the images (per channel, of pixels in [0, 1]); seed: of the whole stage C;
-    iterations: image-update rounds done; config: the resolved configuration of stage C.
-    """
-
-    dataset: str
-    dataset_fingerprint: str
-    class_names: list[str]
-    mean: list[float]
-    std: list[float]
-    images_per_class: int
-    method: str
-    network: str
-    seed: int
-    iterations: int
-    config: dict[str, Any]
-    code_version: str
-    library_versions: dict[str, str]
-    device: str
-    precision: str
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-
-_PROVENANCE = TypeAdapter(Provenance)
-_JSON_ATTRIBUTES = ("class_names", "config", "library_versions")
+PER_CHANNEL = "per channel"
+"""How a file states its preprocessing where that is a normalisation of each channel."""
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticSet:
-    """Learned (or selected) images with labels.
+    """Learned (or selected) images with labels, and what belongs to them.
 
-    images: float32 (N, C, H, W) in normalised space; labels: int64 (N,) hard, `images_per_class` of each class; or float32
-    (N, classes) soft: probabilities, each row with a sum of 1 (within `SOFT_TOLERANCE`).
+    images: float32 (N, C, H, W) as stored, in the space that networks see; labels: int64 (N,) hard, at least one of each
+    class and `images_per_class` of the largest; or float32 (N, classes) soft: probabilities, each row with a sum of 1
+    (within `SOFT_TOLERANCE`), N at most classes x `images_per_class`.
+    decoder: what makes of them what networks are trained on (`decoded`); preprocessing: what was done to the real images,
+    and is done to those that networks are tested on: None for a normalisation by the provenance's mean and std;
+    learning_rate: of networks trained on the set, where one was learned with it.
     Raises `CondenseError` for anything else.
     """
 
     images: Tensor
     labels: Tensor
     provenance: Provenance
+    decoder: Decoder = IDENTITY
+    preprocessing: Preprocessing = None
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         _check(self, "The synthetic set")
 
     @property
+    def format_version(self) -> int:
+        """1 where the set has nothing that format 1 has no place for, else 2."""
+        new = self.decoder != IDENTITY or self.preprocessing is not None or self.learning_rate is not None
+        return 2 if new or self.unequal else 1
+
+    @property
     def sha256(self) -> str:
-        """SHA-256 of the image bytes (float32, C order, little endian), and of the labels (type, shape, bytes) where they
-        are not the usual ones: the classes in their order, `images_per_class` of each.
+        """The set's identity.
+
+        Format 1: SHA-256 of the image bytes (float32, C order, little endian), and of the labels (type, shape, bytes) where
+        they are not the usual ones: the classes in their order, `images_per_class` of each. Format 2: of a JSON text that
+        states shapes, decoder, preprocessing and learning rate, then of the bytes of images, labels and whitening.
         """
-        digest = hashlib.sha256(_bytes_of(self.images))
-        if self.soft or not torch.equal(self.labels, _usual_labels(self.provenance)):
-            digest.update(f"{self.labels.dtype} {tuple(self.labels.shape)}".encode())
-            digest.update(_bytes_of(self.labels))
+        if self.format_version == 1:
+            return _identity_of_format_1(self.images, self.labels, self.provenance)
+        arrays = self._arrays
+        stated = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in arrays.items()} | self._extensions
+        digest = hashlib.sha256(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode())
+        for tensor in arrays.values():
+            digest.update(_bytes_of(tensor))
         return digest.hexdigest()
 
     @property
     def soft(self) -> bool:
         """Whether the labels are probabilities of the classes instead of one class each."""
         return self.labels.is_floating_point()
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of stored images of each class; a soft label counts for its likeliest class."""
+        return _counts(self.labels, len(self.provenance.class_names))
+
+    @property
+    def unequal(self) -> bool:
+        """Whether there are other than `images_per_class` images for each class."""
+        return len(self.images) != len(self.provenance.class_names) * self.provenance.images_per_class
+
+    @property
+    def bytes_stored(self) -> int:
+        """Bytes of all arrays: images, labels, and mean and matrix of a whitening."""
+        return sum(tensor.nbytes for tensor in self._arrays.values())
+
+    def decoded(self) -> tuple[Tensor, Tensor]:
+        """What networks are trained on: images float32 (M, C, H, W), and labels int64 (M,) or float32 (M, classes)."""
+        return self.decoder.decode(self.images, self.labels)
 
     def with_soft_labels(self, labels: Tensor, *, logits: bool = False) -> "SyntheticSet":
         """The same images with soft labels, floats (N, classes): probabilities, or with `logits` what softmax makes them of.
@@ -99,9 +107,16 @@ class SyntheticSet:
         return replace(self, labels=probabilities.to("cpu", torch.float32).contiguous())
 
     def pixels(self) -> Tensor:
-        """The images as they look: uint8 (N, C, H, W), denormalised, clipped to [0, 255] and rounded."""
-        mean, std = (torch.tensor(v)[:, None, None] for v in (self.provenance.mean, self.provenance.std))
-        return ((self.images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+        """The stored images as they look: uint8 (N, C, H, W), clipped to [0, 255] and rounded.
+
+        Raises `CondenseError` where the whitening of the images has no inverse.
+        """
+        return self._as_they_look(self.images)
+
+    def decoded_pixels(self) -> tuple[Tensor, Tensor]:
+        """The same of the decoded images, uint8 (M, C, H, W), with their labels."""
+        images, labels = self.decoded()
+        return self._as_they_look(images), labels
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
         """Writes the file atomically; equal sets give equal bytes. Refuses to replace an existing file without `force`."""
@@ -111,17 +126,8 @@ class SyntheticSet:
 
     def to_bytes(self) -> bytes:
         """The content of its file; equal sets give equal bytes."""
-        buffer = io.BytesIO()
-        # From version 1.10 on HDF5 keeps a checksum of every part of the file but text of variable length, so all text has
-        # a fixed length: a flipped byte anywhere is then found, or lies where nothing is stored.
-        with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
-            for name, tensor in (("images", self.images), ("labels", self.labels)):
-                file.create_dataset(name, data=tensor.numpy(), fletcher32=True, track_times=False)
-            attributes = {"format_version": FORMAT_VERSION, "sha256": self.sha256, **asdict(self.provenance)}
-            for name, value in attributes.items():
-                plain = json.dumps(value, sort_keys=True) if name in _JSON_ATTRIBUTES else value
-                file.attrs[name] = _fixed_length(plain) if isinstance(plain, str) else plain
-        return buffer.getvalue()
+        extensions = self._extensions if self.format_version > 1 else {}
+        return Stored(self.format_version, self._arrays, asdict(self.provenance), extensions, self.sha256).to_bytes()
 
     @staticmethod
     def load(path: Path | str) -> "SyntheticSet":
@@ -130,113 +136,104 @@ class SyntheticSet:
         Raises `CondenseError` for a file that is missing, truncated, damaged, not ours, or of a newer format.
         """
         path = Path(path)
-        if not os.path.isfile(path):
-            raise CondenseError(f"There is no synthetic set at {path}.")
-        if not h5py.is_hdf5(path):
-            raise CondenseError(f"{path} is not an HDF5 file, so it is no synthetic set of condense.")
-        try:
-            with hdf5.opened(path) as file:
-                attributes = _attributes(file, path)
-                images, labels = (_array(file, name, path) for name in ("images", "labels"))
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise CondenseError(f"{path} is damaged or not a synthetic set of condense: {_first_line(error)}.") from error
-        return _assemble(images, labels, attributes, path)
+        return _assemble(read_file(path), path)
+
+    @property
+    def _arrays(self) -> dict[str, Tensor]:
+        whitening = {} if self.preprocessing is None else self.preprocessing.tensors
+        return {"images": self.images, "labels": self.labels, **{f"whitening_{name}": whitening[name] for name in whitening}}
+
+    @property
+    def _extensions(self) -> dict[str, Any]:
+        """What a file of format 2 states besides."""
+        preprocessing = PER_CHANNEL if self.preprocessing is None else WHITENED
+        return {"decoder": self.decoder.facts(), "preprocessing": preprocessing, "learning_rate": self.learning_rate}
+
+    def _as_they_look(self, images: Tensor) -> Tensor:
+        if self.preprocessing is None:
+            mean, std = (torch.tensor(v)[:, None, None] for v in (self.provenance.mean, self.provenance.std))
+            shown = images * std + mean
+        else:
+            shown = self.preprocessing.invert(images)
+        return (shown * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _fixed_length(text: str) -> np.ndarray:
-    data = text.encode()
-    return np.array(data, h5py.string_dtype("utf-8", max(len(data), 1)))
-
-
-def _array(file: h5py.File, name: str, path: Path) -> Tensor:
-    found = np.asarray(hdf5.read(file, name))
-    if found.nbytes > path.stat().st_size:  # sets are not compressed
-        raise ValueError(f"{name} is stated to be larger than the file")
-    return torch.from_numpy(found)
-
-
-def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
-    """Every attribute of the format, as plain Python values."""
-    if "format_version" not in file.attrs:
-        raise CondenseError(f"{path} is not a synthetic set of condense: it has no format_version.")
-    version = _plain(hdf5.attribute(file, "format_version"))
-    if version != FORMAT_VERSION:
-        raise CondenseError(f"{path} has format version {version}; this condense reads version {FORMAT_VERSION}.")
-    names = ["sha256", *(f.name for f in fields(Provenance))]
-    missing = [name for name in names if name not in file.attrs]
-    if missing:
-        raise CondenseError(f"{path} is damaged: it has no {', '.join(missing)}.")
-    values = {name: _plain(hdf5.attribute(file, name)) for name in names}
-    return {name: json.loads(value) if name in _JSON_ATTRIBUTES else value for name, value in values.items()}
-
-
-def _plain(value: Any) -> Any:
-    """An attribute as Python has it; text, of fixed or variable length, as `str`."""
-    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    return plain.decode() if isinstance(plain, bytes) else plain
-
-
-def _assemble(images: Tensor, labels: Tensor, attributes: dict[str, Any], path: Path) -> SyntheticSet:
-    digest = attributes.pop("sha256")
+def _assemble(stored: Stored, path: Path) -> SyntheticSet:
+    """The set that a file holds, once everything in it is checked."""
+    provenance = provenance_of(stored.provenance, path)
     try:
-        provenance = _PROVENANCE.validate_python(attributes)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CondenseError(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-    try:
-        loaded = SyntheticSet(images, labels, provenance)
+        if stored.version == 1:
+            _check_equal(stored.arrays["images"], provenance, "The synthetic set")
+        loaded = SyntheticSet(stored.arrays["images"], stored.arrays["labels"], provenance, **_extended(stored))
     except CondenseError as error:
         raise CondenseError(f"{path}: {error}") from error
-    if loaded.sha256 != digest:
-        raise CondenseError(f"{path} is damaged: its images or labels do not match the stored SHA-256.")
+    if loaded.sha256 != stored.sha256:
+        what = "images or labels" if stored.version == 1 else "images, labels or what belongs to them"
+        raise CondenseError(f"{path} is damaged: its {what} do not match the stored SHA-256.")
     return loaded
 
 
+def _extended(stored: Stored) -> dict[str, Any]:
+    """What a file of format 2 has more, as `SyntheticSet` takes it."""
+    if stored.version == 1:
+        return {}
+    preprocessing = stored.extensions["preprocessing"]
+    if preprocessing not in (PER_CHANNEL, WHITENED):
+        known = f"'{PER_CHANNEL}' and '{WHITENED}'"
+        raise CondenseError(f"There is no preprocessing {quoted(preprocessing)}; known are {known}.")
+    whitening = None
+    if preprocessing == WHITENED:
+        whitening = ZCA(stored.arrays["whitening_mean"], stored.arrays["whitening_matrix"])
+    return {
+        "decoder": decoder_of(stored.extensions["decoder"]),
+        "preprocessing": whitening,
+        "learning_rate": stored.extensions["learning_rate"],
+    }
+
+
 def _check(candidate: SyntheticSet, name: str) -> None:
-    _check_facts(candidate.provenance, name)
+    check_provenance(candidate.provenance, name)
     _check_images(candidate.images, candidate.provenance, name)
-    _check_labels(candidate.images, candidate.labels, candidate.provenance, name)
-    _check_agreement(candidate.provenance, name)
-
-
-def _check_facts(facts: Provenance, name: str) -> None:
-    for key, value in asdict(facts).items():
-        if isinstance(value, str) and not _storable(value):
-            raise CondenseError(f"{name} cannot hold the {key} {value!r:.80}: texts are UTF-8 without zero bytes.")
-    for key, least, most in (("seed", 0, 2**63 - 1), ("iterations", 0, 2**63 - 1), ("images_per_class", 1, 10**9)):
-        value = getattr(facts, key)
-        if not least <= value <= most:
-            raise CondenseError(f"{name} states {key} {value!r:.80}, which must be from {least} to {most}.")
-
-
-def _check_agreement(facts: Provenance, name: str) -> None:
-    """What the configuration says too."""
-    for key, stated in (("seed", "seed"), ("images_per_class", "ipc"), ("network", "network"), ("method", "method")):
-        value = getattr(facts, key)
-        if facts.config.get(stated, value) != value:
-            found = f"{value!r:.80} and in its configuration {facts.config[stated]!r:.80}"
-            raise CondenseError(f"{name} contradicts itself: {key} is {found}.")
+    _check_labels(candidate, name)
+    check_agreement(candidate.provenance, name)
+    candidate.decoder.check(tuple(candidate.images.shape[1:]))
+    _check_preprocessing(candidate, name)
+    rate = candidate.learning_rate
+    number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    if rate is not None and not (number and 0 < rate <= sys.float_info.max):
+        raise CondenseError(f"{name} states the learning rate {quoted(rate)}, which must be above 0 and finite.")
 
 
 def _check_images(images: Tensor, facts: Provenance, name: str) -> None:
-    classes, channels = len(facts.class_names), len(facts.mean)
+    channels = len(facts.mean)
     right_shape = images.dim() == 4 and images.shape[1] == channels == len(facts.std) and images.numel() > 0
     if images.dtype != torch.float32 or not right_shape:
         raise CondenseError(
             f"{name} must hold float32 images (N, {channels}, H, W), not {images.dtype} {tuple(images.shape)}."
         )
-    if len(images) != classes * facts.images_per_class:
-        raise CondenseError(
-            f"{name} holds {len(images)} images, but {classes} classes x {facts.images_per_class} were stated."
-        )
+    if len(images) > len(facts.class_names) * facts.images_per_class:
+        raise _other_number(len(images), facts, name)
     if not torch.isfinite(images).all():
         raise CondenseError(f"{name} holds pixels that are not finite.")
     if not (all(map(math.isfinite, facts.mean)) and all(0 < value < math.inf for value in facts.std)):
         raise CondenseError(f"{name} states a normalisation that cannot be: mean {facts.mean}, std {facts.std}.")
 
 
-def _check_labels(images: Tensor, labels: Tensor, facts: Provenance, name: str) -> None:
-    classes = len(facts.class_names)
+def _check_equal(images: Tensor, facts: Provenance, name: str) -> None:
+    """Raises `CondenseError` unless there are as many images as format 1 states; and for what is checked before that."""
+    check_provenance(facts, name)
+    _check_images(images, facts, name)
+    if len(images) != len(facts.class_names) * facts.images_per_class:
+        raise _other_number(len(images), facts, name)
+
+
+def _other_number(images: int, facts: Provenance, name: str) -> CondenseError:
+    stated = f"{len(facts.class_names)} classes x {facts.images_per_class} were stated"
+    return CondenseError(f"{name} holds {images} images, but {stated}.")
+
+
+def _check_labels(candidate: SyntheticSet, name: str) -> None:
+    images, labels, classes = candidate.images, candidate.labels, len(candidate.provenance.class_names)
     hard = labels.dtype == torch.int64 and labels.shape == images.shape[:1]
     soft = labels.dtype == torch.float32 and labels.shape == (len(images), classes)
     if not (hard or soft):
@@ -245,18 +242,31 @@ def _check_labels(images: Tensor, labels: Tensor, facts: Provenance, name: str) 
         )
     if soft:
         _check_probabilities(labels, name)
-        if not bool((labels == 1).any(dim=1).all()):
-            return  # how many images a class has is not said by labels that are really soft
+        if not bool(
+            (labels == 1).any(dim=1).all()
+        ):  # how many images a class has is not said by labels that are really soft
+            return
         labels = labels.argmax(dim=1)
     if not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise CondenseError(f"{name} holds labels outside 0 to {classes - 1}.")
-    if not torch.equal(labels.sort().values, _usual_labels(facts)):
-        counts = torch.bincount(labels, minlength=classes)
-        wrong = int((counts != facts.images_per_class).nonzero()[0])
-        raise CondenseError(
-            f"{name} states {facts.images_per_class} images per class, but its labels name class {wrong} "
-            f"{int(counts[wrong])} times."
-        )
+    _check_counts(_counts(labels, classes), candidate.provenance.images_per_class, name)
+
+
+def _check_counts(counts: tuple[int, ...], images_per_class: int, name: str) -> None:
+    """Classes may be unequal: then none is without images, and the largest has as many as are stated."""
+    if min(counts) and max(counts) == images_per_class:
+        return
+    wrong = next(index for index, count in enumerate(counts) if count != images_per_class)
+    raise CondenseError(
+        f"{name} states {images_per_class} images per class, but its labels name class {wrong} {counts[wrong]} times."
+    )
+
+
+def _check_preprocessing(candidate: SyntheticSet, name: str) -> None:
+    whitening, shape = candidate.preprocessing, tuple(candidate.images.shape[1:])
+    if whitening is not None and (whitening.shape != shape or whitening.mean.dtype != torch.float32):
+        found = f"{whitening.mean.dtype} {whitening.shape}"
+        raise CondenseError(f"{name} holds images {shape}, but a whitening of {found} instead of float32 {shape}.")
 
 
 def _check_probabilities(labels: Tensor, name: str) -> None:
@@ -271,18 +281,19 @@ def _check_probabilities(labels: Tensor, name: str) -> None:
         )
 
 
-def _usual_labels(facts: Provenance) -> Tensor:
-    """The classes in their order, as many of each as are stated."""
-    return torch.arange(len(facts.class_names)).repeat_interleave(facts.images_per_class)
+def _identity_of_format_1(images: Tensor, labels: Tensor, facts: Provenance) -> str:
+    digest = hashlib.sha256(_bytes_of(images))
+    usual = torch.arange(len(facts.class_names)).repeat_interleave(facts.images_per_class)
+    if labels.is_floating_point() or not torch.equal(labels, usual):
+        digest.update(f"{labels.dtype} {tuple(labels.shape)}".encode())
+        digest.update(_bytes_of(labels))
+    return digest.hexdigest()
 
 
-def _storable(text: str) -> bool:
-    return "\0" not in text and text == text.encode(errors="ignore").decode()
+def _counts(labels: Tensor, classes: int) -> tuple[int, ...]:
+    hard = labels if labels.dim() == 1 else labels.argmax(dim=1)
+    return tuple(torch.bincount(hard, minlength=classes).tolist())
 
 
 def _bytes_of(values: Tensor) -> bytes:
     return np.ascontiguousarray(values.numpy(), dtype="<f4" if values.is_floating_point() else "<i8").tobytes()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -19,6 +19,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("condense", "tests", "pyproject.toml")
 C, T, COSTS = "test_shared_stage_c.py", "test_shared_stage_t.py", "test_shared_costs.py"
+SETS, FORMS = "test_set_format_2.py", "test_evaluate_format_2.py"
 EXPERIMENT, NUMBERS = "test_shared_generalization.py", "test_published_numbers.py"
 
 
@@ -82,8 +83,17 @@ FAULTS = (
     Fault("stage_c/precision.py", "PROBE_CLASSES, PROBE_IMAGES = 3, 256", "PROBE_CLASSES, PROBE_IMAGES = 1, 256", C),
     Fault("stage_c/precision.py", "LEAST_COSINE = 0.9999", "LEAST_COSINE = 0.99", C),
     # Recipes and augmentation of stage T, normalisation.
-    Fault("stage_t/protocols.py", "Recipe((Stage(300, 0.01),)", "Recipe((Stage(300, 0.1),)", T),
-    Fault("stage_t/protocols.py", "first_stage = last // 2 + 2", "first_stage = last // 2 + 1", T),
+    Fault("stage_t/protocols.py", "epochs=300, learning_rate=0.01", "epochs=300, learning_rate=0.1", T),
+    Fault("stage_t/protocols.py", "steps=((152, 0.1),)", "steps=((151, 0.1),)", T),
+    Fault("stage_t/protocols.py", "((666, 0.2), (833, 0.2))", "((666, 0.2), (833, 0.1))", T),
+    Fault("stage_t/protocols.py", 'law="single"', 'law="several"', T),
+    Fault("stage_t/protocols.py", 'DIGITS = ("mnist", "svhn", "digits")', 'DIGITS = ("mnist", "digits")', T),
+    Fault("stage_t/protocols.py", "initial=1.0", "initial=0.1", T),
+    Fault("training/recipe.py", "(epoch + 1) / (self.warm_up + 1)", "epoch / self.warm_up", T),
+    Fault("training/recipe.py", "(epochs - self.warm_up)", "epochs", T),
+    Fault("training/recipe.py", "self.end + (1 - self.end)", "self.end + 1", T),
+    Fault("training/optimisers.py", "EPSILON = 1e-8", "EPSILON = 1e-7", T),
+    Fault("training/variation.py", "labels.argmax(dim=-1)", "labels.argmin(dim=-1)", "test_training.py"),
     Fault("stage_t/protocols.py", "WHOLE_EPOCHS = 30", "WHOLE_EPOCHS = 20", T),
     Fault("augmentation/published.py", "offsets = 0, 2 * CROP_PADDING", "offsets = 0, 2 * CROP_PADDING + 1", T),
     Fault("augmentation/published.py", "SCALE_RANGE = (0.8, 1.2)", "SCALE_RANGE = (0.9, 1.1)", T),
@@ -126,6 +136,22 @@ FAULTS = (
         C,
     ),
     Fault("stage_c/distance.py", "len(shape) > 1)", "len(shape) > 2)", C),
+    # What a set is, and what is made of it.
+    Fault("decoding.py", "cut.permute(2, 4, 0,", "cut.permute(4, 2, 0,", "test_decoding.py"),
+    Fault("decoding.py", "align_corners=False", "align_corners=True", "test_decoding.py"),
+    Fault("decoding.py", "grey: tuple[float, ...] = (0.5,)", "grey: tuple[float, ...] = (0.0,)", "test_decoding.py"),
+    Fault("preprocessing.py", "EPSILON = 0.1", "EPSILON = 0.01", "test_preprocessing.py"),
+    Fault("synthetic_set.py", "for tensor in arrays.values():", "for tensor in [self.images]:", SETS),
+    Fault("synthetic_set.py", '"decoder": self.decoder.facts(),', '"decoder": {},', SETS),
+    Fault("synthetic_set.py", "if min(counts) and max(counts)", "if max(counts)", SETS),
+    Fault(
+        "stage_t/evaluate.py",
+        "images, labels = synthetic.decoded()",
+        "images, labels = synthetic.images, synthetic.labels",
+        FORMS,
+    ),
+    Fault("stage_t/evaluate.py", "data = data.whitened_by(synthetic.preprocessing)", "pass", FORMS),
+    Fault("data/images.py", ".to(exact) / 255)", ".to(exact))", "test_preprocessing.py"),
     # Numbers of others.
     Fault("report/published.py", '"LeNet": (85.3, 1.8)', '"LeNet": (83.5, 1.8)', NUMBERS),
     Fault("report/published.py", "10: 31.6, 50: 40.4", "10: 31.6, 50: 44.0", NUMBERS),

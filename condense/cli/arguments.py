@@ -101,7 +101,7 @@ class _Reader:
 
 def _takes_several(kind: Any) -> bool:
     """Whether an option's type is a tuple, or one that may also be left out."""
-    return tuple in map(get_origin, (kind, *get_args(kind)))
+    return any(get_origin(one) is tuple for one in (kind, *get_args(kind)))
 
 
 def _is_flag(word: str) -> bool:

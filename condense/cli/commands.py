@@ -9,6 +9,7 @@ from typing import Any
 from condense import pipeline
 from condense.cli import options
 from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
+from condense.cli.doctor import doctor
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix, matrix_text
 from condense.cli.parity import parity
@@ -133,14 +134,24 @@ def info(chosen: options.Info) -> None:
     (path,) = required((chosen.set, "SET.h5"))
     found = SyntheticSet.load(path)
     facts = found.provenance
+    space = "normalised" if found.preprocessing is None else "whitened"
+    whitening = found.preprocessing and f"{found.preprocessing}, a matrix of {len(found.preprocessing.matrix):,} a side"
+    decoded = f", each stored image becomes {found.decoder.multiple}" if found.decoder.multiple > 1 else ""
+    unequal = {"images of the classes": ", ".join(map(str, found.counts))} if found.unequal else {}
     lines: dict[str, Any] = {
         "file": f"{path}, intact",
-        "images": f"{tuple(found.images.shape)} float32, normalised",
+        "format": found.format_version,
+        "bytes stored": f"{found.bytes_stored:,}",
+        "images": f"{tuple(found.images.shape)} float32, {space}",
         "pixel values": f"{found.images.min():.3f} to {found.images.max():.3f}, mean {found.images.mean():.3f}, "
-        f"standard deviation {found.images.std(correction=0):.3f} (normalised)",
+        f"standard deviation {found.images.std(correction=0):.3f} ({space})",
+        "decoder": f"{found.decoder}{decoded}",
+        "preprocessing": whitening or "each channel normalised by mean and std",
         "classes": f"{len(facts.class_names)}: {', '.join(facts.class_names)}",
         "sha256": found.sha256,
-        **({"labels": "soft"} if found.soft else {}),
+        "labels": "soft" if found.soft else "hard",
+        **unequal,
+        **({} if found.learning_rate is None else {"learned rate": found.learning_rate}),
     }
     names = [field.name for field in fields(facts) if field.name not in ("class_names", "config")]
     stated = {name: getattr(facts, name) for name in names}
@@ -151,7 +162,7 @@ def info(chosen: options.Info) -> None:
 def datasets(chosen: options.Datasets) -> None:
     """Condense datasets"""
     _print_names(catalog.names(chosen.data_root))
-    print(f"{'a path':<16} an image folder (one sub-folder a class), or arrays in a .mat, .npz, .h5 or .hdf5 file")
+    print(f"{'a path':<16} an image folder (one sub-folder per class), or arrays in a .mat, .npz, .h5 or .hdf5 file")
 
 
 def networks(chosen: options.Networks) -> None:
@@ -186,6 +197,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Table: table,
     options.Show: show,
     options.Info: info,
+    options.Doctor: doctor,
     options.Datasets: datasets,
     options.Networks: networks,
     options.Methods: methods,

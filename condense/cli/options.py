@@ -56,7 +56,7 @@ class Run(LearnConfig, Common):
 
     protocol: Protocol = "published"
     """How networks are trained on the set: published (the authors' code), report (plain SGD, 300 epochs), dsa or idc
-    (1,000 epochs with those papers' augmentation)."""
+    (1,000 epochs with those papers' augmentation), or a TOML file of your own (docs/protocol.md)."""
     seeds: Seeds = 20
     """Networks to train on the set, with seeds 0, 1, ..."""
     out: Path | None = None
@@ -166,6 +166,20 @@ class Info:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Check in two minutes that this machine, above all its GPU, computes what it should, and how fast."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:<index>."""
+    threads: Threads | None = None
+    """CPU threads; by default as many as there are cores."""
+    quiet: bool = False
+    """No progress, only what was found."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Datasets:
     """List the data sets known by name, and which are on this machine."""
 
@@ -193,6 +207,7 @@ COMMANDS: dict[str, type] = {
     "table": Table,
     "show": Show,
     "info": Info,
+    "doctor": Doctor,
     "datasets": Datasets,
     "networks": Networks,
     "methods": Methods,

@@ -39,7 +39,10 @@ def _options(name: str, words: list[str]) -> Any:
     """The options of a command; raises `CondenseError` with all that is wrong on the command line and in the file."""
     path = _value_of("config", words)
     in_file = _read_toml(path) if path else {}
-    kind = _kind(COMMANDS[name], _value_of("method", words) or in_file.get("method"))
+    try:
+        kind = _kind(COMMANDS[name], _value_of("method", words) or in_file.get("method"))
+    except CondenseError:  # said below, with all else that is wrong
+        kind = _kind(COMMANDS[name], None)
     typed, mistakes = read(kind, _with_name(name, kind), words)
     kept = {key: value for key, value in in_file.items() if key not in typed}
     mistakes += _mistakes(kind, kept, called=lambda field: f"{shortened(path)}: {field}", strict=True)

@@ -180,7 +180,7 @@ def _check_classes(folder: Path, classes: dict[str, Path]) -> None:
         deeper = _folders(path)
         hint = f" If the data set is what lies in {path}, give that folder." if len(deeper) > 1 else ""
         raise CondenseError(
-            f"{folder}: there is one class only, {shortened(name)}; two sub-folders of images, one a class, are the least "
+            f"{folder}: there is one class only, {shortened(name)}; two sub-folders of images, one per class, are the least "
             f"there is to tell apart.{hint}"
         )
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from condense.data.identity import content_digest, ordered_digest
 from condense.data.known import known_as, published_as
 from condense.errors import CondenseError
+from condense.preprocessing import Preprocessing
 from condense.randomness import Device, generator
 
 _CONTENT = ("fingerprint", "_content", "former_fingerprint", "_former_as_read")
@@ -34,6 +35,7 @@ class LabelledImages:
     reading: what was stated or assumed in reading them, as plain JSON values; no part of the fingerprint.
     classes_as_read: (name, present label) of the classes in the order they were read in, where that was another, or the
     names were others.
+    whitening: what `inputs` does instead of normalising by mean and std; None for that.
     Build it with `LabelledImages.from_arrays`, which sorts and checks.
     """
 
@@ -45,6 +47,7 @@ class LabelledImages:
     name: str = "images"
     reading: dict[str, Any] = field(default_factory=dict)
     classes_as_read: tuple[tuple[str, int], ...] = ()
+    whitening: Preprocessing = None
     _cache: dict = field(default_factory=dict, repr=False)
 
     @staticmethod
@@ -158,7 +161,7 @@ class LabelledImages:
             std=self.std,
             need_every_class=False,
         )
-        read = replace(read, reading=self.reading)
+        read = replace(read, reading=self.reading, whitening=self.whitening)
         read.__dict__["fingerprint"] = self.fingerprint
         return read
 
@@ -196,13 +199,25 @@ class LabelledImages:
         )
         return self._hand_over(described, "fingerprint", "_content")
 
+    def whitened_by(self, whitening: Preprocessing) -> "LabelledImages":
+        """The same images, whose `inputs` are whitened so (None: normalised by mean and std)."""
+        return self._hand_over(replace(self, whitening=whitening, _cache={}), *_CONTENT)
+
     def _hand_over(self, to: "LabelledImages", *names: str) -> "LabelledImages":
         """Gives `to`, which has the same content, those of these properties that are computed already."""
         to.__dict__.update({name: self.__dict__[name] for name in names if name in self.__dict__})
         return to
 
     def inputs(self, indices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Normalised images, (value/255 - mean) / std, of `indices` (any shape S): (S, C, H, W) in `dtype`."""
+        """Normalised images, (value/255 - mean) / std, of `indices` (any shape S): (S, C, H, W) in `dtype`.
+
+        Where there is a whitening, what it makes of value/255 instead, computed in float32 at least.
+        """
+        if self.whitening is not None:
+            exact = torch.promote_types(dtype, torch.float32)
+            if exact not in self._cache:
+                self._cache[exact] = self.whitening.to(self.device, exact)
+            return self._cache[exact].apply(self.pixels[indices].to(exact) / 255).to(dtype)
         scale, shift = self._affine(dtype)
         return torch.addcmul(shift, self.pixels[indices].to(dtype), scale)
 
@@ -256,7 +271,7 @@ class LabelledImages:
         if each > min(self.counts):
             smallest = self.class_names[self.counts.index(min(self.counts))]
             raise CondenseError(
-                f"--train-size {size} needs {each} images a class, but class {smallest} of {self.name} has "
+                f"--train-size {size} needs {each} images per class, but class {smallest} of {self.name} has "
                 f"{min(self.counts)}; at most {min(self.counts) * self.classes} are possible."
             )
         random = generator(seed, "train subset")
@@ -329,6 +344,10 @@ class DataSet:
             for one in (self.train, self.test)
         )
         return replace(self, train=train, test=test, remarks=remarks)
+
+    def whitened_by(self, whitening: Preprocessing) -> "DataSet":
+        """The same set with both parts whitened so (None: normalised by mean and std)."""
+        return replace(self, train=self.train.whitened_by(whitening), test=self.test.whitened_by(whitening))
 
     def as_recorded(self, train: Iterable[str], test: Iterable[str]) -> "DataSet":
         """The same set, each part under the first of its stored fingerprints that it is known as."""

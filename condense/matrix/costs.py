@@ -45,7 +45,7 @@ class Costs:
             return self._of_set(task)
         train_image, test_image = self._speed(task.network)
         images = self.data.test.classes * task.of.config.ipc
-        chosen = recipe(task.protocol, task.of.config.dataset, task.network)
+        chosen = recipe(task.protocol, task.of.config.dataset, task.network, rate=1.0)  # of which only epochs count
         each = chosen.epochs * images * train_image + len(self.data.test) * test_image
         return each * (len(self.folder.missing_seeds(task)) if seeds is None else seeds)
 

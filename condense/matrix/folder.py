@@ -21,6 +21,7 @@ from condense.files import check_writable, locked, refuse_other_files, write_ato
 from condense.matrix.tasks import CellTask, SetTask, Task, cell_tasks
 from condense.records import Record, needed, read_records
 from condense.stage_c.checkpoint import checkpoint_path
+from condense.stage_t.own_protocols import check_names
 from condense.synthetic_set import SyntheticSet
 
 FORMAT = "condense matrix 2"
@@ -41,7 +42,8 @@ class MatrixFolder:
     def check(self, config: MatrixConfig) -> list[MatrixConfig]:
         """What was asked for before `config`.
 
-        Raises `CondenseError` when the folder holds something else, or a matrix whose sets have other settings.
+        Raises `CondenseError` when the folder holds something else, or a matrix whose sets have other settings or one of
+        whose protocols has another one's name.
         """
         refuse_other_files(self.description, "matrix")
         if not self.description.exists():
@@ -49,6 +51,10 @@ class MatrixFolder:
         before = self.asked()
         for earlier in before:
             _check_same_settings(self.path, earlier, config)
+        try:
+            check_names([protocol for one in (*before, config) for protocol in one.protocol])
+        except CondenseError as error:
+            raise CondenseError(f"{self.path}: {error}") from error
         return before
 
     def check_images(self, data: DataSet) -> None:
@@ -164,7 +170,7 @@ class MatrixFolder:
             if record.kind != "evaluate" or needed(record, "set", "sha256") != needed(learned, "set"):
                 raise CondenseError(f"{path} holds records that do not belong to {self.set_path(task.of)}.")
             found = needed(record, "network"), needed(record, "protocol")
-            if found != (task.network, task.protocol):
+            if found != (task.network, str(task.protocol)):
                 raise CondenseError(f"{path} holds records of {found[0]} under the protocol {found[1]}.")
         return records
 

@@ -12,6 +12,7 @@ from condense.matrix.tasks import CellTask, SetTask
 from condense.records import needed
 from condense.report.matrix import Matrix, merged_cells
 from condense.stage_c.schedules import occasion_of, overridden
+from condense.stage_t.protocols import Protocol
 from condense.synthetic_set import SyntheticSet
 
 Value = TypeVar("Value")
@@ -41,7 +42,7 @@ def check_results(folder: MatrixFolder) -> None:
         finished_sets(folder)
 
 
-def _matrix(folder: MatrixFolder, schedule: str, protocol: str, tasks: list[CellTask]) -> Matrix:
+def _matrix(folder: MatrixFolder, schedule: str, protocol: str | Protocol, tasks: list[CellTask]) -> Matrix:
     first = folder.asked()[0]
     learned = [record for of in _each(tasks, lambda task: task.of) if (record := folder.learned(of))]
     records = [record for task in tasks for record in folder.tested(task)]
@@ -52,7 +53,7 @@ def _matrix(folder: MatrixFolder, schedule: str, protocol: str, tasks: list[Cell
         dataset=_images(needed(records[0], "set", "dataset") if records else stored_name(first.dataset), first.train_size),
         images_per_class=first.ipc,
         schedule=schedule,
-        protocol=protocol,
+        protocol=str(protocol),
         rows=tuple(_each(tasks, lambda task: task.of.row)),
         columns=tuple(_each(tasks, lambda task: task.network)),
         asked=asked,

@@ -12,6 +12,8 @@ from condense.report.cells import NONE
 from condense.stage_c.learn import check, check_storable
 from condense.stage_c.methods import DEFAULT, looks_at_network
 from condense.stage_c.schedules import occasion_of, overridden, with_settings
+from condense.stage_t.own_protocols import check_names
+from condense.stage_t.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class CellTask:
 
     of: SetTask
     network: str
-    protocol: str
+    protocol: str | Protocol
     seeds: int
 
     @property
@@ -76,7 +78,7 @@ def set_tasks(config: MatrixConfig) -> list[SetTask]:
 
 def cell_tasks(config: MatrixConfig) -> list[CellTask]:
     """All cells, set by set."""
-    kinds = list(product(unique(config.protocol), unique(config.train)))
+    kinds = list(product(dict.fromkeys(config.protocol), unique(config.train)))
     return [CellTask(task, network, protocol, config.seeds) for task in set_tasks(config) for protocol, network in kinds]
 
 
@@ -87,9 +89,10 @@ def images_of(task: SetTask, data: DataSet) -> DataSet:
 
 
 def check_possible(config: MatrixConfig, data: DataSet) -> None:
-    """Raises `CondenseError` when one of the networks cannot take the images, or a set not be learned from them: said
-    before anything is written.
+    """Raises `CondenseError` when one of the networks cannot take the images, a set not be learned from them, or protocols
+    not be told apart: said before anything is written.
     """
+    check_names(config.protocol)
     for name in unique(config.learn + config.train):
         build(name, data.train.shape, data.train.classes)
     for task in set_tasks(config):

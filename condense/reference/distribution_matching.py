@@ -9,6 +9,7 @@ from condense.augmentation.laws import Law
 from condense.randomness import generator
 from condense.reference.networks import load, module
 from condense.reference.siamese import one_after_another
+from condense.stage_c.method import decayed
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.problem import Problem
 
@@ -44,6 +45,8 @@ def steps(settings: DM, problem: Problem) -> Iterator[tuple[float, Tensor]]:
         loss = images.new_zeros(())
         for a, b in zip(real_features, synthetic_features, strict=True):
             loss = loss + ((a.mean(0) - b.mean(0)) ** 2).sum()
+        rate = decayed(settings.image_learning_rate, settings.image_decay, step / settings.iterations)
+        optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

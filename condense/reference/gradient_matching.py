@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from condense.augmentation.laws import Law
 from condense.augmentation.operations import Draw
-from condense.config import LearnConfig
-from condense.data.images import LabelledImages
-from condense.networks.network import Network
 from condense.randomness import generator
 from condense.reference.networks import SeededDropout, load, module
 from condense.reference.siamese import one_after_another
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 
 
 def layer_distance(synthetic: Tensor, real: Tensor) -> Tensor:
@@ -67,52 +66,43 @@ def shortened(gradients: Tensor | None) -> Tensor:
 
 
 class PlainGradientMatching:
-    """The published loop. `steps` yields after every outer step."""
+    """The published loop, with siamese augmentation where the settings are dsa's. `steps` yields after every outer step."""
 
-    def __init__(
-        self,
-        config: LearnConfig,
-        data: LabelledImages,
-        network: Network,
-        dtype: torch.dtype = torch.float64,
-        device: torch.device | None = None,
-        augmentation: tuple[str, ...] = (),
-    ) -> None:
-        self.config, self.network, self.dtype = config, network, dtype
-        self.law = Law("single", augmentation) if augmentation else None
-        self.device = device or data.device
-        self.data = data.to(self.device)
-        self.plan = config.plan()
-        self.labels = torch.arange(data.classes, device=self.device).repeat_interleave(config.ipc)
+    def __init__(self, settings: DC, problem: Problem) -> None:
+        self.settings, self.problem = settings, problem
+        self.data, self.network, self.labels = problem.data, problem.network, problem.labels
+        self.seed, self.dtype, self.device = problem.seed, problem.dtype, problem.data.device
+        self.law = Law("single", settings.augmentation) if settings.augmentation else None
 
     def steps(self) -> Iterator[tuple[float, Tensor, nn.Module]]:
         """(sum of class distances, images after the update, network after its training) of every outer step."""
-        config = self.config
+        settings = self.settings
         images = self._initial().requires_grad_()
-        optimiser = torch.optim.SGD([images], lr=self.plan.image_learning_rate, momentum=config.image_momentum)
-        for iteration in range(self.plan.iterations):
+        optimiser = torch.optim.SGD([images], lr=settings.image_learning_rate, momentum=settings.image_momentum)
+        for iteration in range(settings.iterations):
             net = self._network(iteration)
-            for outer in range(self.plan.outer_loop):
+            for outer in range(settings.outer_loop):
                 self._set_batch_norm(net, iteration, outer)
                 loss = self._loss(net, images, iteration, outer)
                 optimiser.zero_grad()
                 loss.backward()
-                if self.plan.image_clip == "median":
+                if settings.image_clip == "median":
                     images.grad = shortened(images.grad)
-                optimiser.param_groups[0]["lr"] = self.plan.rate(iteration, outer)
+                optimiser.param_groups[0]["lr"] = settings.rate(iteration, outer)
                 optimiser.step()
-                if outer < self.plan.outer_loop - 1:
+                if outer < settings.outer_loop - 1:
                     self._train(net, images.detach(), iteration, outer)
                 yield float(loss.detach()), images.detach().clone(), net
 
     def _initial(self) -> Tensor:
-        random = generator(self.config.seed, "initial images", device=self.device if self.plan.init == "real" else "cpu")
-        if self.plan.init == "real":
-            return self.data.inputs(self.data.draw_class_batches(self.config.ipc, random).indices, self.dtype)
+        random = generator(self.seed, "initial images", device=self.device if self.settings.init == "real" else "cpu")
+        if self.settings.init == "real":
+            drawn = self.data.draw_class_batches(self.problem.images_per_class, random)
+            return self.data.inputs(drawn.indices, self.dtype)
         return torch.randn((len(self.labels), *self.data.shape), generator=random).to(self.device, self.dtype)
 
     def _network(self, iteration: int) -> nn.Module:
-        parameters = self.network.initial(generator(self.config.seed, "network", iteration), self.dtype)
+        parameters = self.network.initial(generator(self.seed, "network", iteration), self.dtype)
         return load(module(self.network.name, self.data.shape, self.data.classes), parameters).to(self.device).train()
 
     def _set_batch_norm(self, net: nn.Module, iteration: int, outer: int) -> None:
@@ -120,41 +110,41 @@ class PlainGradientMatching:
         if norms:
             net.train()
             drawn = self.data.draw_class_batches(
-                16, generator(self.config.seed, "batch norm images", iteration, outer, device=self.device)
+                16, generator(self.seed, "batch norm images", iteration, outer, device=self.device)
             )
             net(self.data.inputs(drawn.indices, self.dtype))
             for layer in norms:
                 layer.eval()
 
     def _loss(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> Tensor:
-        config = self.config
+        settings, each = self.settings, self.problem.images_per_class
         drawn = self.data.draw_class_batches(
-            self.plan.real_batch, generator(config.seed, "real batch", iteration, outer, device=self.device)
+            settings.real_batch, generator(self.seed, "real batch", iteration, outer, device=self.device)
         )
-        dropout = generator(config.seed, "dropout", iteration, outer, device=self.device)
+        dropout = generator(self.seed, "dropout", iteration, outer, device=self.device)
         for layer in net.modules():
             if isinstance(layer, SeededDropout):
                 layer.generator = dropout
         loss = images.new_zeros(())
         siamese = self._drawn(self.data.classes, "siamese augmentation", iteration, outer)
         for label, indices in enumerate(drawn.indices.split(drawn.counts)):
-            real, synthetic = self.data.inputs(indices, self.dtype), images[label * config.ipc : (label + 1) * config.ipc]
+            real, synthetic = self.data.inputs(indices, self.dtype), images[label * each : (label + 1) * each]
             if siamese:
                 real, synthetic = (one_after_another(x, siamese[label : label + 1]) for x in (real, synthetic))
-            loss = loss + class_distance(net, config.distance, real, synthetic, label)
+            loss = loss + class_distance(net, settings.distance, real, synthetic, label)
         return loss
 
     def _drawn(self, count: int, purpose: str, *step: int) -> Draw | None:
-        random = generator(self.config.seed, purpose, *step)
+        random = generator(self.seed, purpose, *step)
         return self.law.draw(count, self.data.shape[1:], random) if self.law else None
 
     def _train(self, net: nn.Module, images: Tensor, iteration: int, outer: int) -> None:
-        config = self.config
+        settings = self.settings
         net.train()
-        optimiser = torch.optim.SGD(net.parameters(), lr=self.plan.network_learning_rate)
-        order = generator(config.seed, "inner loop order", iteration, outer, device=self.device)
-        random = generator(config.seed, "inner loop augmentation", iteration, outer, device=self.device)
-        for _ in range(self.plan.inner_loop):
+        optimiser = torch.optim.SGD(net.parameters(), lr=settings.network_learning_rate)
+        order = generator(self.seed, "inner loop order", iteration, outer, device=self.device)
+        random = generator(self.seed, "inner loop augmentation", iteration, outer, device=self.device)
+        for _ in range(settings.inner_loop):
             for indices in torch.randperm(len(images), generator=order, device=self.device).split(256):
                 batch = images[indices]
                 if self.law:

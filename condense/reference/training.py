@@ -1,4 +1,4 @@
-"""Stage T as published: one network at a time, `torch.optim.SGD`, images augmented one by one."""
+"""Stage T as published: one network at a time, optimisers and schedules of `torch.optim`, images augmented one by one."""
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,9 @@ def augment(batch: Tensor, operations: tuple[str, ...], drawn: Draw) -> Tensor:
 
 
 def changed(batch: Tensor, labels: Tensor, recipe: Recipe, random: torch.Generator, classes: int) -> tuple[Tensor, Tensor]:
-    """A batch and its labels after the recipe's augmentation, then its mixing."""
+    """A batch and its labels, as the recipe's loss takes them, after its augmentation, then its mixing."""
+    if labels.dim() == 2 and recipe.loss == "hard":
+        labels = torch.tensor([int(label.argmax()) for label in labels])
     if recipe.augmentation and recipe.law == "each":
         batch = augment(batch, recipe.augmentation, draw(batch.shape, recipe.augmentation, random))
     elif recipe.augmentation:
@@ -39,7 +41,8 @@ def changed(batch: Tensor, labels: Tensor, recipe: Recipe, random: torch.Generat
         drawn = law.draw(len(batch), (batch.shape[2], batch.shape[3]), random, together=recipe.law == "single")
         batch = one_after_another(batch, drawn)
     if recipe.cutmix:
-        return cutmix(batch, F.one_hot(labels, classes).to(batch.dtype), recipe.cutmix, random)
+        soft = labels if labels.dim() == 2 else F.one_hot(labels, classes).to(batch.dtype)
+        return cutmix(batch, soft, recipe.cutmix, random)
     return batch, labels
 
 
@@ -47,22 +50,46 @@ def _order(size: int, random: torch.Generator) -> Tensor:
     return torch.randperm(size, generator=random, device=random.device)
 
 
+def optimiser_of(net: nn.Module, recipe: Recipe, rate: float) -> torch.optim.Optimizer:
+    """A new optimiser of a network's parameters, biases and all."""
+    if recipe.optimiser == "adamw":
+        assert recipe.betas is not None
+        return torch.optim.AdamW(net.parameters(), lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(net.parameters(), lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+
+
+def falling(optimiser: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """What lowers the rate after each epoch of a recipe with a cosine."""
+    if recipe.cosine is None:
+        return None
+    schedulers, warm_up = torch.optim.lr_scheduler, recipe.cosine.warm_up
+    end = recipe.cosine.end * recipe.stages[0].learning_rate
+    cosine = schedulers.CosineAnnealingLR(optimiser, recipe.epochs - warm_up, end)
+    if not warm_up:
+        return cosine
+    rising = schedulers.LinearLR(optimiser, 1 / (warm_up + 1), 1.0, warm_up)
+    return schedulers.SequentialLR(optimiser, [rising, cosine], [warm_up])
+
+
 def train(net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, draws: MemberDraws) -> nn.Module:
-    """Trains one network in place on images (N, C, H, W) and returns it."""
+    """Trains one network in place on images (N, C, H, W) with labels (N,) or soft ones (N, classes), and returns it."""
     net.train()
-    optimiser = None
+    classes = labels.shape[1] if labels.dim() == 2 else int(labels.max()) + 1
+    optimiser = scheduler = None
     for stage in recipe.stages:
         if optimiser is None or recipe.new_optimisers:
-            optimiser = torch.optim.SGD(
-                net.parameters(), lr=stage.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-            )
-        optimiser.param_groups[0]["lr"] = stage.learning_rate
+            optimiser = optimiser_of(net, recipe, stage.learning_rate)
+            scheduler = falling(optimiser, recipe)
+        if scheduler is None:
+            optimiser.param_groups[0]["lr"] = stage.learning_rate
         for _ in range(stage.epochs):
             for indices in _order(len(labels), draws.order).split(recipe.batch_size):
-                batch, truth = changed(images[indices], labels[indices], recipe, draws.augmentation, int(labels.max()) + 1)
+                batch, truth = changed(images[indices], labels[indices], recipe, draws.augmentation, classes)
                 optimiser.zero_grad()
                 F.cross_entropy(net(batch), truth).backward()
                 optimiser.step()
+            if scheduler is not None:
+                scheduler.step()
     return net
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from condense.records import AT_CHANCE, Record, needed
 from condense.report.published import WHOLE_SET, Published, published_accuracy
-from condense.report.settings import configurations, known_data, learning_settings, texts
+from condense.report.settings import configurations, known_data, learning_settings, recipe_text, texts
 from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import SCHEDULES
+from condense.stage_t.protocols import PROTOCOLS
 from condense.stage_t.statistics import Summary, summarise_sets
 
-__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed"]
+__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed", "protocol_notes"]
 
 NONE = "–"
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "digits")
@@ -33,8 +34,10 @@ class Cell:
     {sha256 of the set: {seed: accuracy}}, one group for the whole set; diverged: likewise the seeds whose training diverged,
     which are in no group; set_seeds: the seed each set was made with; test_images: how many images the accuracies are of,
     None where the records do not say.
-    subset: how many images of the data set were used, None for all; soft: whether the labels are; comparable: whether it is
-    the published method on the published images, as far as published numbers go; at_chance: of each record.
+    subset: how many images of the data set were used, None for all; soft: whether the labels are; unequal: whether
+    images_per_class is that of the largest class only; form: how the images are stored (decoder, preprocessing), where that
+    is not as they are, normalised; comparable: whether it is the published method on the published images, as far as
+    published numbers go; trained_by: the recipe in words; at_chance: of each record.
     """
 
     dataset: str
@@ -51,7 +54,10 @@ class Cell:
     by_schedule: frozenset[str] = frozenset()
     subset: int | None = None
     soft: bool = False
+    unequal: bool = False
+    form: tuple[str, ...] = ()
     comparable: bool = False
+    trained_by: str = ""
     at_chance: list[bool] = field(default_factory=list)
 
     @property
@@ -62,9 +68,15 @@ class Cell:
     @property
     def fixed(self) -> tuple[str, ...]:
         """What every row states, as text: data set, images per class, method, learned with, trained with, protocol."""
-        ipc = NONE if self.images_per_class is None else str(self.images_per_class)
-        method = f"{self.method}, soft labels" if self.soft else self.method
-        return (self.images, ipc, method, self.learned_with or NONE, self.trained_with, self.protocol)
+        method = ", ".join([self.method, *(["soft labels"] if self.soft else []), *self.form])
+        return (self.images, self.number or NONE, method, self.learned_with or NONE, self.trained_with, self.protocol)
+
+    @property
+    def number(self) -> str:
+        """Images per class as text: '10', 'up to 10 (unequal)'; nothing for the whole set."""
+        if self.images_per_class is None:
+            return ""
+        return f"up to {self.images_per_class} (unequal)" if self.unequal else str(self.images_per_class)
 
     @property
     def accuracies(self) -> list[list[float]]:
@@ -164,6 +176,20 @@ def _add(cell: Cell, group: str, record: Record) -> int:
     return repeated
 
 
+def protocol_notes(found: Iterable[Cell]) -> list[str]:
+    """A sentence on each protocol of cells of sets: a built-in one's own, of others the recipes that came of them, and of
+    what networks and images where these are several.
+    """
+    of: dict[tuple[str, str], list[str]] = {}
+    for cell in found:
+        if cell.images_per_class is not None:
+            text = PROTOCOLS.get(cell.protocol, cell.trained_by)
+            of.setdefault((cell.protocol, text), []).append(f"{cell.trained_with} on {cell.dataset}")
+    recipes = Counter(name for name, _ in of)
+    whose = {key: f" ({', '.join(dict.fromkeys(who))})" if recipes[key[0]] > 1 else "" for key, who in of.items()}
+    return [f"Protocol '{name}'{whose[name, text]}: {text}." for name, text in of if text]
+
+
 def _same_seeds(cell: Cell) -> str:
     """A sentence on sets of a cell that come from one seed; nothing where each has its own."""
     several = [f"{count} of seed {seed}" for seed, count in cell.seeds_of_several_sets.items()]
@@ -205,14 +231,16 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         of_published = known_data(dataset, record.config.get("dataset_fingerprint"), tested)
         cell = Cell(dataset, None, WHOLE_SET, None, network, protocol, settings, test_images, comparable=of_published)
         return cell, WHOLE_SET
-    of_set, method = needed(record, "set"), needed(record, "set", "method")
+    of_set, method, recipe = needed(record, "set"), needed(record, "set", "method"), record.config.get("recipe", {})
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
     learned_with = None if not looks_at_network(method) else needed(record, "set", "network")
     sha256 = needed(record, "set", "sha256")
     config = of_set.get("config") or known.get(sha256)  # sets of equal images may come of other settings
     own = learning_settings(of_set, config, learned=learned_with is not None)
     subset = (config or {}).get("train_size")
-    soft = of_set.get("labels") == "soft"
+    soft, unequal = of_set.get("labels") == "soft", "counts" in of_set
+    # A setting of training never gives way to one of the set that has the same name.
+    learning = {f"{name} of the set" if name in settings else name: text for name, text in texts(own).items()}
     as_published = learned_with is None or own.get("schedule", "published") in SCHEDULES
     cell = Cell(
         dataset=dataset,
@@ -221,14 +249,17 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         learned_with=learned_with,
         trained_with=network,
         protocol=protocol,
-        settings={**settings, **texts(own)},
+        settings={**settings, **learning},
         test_images=test_images,
-        by_schedule=frozenset(own) - _SHOWN,
+        by_schedule=frozenset(learning) - _SHOWN,
         subset=subset,
         soft=soft,
+        unequal=unequal,
+        form=tuple(of_set[name] for name in ("decoder", "preprocessing") if name in of_set),
+        trained_by=recipe_text(recipe) if isinstance(recipe, dict) else "",
         comparable=as_published
         and subset is None
-        and not soft
+        and not (soft or unequal or "preprocessing" in of_set)
         and known_data(dataset, of_set.get("dataset_fingerprint"), tested),
     )
     return cell, sha256
@@ -250,7 +281,17 @@ def _order(cell: Cell) -> tuple:
     size = (1, 0) if cell.images_per_class is None else (0, cell.images_per_class)
     networks = (place(cell.learned_with, _NETWORKS), place(cell.trained_with, _NETWORKS))
     data = (*place(cell.dataset, _DATASETS), cell.subset or 0)
-    return (data, size, cell.method, cell.soft, *networks, cell.protocol, sorted(cell.settings.items()))
+    return (
+        data,
+        size,
+        cell.method,
+        cell.soft,
+        cell.unequal,
+        cell.form,
+        *networks,
+        cell.protocol,
+        sorted(cell.settings.items()),
+    )
 
 
 def decimal(value: float, digits: int) -> str:

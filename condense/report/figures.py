@@ -154,11 +154,10 @@ def _labels(found: Sequence[Cell]) -> tuple[str, list[str]]:
 
 def _parts(cell: Cell, extra: Sequence[str]) -> dict[str, str]:
     """The facts of a cell as short texts, the network trained first."""
-    ipc = cell.images_per_class
     return {
         "trained with": cell.trained_with,
         "data set": cell.images,
-        "images/class": "" if ipc is None else f"{ipc} image{'s' if ipc > 1 else ''}/class",
+        "images/class": f"{cell.number} image{'s' if cell.number != '1' else ''}/class" if cell.number else "",
         "method": cell.fixed[2],
         "learned with": f"learned with {cell.learned_with}" if cell.learned_with else "",
         "protocol": f"protocol {cell.protocol}",

@@ -23,9 +23,11 @@ _LONGEST_ABOVE, _LONGEST_BESIDE = 24, 36
 
 
 def images_by_class(synthetic_set: SyntheticSet) -> list[tuple[str, np.ndarray]]:
-    """(class name, uint8 images (n, H, W, 3)) of every class, denormalised; a soft label counts for its likeliest class."""
-    labels = synthetic_set.labels if synthetic_set.labels.dim() == 1 else synthetic_set.labels.argmax(dim=1)
-    pixels = synthetic_set.pixels().permute(0, 2, 3, 1).numpy()
+    """(class name, uint8 images (n, H, W, 3)) of every class as networks see them, decoded, and as they look, denormalised;
+    a soft label counts for its likeliest class.
+    """
+    pixels, labels = synthetic_set.decoded_pixels()
+    pixels, labels = pixels.permute(0, 2, 3, 1).numpy(), labels if labels.dim() == 1 else labels.argmax(dim=1)
     pixels = np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
     return [(name, pixels[labels.numpy() == index]) for index, name in enumerate(synthetic_set.provenance.class_names)]
 

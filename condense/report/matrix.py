@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells
+from condense.report.cells import NONE, Cell, cells, protocol_notes
 from condense.report.published import Published
 from condense.report.rendering import Table
 from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
@@ -151,7 +151,7 @@ def accuracies(matrix: Matrix, *, published: bool = False, bold_best: bool = Fal
     sources = dict.fromkeys(p.source for cell in matrix.cells.values() if published and (p := _published(cell)))
     notes = [f"{_DEVIATION} {f'In brackets the {_WHOSE[_kind(matrix)]} value.' if sources else ''}".strip()]
     notes += [f"n = {matrix.usual_size} networks in every cell that does not say otherwise."] if matrix.cells else []
-    notes += [f"Protocol '{matrix.protocol}': {PROTOCOLS[matrix.protocol]}."]
+    notes += protocol_notes(matrix.cells.values()) or _unused(matrix)
     notes += [f"{_kind(matrix).capitalize()}: {source}." for source in sources]
     missing = [f"{row} on {', '.join(columns)}" for row, columns in matrix.missing.items()]
     notes += [f"Not run (learned with, trained with): {'; '.join(missing)}."] if missing else []
@@ -253,6 +253,11 @@ def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, str | int | float
     # No number obtained under another protocol stands beside one of this.
     others = {} if _published(cell) else {name: None for name in cell_data(cell) if name.startswith(_OF_OTHERS)}
     return {**cell_data(cell), **others, **stated, **deviations}
+
+
+def _unused(matrix: Matrix) -> list[str]:
+    """The sentence on a built-in protocol nothing was trained by yet."""
+    return [f"Protocol '{name}': {text}." for name, text in PROTOCOLS.items() if name == matrix.protocol]
 
 
 def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:

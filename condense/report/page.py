@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from condense.data.naming import shareable, stored_name
+from condense.decoding import IDENTITY
 from condense.records import Record, needed
 from condense.report.cells import Cell, cells
 from condense.report.figures import accuracy_strip, loss_curve
@@ -24,14 +27,15 @@ def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticS
     content say so. Raises `CondenseError` when a record lacks a key that the page needs.
     """
     found, _ = cells(records)
+    groups = images_by_class(synthetic_set) if synthetic_set else []
     return render_template(
         "page.html.jinja",
         title=title,
         headline=headline(found, synthetic_set),
         comparison=_comparison(found, synthetic_set),
         set_line=_set_line(synthetic_set) if synthetic_set else "",
-        classes=_classes(synthetic_set) if synthetic_set else [],
-        images_per_class=synthetic_set.provenance.images_per_class if synthetic_set else 0,
+        classes=_classes(groups),
+        images_per_class=max((len(images) for _, images in groups), default=0),
         table=accuracy_table(records) if found else None,
         strip=Figure("strip", "", partial(accuracy_strip, records), _strip_alt(found)) if found else None,
         losses=[_loss(record, index) for index, record in enumerate(records) if record.losses],
@@ -105,7 +109,7 @@ def _trained_on(cell: Cell, synthetic_set: SyntheticSet | None) -> str:
         return f"all real images of {cell.images}"
     if synthetic_set is not None and synthetic_set.sha256 in cell.groups:
         return f"{'these' if len(cell.groups) == 1 else 'sets like these'} {len(synthetic_set.images):,} images"
-    return f"{cell.images_per_class} image{'s' if cell.images_per_class > 1 else ''} per class of {cell.images}"
+    return f"{cell.number} image{'s' if cell.number != '1' else ''} per class of {cell.images}"
 
 
 def _networks(cell: Cell) -> str:
@@ -125,15 +129,18 @@ def _is_upper_bound(other: Cell, cell: Cell) -> bool:
 def _set_line(synthetic_set: SyntheticSet) -> str:
     facts = synthetic_set.provenance
     labels = " with soft labels" if synthetic_set.soft else ""
+    each = f"up to {facts.images_per_class}" if synthetic_set.unequal else f"{facts.images_per_class}"
+    whole = synthetic_set.decoder == IDENTITY
+    shown = "every pixel as stored" if whole else f"shown as networks see them: {synthetic_set.decoder}, decoded"
+    back = "denormalised" if synthetic_set.preprocessing is None else "with the whitening undone"
     return (
-        f"{len(synthetic_set.images):,} images{labels}, {facts.images_per_class} for each of the {len(facts.class_names)} "
-        f"classes of {facts.dataset}, every pixel as stored (denormalised, clipped to the displayable range)."
+        f"{len(synthetic_set.images):,} images{labels}, {each} for each of the {len(facts.class_names)} "
+        f"classes of {facts.dataset}, {shown} ({back}, clipped to the displayable range)."
     )
 
 
-def _classes(synthetic_set: SyntheticSet) -> list[dict[str, str]]:
+def _classes(groups: Sequence[tuple[str, np.ndarray]]) -> list[dict[str, str]]:
     """Name, picture and description of every class."""
-    groups = images_by_class(synthetic_set)
     return [
         {
             "name": name,
@@ -165,7 +172,8 @@ def _what(record: Record) -> str:
     if record.kind == "whole":
         return f"training {network} on the whole set {needed(record, 'dataset')}"
     size, dataset = needed(record, "set", "images_per_class"), needed(record, "set", "dataset")
-    of_set = f"{needed(record, 'set', 'method')} set of {dataset}, {size} per class{_seed(record.config['set'])}"
+    number = f"up to {size}" if "counts" in record.config["set"] else f"{size}"
+    of_set = f"{needed(record, 'set', 'method')} set of {dataset}, {number} per class{_seed(record.config['set'])}"
     return f"training {network} on the {of_set}, protocol {needed(record, 'protocol')}"
 
 
@@ -196,7 +204,7 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
         p = synthetic_set.provenance
         facts += [
             ("set, SHA-256", synthetic_set.sha256),
-            *([("labels", "soft")] if synthetic_set.soft else []),
+            *_form(synthetic_set),
             ("data set", p.dataset),
             ("fingerprint of the real images", p.dataset_fingerprint),
             ("made by", _made_by(p)),
@@ -208,6 +216,20 @@ def _provenance(records: Sequence[Record], synthetic_set: SyntheticSet | None) -
     facts += [("records written with", code) for code in codes]
     facts += [("first started", min(record.started_at for record in records))] if records else []
     return facts
+
+
+def _form(synthetic_set: SyntheticSet) -> list[tuple[str, str]]:
+    """What is not as in most sets: labels, numbers of images, how they are stored, a rate that was learned with them."""
+    stored = [
+        *([] if synthetic_set.decoder == IDENTITY else [str(synthetic_set.decoder)]),
+        *([] if synthetic_set.preprocessing is None else [f"whitened ({synthetic_set.preprocessing})"]),
+    ]
+    return [
+        *([("labels", "soft")] if synthetic_set.soft else []),
+        *([("images of the classes", ", ".join(map(str, synthetic_set.counts)))] if synthetic_set.unequal else []),
+        *([("images stored as", ", ".join(stored))] if stored else []),
+        *([] if synthetic_set.learning_rate is None else [("learned rate", f"{synthetic_set.learning_rate:.4g}")]),
+    ]
 
 
 def _made_by(facts: Provenance) -> str:

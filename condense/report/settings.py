@@ -90,6 +90,20 @@ def known_data(dataset: str, training: str | None, test: str | None) -> bool:
     return [known_as(one or "") for one in (training, test)] == [(dataset, "train"), (dataset, "test")]
 
 
+def recipe_text(recipe: Mapping[str, Any]) -> str:
+    """A recipe as a record has it, in words: '200 epochs at 0.01, 100 epochs at 0.001; batch_size 64; ...'."""
+    stages_first = sorted(recipe.items(), key=lambda entry: (entry[0] != "stages", entry[0]))
+    return "; ".join(_in_words(name, value) for name, value in stages_first)
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name == "stages" and isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return ", ".join(f"{one.get('epochs')} epochs at {one.get('learning_rate')}" for one in value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return f"{name} {', '.join(value) or 'none'}"
+    return f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+
+
 def texts(settings: Mapping[str, Any]) -> dict[str, str]:
     """Settings as text, sorted by name; of fingerprints the images they are known to be of, else what tells them apart."""
     found = {name: value if isinstance(value, str) else json.dumps(value) for name, value in sorted(settings.items())}

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from condense.errors import CondenseError
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells, distinguishing_settings
+from condense.report.cells import NONE, Cell, cells, distinguishing_settings, protocol_notes
 from condense.report.published import Published
 from condense.report.rendering import Table
-from condense.stage_t.protocols import PROTOCOLS
 
 _FIXED = ("data set", "images/class", "method", "learned with", "trained with", "protocol")
 _MEASURED = ("accuracy %", "95 % interval", "n")
@@ -93,6 +92,8 @@ def cell_data(cell: Cell, extra: Sequence[str] = ()) -> dict[str, str | int | fl
         "images_per_class": cell.images_per_class,
         "method": cell.method,
         **({"labels": "soft"} if cell.soft else {}),
+        **({"classes": "unequal"} if cell.unequal else {}),
+        **({"form": ", ".join(cell.form)} if cell.form else {}),
         "learned_with": cell.learned_with,
         "trained_with": cell.trained_with,
         "protocol": cell.protocol,
@@ -118,8 +119,7 @@ def _of_others(published: Published | None) -> dict[str, str | float | None]:
 
 def _notes(found: Sequence[Cell]) -> list[str]:
     """Protocols, how the sets were learned, and the sources of the published numbers, as far as this table has them."""
-    protocols = [name for name in dict.fromkeys(cell.protocol for cell in found) if name in PROTOCOLS]
-    notes = [f"Protocol '{name}': {PROTOCOLS[name]}." for name in protocols]
+    notes = protocol_notes(found)
     learning = dict.fromkeys(_learning(cell) for cell in found if "iterations" in cell.settings)
     notes += [f"Learned by {text}." for text in learning]
     published = dict.fromkeys((p.kind.capitalize(), p.n, p.source) for p in (cell.published for cell in found) if p)

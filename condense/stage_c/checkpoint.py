@@ -116,7 +116,9 @@ def load_checkpoint(path: Path, begun: Begun, method: Method, problem: Problem) 
 
 def _are_losses(series: Any, step: int) -> bool:
     """Whether these are losses by name, one for each of so many steps."""
-    return isinstance(series, dict) and all(
+    if not (isinstance(series, dict) and bool(series) == bool(step)):
+        return False
+    return all(
         isinstance(name, str) and isinstance(values, list) and len(values) == step and all(map(is_finite, values))
         for name, values in series.items()
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from condense.errors import Interrupted, RunFailed
 from condense.execution import Execution, shrinking
+from condense.sealed import damaged
 from condense.stage_c.checkpoint import Checkpoint, save_checkpoint
 from condense.stage_c.method import Method, all_finite, state_tensors
 from condense.stage_c.problem import Problem
@@ -103,6 +104,8 @@ class Driver:
             state, found = self._step(state, number)
             losses.append(found)
         series = {name: _numbers([found[name] for found in losses]) for name in losses[0]}
+        if self.path is not None and reached.series and reached.series.keys() != series.keys():
+            raise damaged(self.path)  # what it says of the steps before is not of this method
         floating = [tensor for tensor in state_tensors(state).values() if tensor.is_floating_point()]
         finite = all(torch.isfinite(torch.tensor(values)).all() for values in series.values())
         if not (finite and bool(all_finite(floating))):

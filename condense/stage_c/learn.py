@@ -1,7 +1,7 @@
 """Stage C from configuration and real images to a synthetic set and its record."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,19 @@ class _Run:
         return replace(learned, record=replace(learned.record, series=series))
 
 
+def is_of(stored: Mapping[str, Any], config: LearnConfig, data: LabelledImages) -> bool:
+    """Whether a set's stored configuration is the one asked for; 'auto' agrees with the precision it came to.
+
+    What is stated beyond it, such as settings that methods had in earlier versions, is left unread, and so is what the
+    images are called: which they are is asked by their fingerprint.
+    """
+    precision = used_precision(config, build(config.network, data.shape, data.classes), data)
+    wanted = as_dict(config.resolved(data.name))
+    wanted["precision"] = stored.get("precision") if precision == "auto" else precision
+    names = wanted.keys() - {"dataset"}
+    return all(name in stored and stored[name] == wanted[name] for name in names)
+
+
 def used_precision(config: LearnConfig, network: Network, data: LabelledImages) -> str:
     """The precision a set of this configuration is made in; 'auto' stays, as only the run itself finds it."""
     method = config.plan(data.name)
@@ -261,7 +274,14 @@ def learned_result(
         precision=config.precision,
     )
     images, labels = (tensor.cpu().contiguous() for tensor in (condensed.images.float(), condensed.labels))
-    result = SyntheticSet(images, labels, provenance)
+    result = SyntheticSet(
+        images,
+        labels,
+        provenance,
+        decoder=condensed.decoder,
+        preprocessing=data.whitening,
+        learning_rate=condensed.learning_rate,
+    )
     how = {"path": execution.path, "execution": execution.facts()} if execution else {"path": "selection"}
     record = Record(
         kind="learn",

@@ -1,6 +1,7 @@
 """What a method of stage C is: a frozen dataclass of settings that makes the images of a set, step by step.
 
-The driver (`driver.py`) runs it; the methods that there are `methods/__init__.py` knows.
+The driver (`driver.py`) runs it; the methods that there are `methods/__init__.py` knows;
+docs/adding-a-method.md walks through one of a package.
 """
 
 import math
@@ -20,7 +21,8 @@ from condense.stage_c.problem import Problem
 def setting(help: str, default: Any = MISSING) -> Any:
     """A field of a method's settings. With a default it is the same in every schedule; without, a schedule gives it.
 
-    help: what it is, in a sentence or two, for the command line.
+    help: what it is, in a sentence or two, for the command line. Of type int, float, str, a tuple of those, or bool with a
+    default, with pydantic's checks around it, if any.
     """
     return field(default=default, metadata={"help": help}) if default is not MISSING else field(metadata={"help": help})
 
@@ -69,15 +71,19 @@ class Method(ABC):
 
     @abstractmethod
     def begin(self, problem: Problem) -> Any:
-        """The state before the first step."""
+        """The state before the first step: the same at every call."""
 
     @abstractmethod
     def step(self, problem: Problem, state: Any, number: int) -> tuple[Any, dict[str, float | Tensor]]:
-        """The state after a step, and its losses by name, numbers or tensors of one (which cost no wait for a GPU)."""
+        """The state after a step, and its losses by name, numbers or tensors of one (which cost no wait for a GPU).
+
+        number: of the step, from 0. The state that was given stays as it is: where a GPU's memory runs out, the step is done
+        again, in smaller parts. Numbers are drawn from `problem.random` of a purpose and the step.
+        """
 
     @abstractmethod
     def result(self, problem: Problem, state: Any) -> Condensed:
-        """The set that a state stands for."""
+        """The set that a state stands for, in the space of `problem.data.inputs` and class by class as `problem.labels`."""
 
     def work(self, problem: Problem) -> Work:
         """What all steps compute, from which it is decided how; by default too little for anything special."""

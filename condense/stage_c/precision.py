@@ -45,7 +45,7 @@ def choose_precision(
 def image_gradient_cosine(precision: Precision, network: Network, distance: str, data: LabelledImages) -> float:
     """Cosine between the image gradients in a precision and in float32.
 
-    One new network and one noise image a class, on three classes of 256 real images (the published real batch); always
+    One new network and one noise image per class, on three classes of 256 real images (the published real batch); always
     the same draws.
     """
     both: tuple[Precision, Precision] = ("fp32", precision)

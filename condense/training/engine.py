@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad_and_value, vmap
-from torch.optim.sgd import sgd
 
 from condense.execution import Execution, for_training
 from condense.machine import compiled_function, moved
@@ -22,6 +21,7 @@ from condense.networks.layers import PLAIN, Arithmetic, Tensors
 from condense.networks.network import Network
 from condense.randomness import Device, generator
 from condense.training.layout import Layout
+from condense.training.optimisers import fresh_state, optimiser_step, start_anew
 from condense.training.recipe import Recipe
 from condense.training.sources import AugmentingSource, Source
 from condense.training.variation import varied
@@ -58,12 +58,12 @@ class Seen:
 class Standing:
     """Where training stands after some epochs: all that the next one depends on but the draws.
 
-    velocity (E, P): the momentum's.
+    optimiser: its state (`optimisers.fresh_state`), the members along the first dimension of each tensor.
     """
 
     epoch: int
     members: Members
-    velocity: Tensor
+    optimiser: Tensors
 
 
 AfterStep = Callable[[Seen], None]
@@ -136,20 +136,19 @@ def train(
     in proportion to them, as it does where the loss is a sum.
     """
     if isinstance(members, Standing):
-        first, velocity, members = members.epoch, members.velocity.clone(), members.members
+        state = {name: value.clone() for name, value in members.optimiser.items()}
+        first, members = members.epoch, members.members
     else:
-        first, velocity = 0, torch.zeros_like(members.vector)
+        first, state = 0, fresh_state(recipe, members.vector)
     sources = source if isinstance(source, Sequence) else [source] * len(members)
     size = len(sources[0].labels)
     fetch = _fetching(sources, draws, members.vector.dtype)
     batch, device = min(recipe.batch_size, size), members.vector.device
     step = _Step(network, batch, device, execution or for_training(network, device, batch=batch))
     vector, statistics = members.vector.clone(), dict(members.statistics)
-    epochs = [(stage, done) for stage in recipe.stages for done in range(stage.epochs)]
-    for epoch, (stage, done) in enumerate(epochs[first:], first + 1):
-        if not done and recipe.new_optimisers:
-            velocity.zero_()
-        rate = stage.learning_rate * recipe.decay**done
+    for epoch, (rate, anew) in enumerate(recipe.course()[first:], first + 1):
+        if anew:
+            start_anew(state)
         for indices in _batches(size, recipe.batch_size, draws, vector.device):
             x, y = fetch(indices)
             x, y = varied(x, y, recipe, [draw.augmentation for draw in draws], network.classes)
@@ -157,31 +156,13 @@ def train(
             after_step(seen)
             if in_proportion and x.shape[1] < recipe.batch_size:
                 gradient = gradient * (x.shape[1] / recipe.batch_size)
-            sgd_step(vector, velocity, gradient, rate, recipe)
+            optimiser_step(vector, state, gradient, rate, recipe)
             del gradient  # or it would live beside the next one
         members = Members(vector, statistics)
         if after_epoch(epoch, members):
             return members
-        keep(Standing(epoch, members, velocity))
+        keep(Standing(epoch, members, state))
     return Members(vector, statistics)
-
-
-def sgd_step(vector: Tensor, velocity: Tensor, gradient: Tensor, learning_rate: float, recipe: Recipe) -> None:
-    """One step of SGD in place: v <- momentum v + gradient + weight decay w;  w <- w - learning rate v."""
-    sgd(
-        [vector],
-        [gradient],
-        [velocity if recipe.momentum else None],
-        has_sparse_grad=False,
-        foreach=False,
-        fused=True,
-        weight_decay=recipe.weight_decay,
-        momentum=recipe.momentum,
-        lr=learning_rate,
-        dampening=0,
-        nesterov=False,
-        maximize=False,
-    )
 
 
 def _batches(size: int, batch: int, draws: Sequence[MemberDraws], device: Device) -> Iterator[Tensor]:

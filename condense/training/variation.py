@@ -21,20 +21,27 @@ def varied(
 ) -> tuple[Tensor, Tensor]:
     """Batches x (E, B, C, H, W) of E networks with labels (E, B), or soft ones (E, B, classes), each with its generator.
 
-    Labels are soft afterwards where the recipe mixes images.
+    Soft labels are hard ones afterwards where the recipe's loss is, and labels are soft where it mixes images.
     """
-    if recipe.law == "each":
-        return augment(x, recipe.augmentation, random), labels
-    if recipe.augmentation:
-        law, size = Law(recipe.law, recipe.augmentation), (x.shape[3], x.shape[4])
-        drawn = [law.draw(x.shape[1], size, draws, together=recipe.law == TOGETHER) for draws in random]
-        x = apply(x.flatten(0, 1), _joined(drawn, x.device)).view_as(x)
+    x = _augmented(x, recipe, random)
+    if recipe.loss == "hard" and labels.is_floating_point():
+        labels = labels.argmax(dim=-1)
     if not recipe.cutmix:
         return x, labels
     soft = labels if labels.is_floating_point() else F.one_hot(labels, classes).to(x.dtype)
     mixed = [cutmix(own, truth, recipe.cutmix, draws) for own, truth, draws in zip(x, soft, random, strict=True)]
     images, labels = (torch.stack(parts) for parts in zip(*mixed, strict=True))
     return images, labels
+
+
+def _augmented(x: Tensor, recipe: Recipe, random: Sequence[torch.Generator]) -> Tensor:
+    if recipe.law == "each":
+        return augment(x, recipe.augmentation, random)
+    if not recipe.augmentation:
+        return x
+    law, size = Law(recipe.law, recipe.augmentation), (x.shape[3], x.shape[4])
+    drawn = [law.draw(x.shape[1], size, draws, together=recipe.law == TOGETHER) for draws in random]
+    return apply(x.flatten(0, 1), _joined(drawn, x.device)).view_as(x)
 
 
 def _joined(drawn: Sequence[Draw], device: torch.device) -> Draw:

@@ -170,6 +170,67 @@ def test_files_of_options_that_cannot_be_read(said: Said) -> None:
     assert said("learn", "--config", "binary")[0].startswith("Cannot read the configuration binary: 'utf-8' codec")
 
 
+# Protocols of one's own
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "matrix"])
+@pytest.mark.parametrize(
+    ("content", "sentences"),
+    [
+        ("name = = 3", ["The protocol own.toml is not valid TOML: Invalid value (at line 1, column 8)."]),
+        (
+            'epoch = 3\nepochs = 0\nlearning_rate = nan\nmomentum = "x"\noptimiser = "adam"\nschedule = "step"\n'
+            'law = "all"\naugmentation = ["colour"]\n[[where]]\nnetwork = "ConvNt"\n',
+            [
+                "own.toml: epochs = 0: Input should be greater than or equal to 1.",
+                "own.toml: learning_rate: nan is neither a finite number above 0 nor 'own', the rate that comes with a set.",
+                "own.toml: optimiser = 'adam': Input should be 'sgd' or 'adamw'.",
+                "own.toml: momentum = 'x': Input should be a valid number.",
+                "own.toml: schedule = 'step': Input should be 'steps' or 'cosine'.",
+                "own.toml: law = 'all': Input should be 'each', 'single' or 'several'.",
+                "own.toml: augmentation.0 = 'colour': Input should be 'color', 'crop', ",
+                "own.toml: name: It must be given.",
+                "own.toml: where.0.network.0: Unknown network 'ConvNt'. Did you mean 'ConvNet'?",
+                "own.toml: epoch: Unknown setting 'epoch'. Did you mean 'epochs'?",
+            ],
+        ),
+        ('name = "dsa"', ["own.toml: name: 'dsa' is the name of a built-in protocol; give your own another."]),
+        (
+            'name = "../a"',
+            ["own.toml: name: '../a' is no name of a protocol, which has letters, digits, - and _ only, and "],
+        ),
+        ('name = "a"\nwarm_up = 3', ["own.toml: warm_up: only the schedule cosine has one."]),
+        (None, ["Cannot read the protocol own.toml: No such file or directory."]),
+    ],
+)
+def test_protocols_of_ones_own(said: Said, made: Path, command: str, content: str | None, sentences: list[str]) -> None:
+    if content is not None:
+        Path("own.toml").write_text(content)
+    words = {
+        "run": ("run", "--dataset", made / "noise.npz", "--out", "folder"),
+        "evaluate": ("evaluate", made / "set.h5", "--dataset", made / "noise.npz", "--out", "r.jsonl"),
+        "matrix": ("matrix", "--dataset", made / "noise.npz", "--out", "folder"),
+    }[command]
+    found = said(*words, "--protocol", "own.toml")
+    place = "--protocol.0: " if command == "matrix" else "--protocol: "
+    assert len(found) == len(sentences)
+    assert all(any(line.startswith(f"{place}{sentence}") for line in found) for sentence in sentences), found
+
+
+def test_protocols_that_cannot_be_told_apart_or_used(said: Said, made: Path) -> None:
+    for number in (1, 2):
+        Path(f"{number}.toml").write_text(f'name = "own"\nepochs = {number}\n')
+    words = ("matrix", "--dataset", made / "noise.npz", "--learn", "MLP", "--train", "MLP", "--out", "folder", "--quiet")
+    assert said(*words, "--protocol", "1.toml", "2.toml") == [
+        "Two protocols with different settings are called 'own': rename one."
+    ]
+    Path("rate.toml").write_text('name = "own"\nlearning_rate = "own"\n')
+    words = ("evaluate", made / "set.h5", "--dataset", made / "noise.npz", "--out", "r.jsonl", "--quiet")
+    assert said(*words, "--protocol", "rate.toml") == [
+        "Protocol own trains with the learning rate of the set itself, and this set has none."
+    ]
+
+
 # Images
 
 

@@ -30,6 +30,14 @@ def test_it_loads_and_says_what_it_is(path: Path) -> None:
     assert released.pixels().shape == released.images.shape
 
 
+@pytest.mark.parametrize("path", SETS, ids=lambda path: str(path.relative_to(ARTIFACTS)))
+def test_it_would_be_written_as_it_is(path: Path) -> None:
+    """In format 1, byte for byte, under the digest that records name it by."""
+    released = SyntheticSet.load(path)
+    assert released.format_version == 1
+    assert released.to_bytes() == path.read_bytes()
+
+
 @pytest.mark.realdata
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SETS, ids=lambda path: str(path.relative_to(ARTIFACTS)))

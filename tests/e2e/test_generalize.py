@@ -99,7 +99,7 @@ def test_wrong_input(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture
             ("fig1b", "--dataset", images, "--train-size", "21", *out),
             "--train-size 21 cannot be balanced over the 2 classes",
         ),
-        (("fig1b", "--dataset", images, "--train-size", "100", *out), "needs 50 images a class"),
+        (("fig1b", "--dataset", images, "--train-size", "100", *out), "needs 50 images per class"),
         (("fig1b", "--dataset", small, "--train-size", "20", "--networks", "mlp-1x512", *out), "take 28x28 or more"),
         (("fig2a", "--dataset", images, "--train-size", "20", "--networks", "MLP", *out), "it takes no other networks"),
         (("fig1b", "--dataset", images, "--train-size", "20", "--networks", "mlq", *out), "Unknown network 'mlq'"),

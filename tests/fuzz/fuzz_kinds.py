@@ -60,6 +60,8 @@ def _info(path: Path, random: Random) -> None:
     run_command(["info", str(path)])
     found = SyntheticSet.load(path)
     assert found.pixels().shape == found.images.shape and len(found.sha256) == 64
+    pixels, labels = found.decoded_pixels()
+    assert len(pixels) == len(labels) == len(found.images) * found.decoder.multiple
 
 
 def _table(path: Path, random: Random) -> None:

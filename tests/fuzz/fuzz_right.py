@@ -60,6 +60,8 @@ def _written(folder: Path) -> dict[str, list[Path]]:
             path.write_bytes(fuzz_studies.released(source, name)[name])
             wanted = path.parent if kind == "study" else path
             found[kind] = [each for each in found.get(kind, []) if each != wanted] + [wanted]
+    (folder / "set" / "extended.h5").write_bytes(fuzz_studies.extended_set())
+    found["set"].append(folder / "set" / "extended.h5")
     texts = {"toml": toml_text({"quiet": True}), "grid": (fuzz_studies.GRIDS / "small-convnets.toml").read_text()}
     for kind, text in texts.items():
         (folder / f"{kind}.toml").write_text(text)

@@ -5,10 +5,10 @@ import hashlib
 import io
 import json
 import tomllib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -17,6 +17,8 @@ import torch
 from fuzz_hdf5 import hdf5_bytes
 from fuzz_mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, json_text, mutated_bytes, mutated_value, toml_text
 
+from condense.decoding import Tiles
+from condense.preprocessing import ZCA
 from condense.synthetic_set import SyntheticSet
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,9 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "parity": {"dataset": "digits", "epochs": 2, "batch": 8, "seeds": 2, "learning_rate": 0.01, "momentum": 0.9},
 }
 """Commands with settings of theirs."""
+ONE_SET = "MLP-published-seed0-646f5dfc/set.h5"
+JSON_ATTRIBUTES = ("class_names", "config", "library_versions", "decoder", "preprocessing", "learning_rate")
+"""Of a set; the last three of format 2."""
 Files = dict[str, bytes]
 
 
@@ -168,9 +173,9 @@ def _toml(path: Path, base: dict[str, Any], random: Random, keep: bool = False) 
 
 
 def make_set(random: Random, folder: Path, secret: Path) -> Path:
-    """A synthetic set, its digest right two times in three."""
+    """A synthetic set of format 1 or 2, its digest right two times in three."""
     path = folder / "set.h5"
-    data = released("mnist-mlp-ipc1-sets", "MLP-published-seed0-646f5dfc/set.h5")["MLP-published-seed0-646f5dfc/set.h5"]
+    data = extended_set() if random.random() < 0.5 else released("mnist-mlp-ipc1-sets", ONE_SET)[ONE_SET]
     kind = random.randrange(3)
     if kind == 0:
         path.write_bytes(mutated_bytes(data, random))
@@ -179,13 +184,24 @@ def make_set(random: Random, folder: Path, secret: Path) -> Path:
     return path
 
 
+@cache
+def extended_set() -> bytes:
+    """A small set with all that format 2 has more: tiles, a whitening, unequal classes, a learned rate."""
+    draw = torch.Generator().manual_seed(0)
+    facts = SyntheticSet.load(ROOT / "artifacts" / "mnist-mlp-ipc1-sets" / ONE_SET).provenance
+    facts = replace(facts, class_names=["a", "b"], images_per_class=2, config={"method": facts.method})
+    whitening = ZCA.fit(torch.rand(40, 1, 6, 6, generator=draw))
+    images, labels = torch.randn(3, 1, 6, 6, generator=draw), torch.tensor([1, 0, 1])
+    return SyntheticSet(images, labels, facts, Tiles(2), whitening, 0.03).to_bytes()
+
+
 def _rebuilt(data: bytes, random: Random, secret: Path, *, hostile_nodes: bool) -> bytes:
     with h5py.File(io.BytesIO(data)) as file:
-        arrays = {name: np.asarray(file[name]) for name in ("images", "labels")}
+        arrays = {name: np.asarray(file[name]) for name in map(str, file)}
         attributes = dict(file.attrs)
     if not hostile_nodes:
         for _ in range(random.choice([0, 1])):
-            name = random.choice(["images", "labels"])
+            name = random.choice(list(arrays))
             arrays[name] = _other_array(arrays[name], random)
     plain = {k: v.item() if isinstance(v, np.generic | np.ndarray) and v.ndim == 0 else v for k, v in attributes.items()}
     plain = {k: v.decode() if isinstance(v, bytes) else v for k, v in plain.items()}
@@ -197,12 +213,21 @@ def _rebuilt(data: bytes, random: Random, secret: Path, *, hostile_nodes: bool) 
 
 
 def _digest(arrays: dict[str, Any], attributes: dict[str, Any]) -> str:
-    """The digest the package itself would give these arrays; that of the images alone where it gives none."""
+    """The digest that docs/artifact-format.md gives these arrays; that of the images alone where it gives none."""
     try:
-        known = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        config = {"class_names": json.loads(attributes["class_names"])}
-        facts = SimpleNamespace(**{**attributes, **config})
-        return SyntheticSet.sha256.fget(SimpleNamespace(**known, provenance=facts))  # pyright: ignore
+        order = [name for name in ("images", "labels", "whitening_mean", "whitening_matrix") if name in arrays]
+        head = b""
+        if attributes["format_version"] == 2:
+            stated = {name: [str(torch.from_numpy(arrays[name]).dtype), *arrays[name].shape] for name in order}
+            stated |= {name: json.loads(attributes[name]) for name in JSON_ATTRIBUTES[3:]}
+            head = json.dumps(stated, sort_keys=True, separators=(",", ":")).encode()
+        elif list(arrays["labels"]) == list(range(len(json.loads(attributes["class_names"])))):
+            order = ["images"]  # of one image per class, as the released set that is mutated has them
+        else:
+            labels = torch.from_numpy(arrays["labels"])
+            text = f"{labels.dtype} {tuple(labels.shape)}".encode()
+            return hashlib.sha256(arrays["images"].tobytes() + text + arrays["labels"].tobytes()).hexdigest()
+        return hashlib.sha256(head + b"".join(arrays[name].tobytes() for name in order)).hexdigest()
     except Exception:  # whatever the changed values lead to
         return hashlib.sha256(np.ascontiguousarray(arrays["images"]).tobytes()).hexdigest()
 
@@ -233,8 +258,9 @@ def _change_attribute(attributes: dict[str, Any], random: Random) -> None:
         del attributes[name]
     elif action == 1:
         attributes[random.choice(["extra", "labels", "decoder"])] = 1
-    elif action == 2 and name in ("class_names", "config", "library_versions"):
-        attributes[name] = json_text(mutated_value(json.loads(attributes[name]), random))
+    elif action == 2 and name in JSON_ATTRIBUTES:
+        with contextlib.suppress(ValueError, TypeError, RecursionError):  # it is changed already, to what is no JSON
+            attributes[name] = json_text(mutated_value(json.loads(attributes[name]), random))
     elif action == 3:
         attributes[name] = random.choice(HOSTILE_TEXTS)
     elif action == 4:

@@ -8,11 +8,12 @@ import hashlib
 
 import pytest
 import torch
-from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.networks.registry import build
+from condense.stage_c.driver import losses_of
+from condense.stage_c.problem import Problem
 
 STEPS = 3
 
@@ -41,11 +42,15 @@ def digest(images: torch.Tensor) -> str:
 def first_steps(schedule: str, network: str, ipc: int) -> tuple[float, str]:
     data = load("digits").train
     config = LearnConfig(network=network, ipc=ipc, schedule=schedule)
-    matching = GradientMatching(config, data, build(network, data.shape, data.classes), dtype=torch.float64)
-    state = matching.start()
-    for _ in range(STEPS):
-        state = matching.advance(state)
-    return (state.pending if state.outer else state.losses[-1]), digest(state.images)
+    problem = Problem(data, build(network, data.shape, data.classes), ipc, config.seed, torch.float64)
+    method, distances = config.plan(), list[float]()
+    state = method.begin(problem)
+    for number in range(STEPS):
+        state, losses = method.step(problem, state, number)
+        distances.append(float(losses["distance"]))
+    begun = len(distances) % method.round(problem)
+    loss = sum(distances[-begun:]) if begun else losses_of(method, problem, {"distance": distances})[-1]
+    return loss, digest(state.images)
 
 
 @pytest.mark.parametrize(("schedule", "network", "ipc"), GOLDEN, ids=lambda part: str(part))

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from condense.decoding import IDENTITY, Tiles
 from condense.errors import CondenseError
+from condense.preprocessing import ZCA
 from condense.records import Record, append_record, config_hash, read_records
 from condense.synthetic_set import Provenance, SyntheticSet
 
@@ -32,15 +34,19 @@ CONFIGS = st.dictionaries(ANY_TEXT, JSON, max_size=4)
 
 @st.composite
 def synthetic_sets(draw: st.DrawFn) -> SyntheticSet:
+    """Of format 1, and as often with some of what format 2 has more."""
     classes, each = draw(st.integers(1, 4)), draw(st.integers(1, 3))
-    shape = (classes * each, draw(st.sampled_from([1, 3])), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    extended = draw(st.booleans())
+    counts = draw(st.lists(st.integers(1, each), min_size=classes - 1, max_size=classes - 1)) if extended else []
+    counts = [each, *counts, *[each] * (classes - 1 - len(counts))]
+    shape = (sum(counts), draw(st.sampled_from([1, 3])), draw(st.integers(1, 5)), draw(st.integers(1, 5)))
     values = draw(st.lists(WIDTH_32, min_size=1, max_size=20))
     images = torch.tensor(np.resize(np.array(values, np.float32), shape))
     if draw(st.booleans()):
         logits = torch.tensor(np.resize(np.array(values, np.float32), (shape[0], classes)))
         labels = logits.clamp(-3, 3).softmax(dim=1)  # rows of 0 and 1 would be hard labels
     else:
-        labels = torch.tensor(draw(st.permutations([label for label in range(classes) for _ in range(each)])))
+        labels = torch.tensor(draw(st.permutations([label for label in range(classes) for _ in range(counts[label])])))
     texts = {field.name: draw(TEXT) for field in fields(Provenance) if field.type in (str, "str")}
     provenance = Provenance(
         **texts,
@@ -53,13 +59,30 @@ def synthetic_sets(draw: st.DrawFn) -> SyntheticSet:
         config=draw(CONFIGS),
         library_versions=draw(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=3)),
     )
-    return SyntheticSet(images, labels, provenance)
+    return SyntheticSet(images, labels, provenance, **(draw(extensions(shape[1:])) if extended else {}))
+
+
+@st.composite
+def extensions(draw: st.DrawFn, shape: tuple[int, ...]) -> dict[str, Any]:
+    """A decoder, a whitening and a learned rate for images of a shape, each there or not."""
+    factors = st.integers(2, min(8, *shape[1:])) if min(shape[1:]) > 1 else st.nothing()
+    greys = st.lists(NUMBERS, min_size=1, max_size=1) | st.lists(NUMBERS, min_size=shape[0], max_size=shape[0])
+    tiles = st.builds(lambda factor, grey: Tiles(factor, tuple(grey)), factors, greys)
+    size = int(np.prod(shape))
+    values = np.array(draw(st.lists(WIDTH_32, min_size=1, max_size=20)), np.float32)
+    mean, matrix = (torch.tensor(np.resize(values, sides)) for sides in (shape, (size, size)))
+    return {
+        "decoder": draw(st.just(IDENTITY) | tiles),
+        "preprocessing": draw(st.sampled_from([None, ZCA(mean, matrix)])),
+        "learning_rate": draw(st.none() | st.floats(0, exclude_min=True, allow_infinity=False)),
+    }
 
 
 def content(one: SyntheticSet) -> tuple[Any, ...]:
     """All of a set as values that are equal exactly when the sets are, zeros of either sign told apart."""
-    arrays = [(tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes()) for tensor in (one.images, one.labels)]
-    return (*arrays, one.provenance)
+    tensors = [one.images, one.labels, *(one.preprocessing.tensors.values() if one.preprocessing else [])]
+    arrays = [(tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes()) for tensor in tensors]
+    return (*arrays, one.provenance, repr(one.decoder), one.learning_rate)
 
 
 @QUICK
@@ -98,6 +121,20 @@ def test_a_truncated_set_is_refused(one: SyntheticSet, share: float) -> None:
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         with pytest.raises(CondenseError):
             SyntheticSet.load(path)
+
+
+@QUICK
+@given(synthetic_sets())
+def test_the_identity_tells_formats_and_sets_apart(one: SyntheticSet) -> None:
+    """What differs in anything that a network is trained on, or that comes with it, is another set."""
+    others = [replace(one, learning_rate=rate) for rate in (0.5, 0.25, None)]
+    if min(one.images.shape[2:]) > 1:
+        others += [replace(one, decoder=Tiles(2, (grey,))) for grey in (7.0, 9.0)]
+    names = {(repr(other.decoder), other.learning_rate): other.sha256 for other in (one, *others)}
+    assert len(set(names.values())) == len(names)
+    new = one.decoder != IDENTITY or one.preprocessing is not None or one.learning_rate is not None
+    assert one.format_version == (2 if new or one.unequal else 1)
+    assert one.soft or one.unequal == (len(set(one.counts)) > 1)
 
 
 def noticed_or_harmless(path: Path, one: SyntheticSet) -> bool:

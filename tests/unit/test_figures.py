@@ -1,5 +1,6 @@
 import io
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -8,9 +9,11 @@ import torch
 from matplotlib.image import imread
 from report_samples import evaluated, learned, on_whole_set, synthetic_set
 
+from condense.decoding import Tiles
 from condense.errors import CondenseError
 from condense.report.figures import accuracy_strip, image_grid, loss_curve
 from condense.report.images import images_by_class, strip
+from condense.synthetic_set import SyntheticSet
 
 SVG = "{http://www.w3.org/2000/svg}"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -86,6 +89,26 @@ def test_soft_labels_count_for_their_likeliest_class():
     groups = images_by_class(synthetic_set(pixels, ["first", "second"], soft))
     assert [name for name, _ in groups] == ["first", "second"]
     assert (groups[0][1][0] == pixels[1].permute(1, 2, 0).numpy()).all()
+
+
+def test_pictures_show_what_networks_see():
+    """Each of the four tiles of an image, large, with the images of its class."""
+    pixels = coloured(2, 8, 8)
+    pixels[:, :, 4:, 4:] = 255 - pixels[:, :, 4:, 4:]
+    one = replace(synthetic_set(pixels, ["first", "second"]), decoder=Tiles(2))
+    first, second = (images for _, images in images_by_class(one))
+    assert first.shape == second.shape == (4, 8, 8, 3)
+    for images, image in ((first, pixels[0]), (second, pixels[1])):
+        assert (images[:3] == image[:, 0, 0].numpy()).all() and (images[3] == 255 - image[:, 0, 0].numpy()).all()
+
+
+def test_unequal_classes_have_rows_of_unequal_length():
+    pixels = coloured(3)
+    facts = replace(synthetic_set(pixels[:2], ["first", "second"]).provenance, images_per_class=2, config={})
+    one = SyntheticSet((pixels.float() / 255 - 0.25) / 0.5, torch.tensor([1, 0, 1]), facts)
+    assert [len(images) for _, images in images_by_class(one)] == [1, 2]
+    places = boxes(decoded(image_grid(one)), pixels)
+    assert places[1][0] < places[0][0] == places[2][0] and places[0][1] == places[1][1] < places[2][1]
 
 
 def test_strip_holds_the_pixels_themselves():

@@ -25,6 +25,7 @@ from condense.stage_c.learn import learn
 from condense.stage_t import checkpoint as stage_t_checkpoint
 from condense.stage_t.checkpoint import load_tested, save_tested
 from condense.training.engine import MemberDraws
+from condense.training.recipe import Recipe, Stage
 
 DAMAGED = "is damaged and cannot be resumed; delete it to start anew"
 CONFIG = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=1, real_batch=5)
@@ -104,7 +105,7 @@ def unfinished(small_images, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     with pytest.raises(Interrupted):
         learn(CONFIG, small_images(), checkpoint=path, progress=stop)
     content = load_sealed(path, FORMAT)
-    assert (content["state"]["iteration"], content["state"]["outer"]) == (1, 1) and content["state"]["statistics"]
+    assert content["step"] == 3 and content["state"]["statistics"]
     return path, content
 
 
@@ -121,19 +122,24 @@ def put(*keys: str, to: object) -> Callable[[dict[str, Any]], None]:
 
 
 CHANGES = {
-    "iteration 10**9": put("state", "iteration", to=10**9),
-    "iteration -1": put("state", "iteration", to=-1),
-    "iteration 1.5": put("state", "iteration", to=1.5),
-    "iteration True": put("state", "iteration", to=True),
-    "iteration text": put("state", "iteration", to="1"),
-    "outer too large": put("state", "outer", to=2),
-    "outer -1": put("state", "outer", to=-1),
-    "losses too many": put("state", "losses", to=(1.0, 2.0)),
-    "losses text": put("state", "losses", to=("1",)),
-    "losses nan": put("state", "losses", to=(math.nan,)),
-    "losses a number": put("state", "losses", to=1.0),
-    "pending inf": put("state", "pending", to=math.inf),
-    "pending text": put("state", "pending", to="0"),
+    "step 10**9": put("step", to=10**9),
+    "step one more than all": put("step", to=7),
+    "step -1": put("step", to=-1),
+    "step 1.5": put("step", to=1.5),
+    "step True": put("step", to=True),
+    "step text": put("step", to="1"),
+    "step between iterations": put("step", to=4),
+    "losses too many": put("series", "distance", to=[1.0, 2.0, 3.0, 4.0]),
+    "losses too few": put("series", "distance", to=[1.0]),
+    "losses text": put("series", "distance", to=["1"] * 3),
+    "losses nan": put("series", "distance", to=[1.0, math.nan, 1.0]),
+    "losses inf": put("series", "distance", to=[1.0, math.inf, 1.0]),
+    "losses a number": put("series", "distance", to=1.0),
+    "losses of another name": put("series", to={"loss": [1.0] * 3}),
+    "losses of two names": put("series", "more", to=[1.0] * 3),
+    "losses of no name": put("series", to={}),
+    "losses by number": put("series", to={1: [1.0] * 3}),
+    "series a list": put("series", to=[[1.0] * 3]),
     "images of another shape": put("state", "images", to=lambda images: images[:1]),
     "images of another type": put("state", "images", to=lambda images: images.double()),
     "images of one number": put("state", "images", to=lambda images: torch.zeros(()).expand(images.shape)),
@@ -156,6 +162,15 @@ CHANGES = {
     "identity a number": put("identity", to=3),
     "identity a list": put("identity", to="[]"),
     "identity deep": put("identity", to="[" * 100_000),
+    "surroundings no JSON": put("surroundings", to="{"),
+    "surroundings a list": put("surroundings", to="[]"),
+    "execution no JSON": put("execution", to="{"),
+    "execution a list": put("execution", to="[]"),
+    "execution of nothing": put("execution", to="{}"),
+    "execution on another device": put("execution", to=lambda text: text.replace('"cpu"', '"tpu"')),
+    "execution of no images": put("execution", to=lambda text: text.replace('"part": 5', '"part": 0')),
+    "execution of many images": put("execution", to=lambda text: text.replace('"part": 5', '"part": 1e9')),
+    "execution with text for a flag": put("execution", to=lambda text: text.replace("false", '"no"')),
 }
 
 
@@ -169,7 +184,7 @@ def test_a_forged_state_of_stage_c(name: str, unfinished: tuple[Path, dict[str, 
         learn(CONFIG, small_images(), checkpoint=path, resume=True)
 
 
-@pytest.mark.parametrize("key", ["state", "seconds", "identity"])
+@pytest.mark.parametrize("key", ["state", "step", "series", "seconds", "identity", "surroundings", "execution"])
 def test_a_content_without_a_part(key: str, unfinished: tuple[Path, dict[str, Any]], small_images) -> None:
     path, content = unfinished
     save_sealed(path, FORMAT, {name: value for name, value in content.items() if name != key})
@@ -254,7 +269,7 @@ def test_numbers_that_are_not_finite(tmp_path: Path) -> None:
 
 # Generalization
 
-EPOCHS = 10
+RECIPE = Recipe((Stage(10, 0.1),), momentum=0.9)
 
 
 @pytest.fixture
@@ -263,11 +278,18 @@ def halfway(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     vector = torch.zeros(network.parameter_count)
     series = {"train_loss": [1.0, 2.0], "train_accuracy": [0.5, 0.5]}
     fitted = fitting.Saved(
-        *(2, vector, vector.clone(), network.initial_statistics(), MemberDraws.of(0, "test").states, Course(series=series))
+        *(
+            2,
+            vector,
+            {"velocity": vector.clone()},
+            network.initial_statistics(),
+            MemberDraws.of(0, "test").states,
+            Course(series=series),
+        )
     )
     path = tmp_path / "c"
     fitting.save(path, fitted)
-    assert fitting.load(path, network, EPOCHS, torch.device("cpu")) is not None
+    assert fitting.load(path, network, RECIPE, torch.device("cpu")) is not None
     return path, load_sealed(path, fitting.FORMAT)
 
 
@@ -275,13 +297,16 @@ def halfway(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     "change",
     [
         put("epoch", to=0),
-        put("epoch", to=EPOCHS),
+        put("epoch", to=RECIPE.epochs),
         put("epoch", to=10**12),
         put("epoch", to="2"),
         put("vector", to=torch.zeros(3)),
         put("vector", to=lambda vector: vector.double()),
-        put("velocity", to=lambda vector: torch.zeros(1).expand(vector.shape)),
-        put("velocity", to=None),
+        put("optimiser", "velocity", to=lambda vector: torch.zeros(1).expand(vector.shape)),
+        put("optimiser", "velocity", to=None),
+        put("optimiser", "more", to=torch.zeros(1)),
+        put("optimiser", to={}),
+        put("optimiser", to=None),
         put("statistics", to={}),
         put("statistics", "more", to=torch.zeros(1)),
         put("draws", to=[]),
@@ -309,7 +334,7 @@ def test_a_forged_run_of_generalization(
     change(content)
     save_sealed(path, fitting.FORMAT, content)
     with pytest.raises(CondenseError, match=DAMAGED):
-        fitting.load(path, build("ConvNetW8BN", (1, 28, 28), 3), EPOCHS, torch.device("cpu"))
+        fitting.load(path, build("ConvNetW8BN", (1, 28, 28), 3), RECIPE, torch.device("cpu"))
 
 
 def test_a_checkpoint_that_cannot_be_read(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_a_checkpoint_is_of_the_images_in_their_order(data: DataSet) -> None:
 def test_a_damaged_checkpoint_is_refused(data: DataSet, tmp_path: Path) -> None:
     run = Run(network="mlp-1x512", epochs=2)
     path = checkpoint_path(tmp_path, ordered_key(run, data), torch.device("cpu"))
-    path.write_bytes(b"condense generalization checkpoint 1 00\nrest")
+    path.write_bytes(b"condense generalization checkpoint 2 00\nrest")
     with pytest.raises(CondenseError, match="damaged and cannot be resumed; delete it to start anew"):
         fit([run], data, checkpoints=tmp_path)
 
@@ -514,7 +514,7 @@ def test_experiments_over_the_share_of_corrupted_labels_see_more_images() -> Non
     few = replace(whole, train=source.subset(500, seed=0))
     sizes_of_few = {size: len(of.train) for size, of in sized(GeneralizeConfig(experiment="fig1b"), few).items()}
     assert sizes_of_few == {240: 240, 960: 500, 9600: 500}  # as many as there are: nobody asked for more by --train-size
-    with pytest.raises(CondenseError, match=r"--train-size 960 needs 96 images a class.* at most 500 are possible"):
+    with pytest.raises(CondenseError, match=r"--train-size 960 needs 96 images per class.* at most 500 are possible"):
         sized(GeneralizeConfig(experiment="fig1b", train_size=960), few)
 
 
@@ -609,7 +609,7 @@ def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
     start = fresh_members(network, [0], "start")
     rates: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "sgd_step", lambda vector, velocity, gradient, rate, recipe: rates.append(rate))
+        patch.setattr(engine, "optimiser_step", lambda vector, state, gradient, rate, recipe: rates.append(rate))
         recipe = Recipe((Stage(3, 0.1),), batch_size=10, decay=0.5)
         engine.train(network, start, source, recipe, [engine.MemberDraws.of(0, "decay")])
     assert rates == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])

@@ -163,7 +163,7 @@ def test_a_subset_is_balanced_sorted_and_repeatable():
         (10, "--train-size 10 cannot be balanced over the 3 classes of toys; a multiple of 3 can"),
         (0, "cannot be balanced"),
         (-3, "cannot be balanced"),
-        (18, "needs 6 images a class, but class b of toys has 5; at most 15 are possible"),
+        (18, "needs 6 images per class, but class b of toys has 5; at most 15 are possible"),
     ],
 )
 def test_a_subset_that_cannot_be(size, message):

@@ -10,17 +10,15 @@ import pytest
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
-from condense import machine
+from condense import execution, machine
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.networks.registry import build
 from condense.sealed import load_sealed
 from condense.stage_c import learn as module
 from condense.stage_c.checkpoint import FORMAT
 from condense.stage_c.learn import learn
-from condense.stage_c.matching import GradientMatcher
-from condense.stage_c.schedules import published_loops
+from condense.stage_c.methods.dc import published_loops
 
 QUICK = LearnConfig(network="ConvNetW8BN", ipc=2, iterations=3, outer_loop=2, inner_loop=2, real_batch=5, seed=1)
 
@@ -145,7 +143,7 @@ def test_compiled_path_equals_the_eager_one(small_images, monkeypatch: pytest.Mo
     config = LearnConfig(network="ConvNetW8", ipc=2, iterations=2, outer_loop=1, real_batch=33)
     monkeypatch.setattr("condense.execution.images_at_once", lambda network, device: 16)
     eager = learn(config, data)
-    monkeypatch.setattr(module, "LONG_FROM", 0)
+    monkeypatch.setattr(execution, "LONG_FROM", 0)
     compiled = learn(config, data)
     assert (eager.record.config["path"], compiled.record.config["path"]) == ("eager", "compiled")
     torch.testing.assert_close(compiled.set.images, eager.set.images, rtol=1e-3, atol=1e-4)
@@ -157,7 +155,7 @@ def test_where_the_network_does_not_compile_the_eager_path_is_taken_and_that_is_
     def broken(*arguments):
         raise TorchDynamoException("no such operation\nand more")
 
-    monkeypatch.setattr(module, "LONG_FROM", 0)
+    monkeypatch.setattr(execution, "LONG_FROM", 0)
     monkeypatch.setattr("condense.stage_c.matching.compiled_function", lambda function, device: broken)
     with pytest.warns(UserWarning, match=r"torch.compile fails on this network \(no such operation\)"):
         result = learn(LearnConfig(network="MLP", iterations=1), small_images())
@@ -170,7 +168,7 @@ def test_where_compiling_fails_the_eager_path_is_taken_and_that_is_said(
     def broken(function):
         raise RuntimeError("no compiler\nand more")
 
-    monkeypatch.setattr(module, "LONG_FROM", 0)
+    monkeypatch.setattr(execution, "LONG_FROM", 0)
     monkeypatch.setattr(torch, "compile", broken)
     machine.can_compile.cache_clear()
     with pytest.warns(UserWarning, match=r"torch.compile does not work here \(no compiler\)"):
@@ -182,7 +180,7 @@ def test_where_compiling_fails_the_eager_path_is_taken_and_that_is_said(
 def test_the_compiled_path_resumes_to_the_same_bytes_and_runs_whole_batches(
     small_images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONG_FROM", 0)
+    monkeypatch.setattr(execution, "LONG_FROM", 0)
     config, checkpoint = LearnConfig(network="MLP", iterations=3, real_batch=5), tmp_path / "run.checkpoint"
     whole = learn(config, small_images())
     with pytest.raises(Interrupted):
@@ -191,7 +189,7 @@ def test_the_compiled_path_resumes_to_the_same_bytes_and_runs_whole_batches(
     assert whole.record.config["path"] == "compiled"
     assert resumed.set.sha256 == whole.set.sha256
     # A batch of the usual size is one chunk of the compiled function, not a remainder of the eager one.
-    assert GradientMatcher(build("MLP", (1, 28, 28), 2), "ours", torch.device("cpu"), 5).chunk == 5
+    assert whole.record.config["execution"]["part"] == 5
 
 
 def test_another_number_of_threads_is_refused(small_images, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from condense.stage_c.gradient_matching import GradientMatching, shortened
+from stage_c_samples import CPU, PATHS, execution_of, problem_of
 
 from condense.config import LearnConfig
 from condense.networks.layers import Tensors
@@ -12,11 +12,14 @@ from condense.networks.registry import build, names
 from condense.reference import gradient_matching as plain
 from condense.reference.networks import load, module
 from condense.stage_c.distance import DISTANCES, gradient_distance
+from condense.stage_c.driver import losses_of
 from condense.stage_c.matching import GradientMatcher
+from condense.stage_c.methods.dc import DC, shortened
+from condense.stage_c.problem import Problem
+from condense.training.layout import Layout
 
 SMALL = ["ConvNetW8", "ConvNetW8LN", "ConvNetW8GN", "ConvNetW8NNASMP", "ConvNetW8ASwishBN", "MLP", "LeNet", "lenet-classic"]
 LARGE = [name for name in names() if name not in SMALL]
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -32,9 +35,8 @@ def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], 
     statistics = network.initial_statistics(dtype=torch.float64)
     twin = load(module(name, shape, 4), parameters).eval()
 
-    matcher = GradientMatcher(
-        network, distance, CPU, real_batch=2
-    )  # so that chunks of real images, the last one smaller, are part of the test
+    # Parts of real images, the last one smaller, are part of the test.
+    matcher = GradientMatcher(network, distance, CPU, execution_of(network, batch=5, part=2))
     real_gradient = matcher.real_gradient(parameters, statistics, real, 3)
     value, gradient = matcher.match(parameters, statistics, synthetic, 3, real_gradient)
 
@@ -46,7 +48,6 @@ def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], 
 
 
 SIAMESE = ("color", "cutout", "rotate")
-PATHS = {"in turn": {}, "all classes": {"all_classes": True}, "compiled": {"compiled": True}}
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -54,18 +55,11 @@ PATHS = {"in turn": {}, "all classes": {"all_classes": True}, "compiled": {"comp
 def test_siamese_augmentation_equals_the_twin_step_by_step(name: str, path: str, small_images, fresh_seed: int) -> None:
     data = small_images(shape=(1, 16, 16), counts=(9, 9, 9) if path == "all classes" else (9, 4, 6))
     loops: dict[str, Any] = {"iterations": 2, "outer_loop": 2, "inner_loop": 2, "real_batch": 5}
-    settings = LearnConfig(network=name, ipc=2, init="real", seed=fresh_seed, **loops)
-    network = build(name, data.shape, data.classes)
+    settings = LearnConfig(method="dsa", network=name, ipc=2, augmentation=SIAMESE, **loops).plan()
+    problem = problem_of(data, name, 2, seed=fresh_seed, batch=5, **PATHS[path])
     torch.compiler.reset()
-    fast = GradientMatching(settings, data, network, dtype=torch.float64, augmentation=SIAMESE, **PATHS[path])
-    state, steps = fast.start(), 0
-    for _, images, net in plain.PlainGradientMatching(settings, data, network, augmentation=SIAMESE).steps():
-        state, steps = fast.advance(state), steps + 1
-        torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
-        if state.outer:
-            for own, theirs in zip(fast.layout.views(state.vector).values(), net.parameters(), strict=True):
-                torch.testing.assert_close(own, theirs.detach(), rtol=1e-9, atol=1e-12)
-    assert steps == 4
+    steps, distances = walked_beside_the_twin(settings, problem)
+    assert steps == 4 and len(distances) == 4
 
 
 @pytest.mark.parametrize("name", ["ConvNetW8", "ConvNetW8BN", "MLP", "LeNet"])
@@ -79,23 +73,30 @@ def test_whole_iterations_equal_the_twin_step_by_step(
     loops: dict[str, Any] = {"iterations": 2, "outer_loop": 3, "inner_loop": 4, "real_batch": 9}
     decay = "constant" if path == "compiled" else "cosine"
     clip = "median" if init == "real" else "none"
-    settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, image_clip=clip, seed=fresh_seed, **loops)
-    network = build(name, data.shape, data.classes)
+    settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, image_clip=clip, **loops).plan()
+    problem = problem_of(data, name, 2, seed=fresh_seed, batch=9, **PATHS[path])
     torch.compiler.reset()
-    fast = GradientMatching(settings, data, network, dtype=torch.float64, **PATHS[path])
-    state, steps, total = fast.start(), 0, 0.0
-    for loss, images, net in plain.PlainGradientMatching(settings, data, network).steps():
-        state = fast.advance(state)
-        steps, total = steps + 1, total + loss
+    steps, distances = walked_beside_the_twin(settings, problem)
+    means = [sum(distances[first : first + 3]) / (3 * data.classes) for first in (0, 3)]
+    assert losses_of(settings, problem, {"distance": distances}) == pytest.approx(means, rel=1e-10)
+    assert steps == 6
+
+
+def walked_beside_the_twin(settings: DC, problem: Problem) -> tuple[int, list[float]]:
+    """How many steps agreed with the twin's, in images, distance and network, and their distances."""
+    state, steps, distances = settings.begin(problem), 0, list[float]()
+    for loss, images, net in plain.PlainGradientMatching(settings, problem).steps():
+        state, losses = settings.step(problem, state, steps)
+        steps += 1
+        assert float(losses["distance"]) == pytest.approx(loss, rel=1e-10)
+        distances.append(float(losses["distance"]))
         torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
-        if state.outer:
-            trained = fast.layout.views(state.vector)
+        assert bool(len(state.vector)) == bool(steps % settings.outer_loop)
+        if len(state.vector):
+            trained = Layout.of(problem.network).views(state.vector)
             for own, theirs in zip(trained.values(), net.parameters(), strict=True):
                 torch.testing.assert_close(own, theirs.detach(), rtol=1e-9, atol=1e-12)
-        else:
-            assert state.losses[-1] == pytest.approx(total / (3 * data.classes), rel=1e-10)
-            total = 0.0
-    assert steps == 6 and len(state.losses) == 2
+    return steps, distances
 
 
 def test_outsized_image_gradients_are_shortened_as_by_the_twin(fresh_seed: int) -> None:
@@ -112,7 +113,8 @@ def test_outsized_image_gradients_are_shortened_as_by_the_twin(fresh_seed: int) 
 def test_in_float32_the_error_is_that_of_the_twin(compiled: bool, fresh_seed: int) -> None:
     network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
     torch.compiler.reset()
-    matcher = GradientMatcher(network, "ours", CPU, real_batch=16, compiled=compiled)
+    execution = execution_of(network, batch=16, path="compiled" if compiled else "eager")
+    matcher = GradientMatcher(network, "ours", CPU, execution)
     errors, floors = [], []
     for _ in range(5):
         parameters = network.initial(random, torch.float64)
@@ -136,7 +138,8 @@ def _twins_gradient(parameters: Tensors, real: torch.Tensor, image: torch.Tensor
 def test_reduced_precision_is_in_the_real_pass_only(fresh_seed: int) -> None:
     network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
     parameters, real = network.initial(random), torch.randn(64, 3, 32, 32, generator=random)
-    full, mixed = (GradientMatcher(network, "ours", CPU, 64, precision=name) for name in ("fp32", "mixed"))
+    executions = [execution_of(network, batch=64, precision=name) for name in ("fp32", "mixed")]
+    full, mixed = (GradientMatcher(network, "ours", CPU, execution) for execution in executions)
     exact, rounded = (matcher.real_gradient(parameters, {}, real, 2) for matcher in (full, mixed))
     for name, gradient in exact.items():
         assert rounded[name].dtype == torch.float32
@@ -148,12 +151,11 @@ def test_reduced_precision_is_in_the_real_pass_only(fresh_seed: int) -> None:
 
 def test_dropout_in_stage_c_equals_the_twin(small_images) -> None:
     data = small_images(counts=(3, 3))
-    settings = LearnConfig(network="alexnet-classic", iterations=1, real_batch=3)
-    network = build("alexnet-classic", data.shape, data.classes)
-    ((_, images, _),) = plain.PlainGradientMatching(settings, data, network, torch.float32).steps()
-    fast = GradientMatching(settings, data, network)
-    start = fast.start()
-    moved = fast.advance(start).images - start.images
+    settings = LearnConfig(network="alexnet-classic", iterations=1, real_batch=3).plan()
+    problem = problem_of(data, "alexnet-classic", batch=3, dtype=torch.float32)
+    ((_, images, _),) = plain.PlainGradientMatching(settings, problem).steps()
+    start = settings.begin(problem)
+    moved = settings.step(problem, start, 0)[0].images - start.images
     # In float32 (float64 would take gigabytes) some ReLUs and maxima flip: a few percent.
     # Other masks would give more than 1.
     assert float((moved - (images - start.images)).norm() / moved.norm()) < 0.1

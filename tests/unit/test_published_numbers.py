@@ -16,7 +16,7 @@ svhn           31.2±1.4 76.1±0.6 82.3±0.3
 cifar10        28.3±0.5 44.9±0.5 53.9±0.5
 cifar100       12.8±0.3 25.2±0.3
 """
-"""ConvNet, learned and trained, 1, 10 and 50 images a class."""
+"""ConvNet, learned and trained, 1, 10 and 50 images per class."""
 
 OTHERS_AT_1_10_50 = """
 dsa      mnist         88.7±0.6 97.8±0.1 99.2±0.1

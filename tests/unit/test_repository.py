@@ -26,9 +26,10 @@ LONGEST = 400
 LAYERS = (
     ("errors", "versions", "randomness"),
     ("calibration", "files", "hdf5", "machine", "sizes"),
-    ("records", "sealed", "decoding", "condensed", "synthetic_set"),
+    ("records", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
     ("data", "networks"),
-    ("augmentation", "execution"),
+    ("checking", "execution"),
+    ("augmentation",),
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),

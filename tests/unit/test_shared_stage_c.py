@@ -2,49 +2,74 @@
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from condense.stage_c.gradient_matching import GradientMatching
+from stage_c_samples import CPU, execution_of, problem_of, walked
 
+from condense import execution
 from condense.config import LearnConfig, MatrixConfig
 from condense.data.images import LabelledImages
+from condense.execution import Work
 from condense.networks.registry import build
 from condense.randomness import derived_seed, generator
-from condense.stage_c import gradient_matching, learn, precision
+from condense.stage_c import driver, precision
 from condense.stage_c.distance import gradient_distance, matched_names
 from condense.stage_c.matching import GradientMatcher
+from condense.stage_c.method import Occasion
+from condense.stage_c.methods import dc
+from condense.stage_c.methods.dc import DC, published_loops
 from condense.stage_c.precision import image_gradient_cosine
-from condense.stage_c.schedules import Schedule, published_loops, schedule
+from condense.stage_c.schedules import schedule
+from condense.training.layout import Layout
+from condense.training.recipe import Recipe
 
-CPU = torch.device("cpu")
+
+def settings(
+    iterations: int, outer: int, inner: int, batch: int, rate: float, decay: str, clip: str, network_rate: float, init: str
+) -> DC:
+    """Those of dc, in the order in which papers and tables give them."""
+    return DC(
+        iterations=iterations,
+        outer_loop=outer,
+        inner_loop=inner,
+        real_batch=batch,
+        image_learning_rate=rate,
+        image_decay=decay,
+        image_clip=clip,
+        network_learning_rate=network_rate,
+        init=init,
+    )
 
 
 def test_the_image_rate_falls_as_half_a_cosine_to_zero() -> None:
-    falling = Schedule(4, 2, 1, 8, 0.1, "cosine", "none", 0.01, "noise")
+    falling = settings(4, 2, 1, 8, 0.1, "cosine", "none", 0.01, "noise")
     expected = [0.1, 0.0961939766, 0.0853553391, 0.0691341716, 0.05, 0.0308658284, 0.0146446609, 0.0038060234]
     found = [falling.rate(iteration, outer) for iteration in range(4) for outer in range(2)]
     assert found == pytest.approx(expected, rel=1e-8)
-    constant = Schedule(4, 2, 1, 8, 0.1, "constant", "none", 0.01, "noise")
+    constant = settings(4, 2, 1, 8, 0.1, "constant", "none", 0.01, "noise")
     assert {constant.rate(iteration, outer) for iteration in range(4) for outer in range(2)} == {0.1}
 
 
 def test_images_move_by_that_rate_times_momentum_and_gradient(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = LearnConfig(network="mlp-1x4", iterations=2, outer_loop=2, real_batch=2, image_decay="cosine", precision="fp32")
-    matching = GradientMatching(config, small_images(shape=(1, 4, 4)), build("mlp-1x4", (1, 4, 4), 2))
-    monkeypatch.setattr(matching, "image_gradient", lambda vector, statistics, images, step: (1.0, torch.ones_like(images)))
-    state = matching.start()
+    method = settings(2, 2, 1, 2, 0.1, "cosine", "none", 0.01, "noise")
+    problem = problem_of(small_images(shape=(1, 4, 4)), "mlp-1x4", dtype=torch.float32)
+    one = torch.ones(())
+    monkeypatch.setattr(DC, "image_gradient", lambda self, problem, vector, s, x, step: (torch.ones_like(x), one))
+    state = method.begin(problem)
     start, moved = state.images.clone(), 0.0
     velocity = 0.0
     for step in range(4):
-        state = matching.advance(state)
+        state, losses = method.step(problem, state, step)
+        assert losses == {"distance": one}
         velocity = 0.5 * velocity + 1  # the published momentum is 0.5
         moved += 0.1 * (0.5 * (1 + math.cos(math.pi * step / 4))) * velocity
         torch.testing.assert_close(state.images, start - moved, rtol=1e-5, atol=1e-6)
     # The loss of an iteration is the mean over classes and outer steps: two steps of distance 1 on two classes.
-    assert state.losses == (0.5, 0.5)
+    assert driver.losses_of(method, problem, {"distance": [1.0] * 4}) == [0.5, 0.5]
 
 
 def test_published_schedules() -> None:
@@ -55,24 +80,24 @@ def test_published_schedules() -> None:
     ]
     for network, rate in {"MLP": 0.01, "ConvNet": 0.1, "LeNet": 0.1, "AlexNet": 0.1, "ResNet18BN_AP": 0.1}.items():
         for ipc, (outer, inner) in loops.items():
-            expected = Schedule(1000, outer, inner, 256, rate, "constant", "none", 0.01, "noise")
-            assert schedule("published", ipc, network) == expected
+            expected = settings(1000, outer, inner, 256, rate, "constant", "none", 0.01, "noise")
+            assert schedule("published", "dc", Occasion("mnist", ipc, network)) == expected
     for kind in (LearnConfig, MatrixConfig):
         assert (kind().image_momentum, kind().distance, kind().ipc) == (0.5, "ours", 1)
 
 
 def test_fast_schedules() -> None:
     cases = {
-        ("ConvNet", 1): Schedule(600, 1, 1, 8, 0.5, "cosine", "none", 0.01, "noise"),
-        ("AlexNet", 1): Schedule(600, 1, 1, 8, 0.5, "cosine", "none", 0.01, "noise"),
-        ("MLP", 1): Schedule(600, 1, 1, 8, 0.05, "cosine", "median", 0.01, "noise"),
-        ("LeNet", 1): Schedule(1200, 1, 1, 32, 0.1, "cosine", "none", 0.01, "noise"),
-        ("ConvNet", 10): Schedule(120, 10, 10, 32, 0.5, "cosine", "none", 0.05, "real"),
-        ("MLP", 5): Schedule(240, 5, 10, 32, 0.05, "cosine", "median", 0.05, "real"),
-        ("LeNet", 50): Schedule(120, 10, 10, 32, 0.1, "cosine", "none", 0.05, "real"),
+        ("ConvNet", 1): settings(600, 1, 1, 8, 0.5, "cosine", "none", 0.01, "noise"),
+        ("AlexNet", 1): settings(600, 1, 1, 8, 0.5, "cosine", "none", 0.01, "noise"),
+        ("MLP", 1): settings(600, 1, 1, 8, 0.05, "cosine", "median", 0.01, "noise"),
+        ("LeNet", 1): settings(1200, 1, 1, 32, 0.1, "cosine", "none", 0.01, "noise"),
+        ("ConvNet", 10): settings(120, 10, 10, 32, 0.5, "cosine", "none", 0.05, "real"),
+        ("MLP", 5): settings(240, 5, 10, 32, 0.05, "cosine", "median", 0.05, "real"),
+        ("LeNet", 50): settings(120, 10, 10, 32, 0.1, "cosine", "none", 0.05, "real"),
     }
     for (network, ipc), expected in cases.items():
-        assert schedule("fast", ipc, network) == expected
+        assert schedule("fast", "dc", Occasion("cifar10", ipc, network)) == expected
 
 
 @pytest.mark.parametrize("chunk", [2, 5])
@@ -82,8 +107,8 @@ def test_gradients_of_all_classes_are_means_over_their_images(distance: str, chu
     network = build("mlp-1x3", (1, 2, 2), 3)
     parameters = network.initial(random, torch.float64)
     real, images = (torch.randn(3, n, 1, 2, 2, generator=random, dtype=torch.float64) for n in (5, 2))
-    matcher = GradientMatcher(network, distance, CPU, real_batch=5)
-    found, gradient = matcher.match_all(parameters, {}, real, images, chunk)
+    matcher = GradientMatcher(network, distance, CPU, execution_of(network, batch=5, together=True, part=3 * chunk))
+    found, gradient = matcher.match_all(parameters, {}, real, images)
 
     leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
     variable = images.clone().requires_grad_()
@@ -128,14 +153,14 @@ def test_the_distance_by_hand() -> None:
 
 def test_batch_norm_keeps_nine_tenths_of_its_statistics(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
     data = small_images(counts=(20, 18))
-    network = build("ConvNetW4BN", data.shape, 2)
-    matching = GradientMatching(LearnConfig(network="ConvNetW4BN"), data, network)
+    problem = problem_of(data, "ConvNetW4BN", dtype=torch.float32)
+    method = DC.published(Occasion("mnist", 1, "ConvNetW4BN"))
     drawn = spied_draws(monkeypatch)
-    vector, before = matching._new_network(0)
-    after = matching.refreshed_statistics(vector, before, (0, 0))
+    vector, before = problem.new_network(0)
+    after = method.refreshed_statistics(problem, vector, before, (0, 0))
     ((size, indices),) = drawn
     assert size == 16
-    parameters = matching.layout.views(vector)
+    parameters = Layout.of(problem.network).views(vector)
     seen = F.conv2d(data.inputs(indices), parameters["conv1.weight"], parameters["conv1.bias"], padding=3)
     assert len(seen) == 32
     torch.testing.assert_close(after["norm1.mean"], 0.1 * seen.mean((0, 2, 3)), rtol=1e-3, atol=1e-5)
@@ -157,20 +182,27 @@ def spied_draws(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, torch.Tensor
     return drawn
 
 
-def test_networks_learn_from_the_images_by_plain_sgd(small_images) -> None:
-    matching = GradientMatching(LearnConfig(network="MLP", ipc=10), small_images(), build("MLP", (1, 28, 28), 2))
-    recipe = matching.inner_recipe
+def test_networks_learn_from_the_images_by_plain_sgd(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes, train = list[Recipe](), dc.train
+
+    def watched(network: Any, members: Any, source: Any, recipe: Recipe, draws: Any, *, compiled: bool) -> Any:
+        recipes.append(recipe)
+        return train(network, members, source, recipe, draws, compiled=compiled)
+
+    monkeypatch.setattr(dc, "train", watched)
+    walked(DC.published(Occasion("mnist", 10, "MLP")), problem_of(small_images(), "MLP", 10), 1)
+    (recipe,) = recipes
     assert [(stage.epochs, stage.learning_rate) for stage in recipe.stages] == [(50, 0.01)]
     assert (recipe.batch_size, recipe.momentum, recipe.weight_decay, recipe.augmentation) == (256, 0, 0, ())
-    assert gradient_matching.LONGEST == 3
+    assert dc.LONGEST == 3
 
 
 def test_images_begin_as_standard_normal_noise_or_as_distinct_real_ones(small_images) -> None:
     data = small_images(counts=(40, 40))
-    network = build("MLP", data.shape, 2)
-    noise = GradientMatching(LearnConfig(network="MLP", ipc=40), data, network).start().images
+    problem, method = problem_of(data, "MLP", 40, dtype=torch.float32), DC.published(Occasion("mnist", 40, "MLP"))
+    noise = method.begin(problem).images
     assert abs(float(noise.mean())) < 0.02 and abs(float(noise.std()) - 1) < 0.02
-    real = GradientMatching(LearnConfig(network="MLP", ipc=40, init="real"), data, network).start().images
+    real = replace(method, init="real").begin(problem).images
     wanted = data.inputs(torch.arange(80))
     for part in (slice(0, 40), slice(40, 80)):  # all of a class, each once
         torch.testing.assert_close(real[part].flatten(1).sort(0).values, wanted[part].flatten(1).sort(0).values)
@@ -203,7 +235,7 @@ def test_the_probe_looks_at_the_same_256_images_of_three_classes(small_images, m
     real = GradientMatcher.real_gradient
 
     def gradient(self: GradientMatcher, parameters: Any, statistics: Any, x: torch.Tensor, label: int) -> Any:
-        looked_at.append((self.precision, label, x.clone()))
+        looked_at.append((self.execution.precision, label, x.clone()))
         return real(self, parameters, statistics, x, label)
 
     monkeypatch.setattr(GradientMatcher, "real_gradient", gradient)
@@ -219,13 +251,14 @@ def test_the_probe_looks_at_the_same_256_images_of_three_classes(small_images, m
     assert precision.LEAST_COSINE == 0.9999
 
 
-def test_only_a_cosine_of_0_9999_is_enough(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+def test_only_a_cosine_of_0_9999_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "has_bfloat16", lambda device: True)
     network = build("ConvNetW8", (1, 28, 28), 2)
+    compiled = execution_of(network, batch=256, path="compiled")
     for cosine, expected in ((0.9999, "mixed"), (0.99989, "fp32")):
-        monkeypatch.setattr(precision, "image_gradient_cosine", lambda *_, found=cosine: found)
-        assert precision.choose_precision("auto", network, "ours", small_images(), long=True, compiled=True) == expected
+        found = precision.choose_precision("auto", network, compiled, Work(1e13, 256), lambda _, cosine=cosine: cosine)
+        assert found == expected
 
 
 def test_what_is_long_and_how_often_it_is_kept() -> None:
-    assert (learn.CHECKPOINT_SECONDS, learn.LONG_FROM) == (60, 4e12)
+    assert (driver.CHECKPOINT_SECONDS, execution.LONG_FROM) == (60, 4e12)

@@ -1,6 +1,7 @@
 """What stage T, the networks and their twins both take for granted, against values worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from condense.experiments.hyperparameters.grid import parse_grid
 from condense.networks.layers import NORM_EPSILON, RUNNING_MOMENTUM, LocalResponseNorm, Pass
 from condense.networks.registry import build
 from condense.stage_t import evaluate
-from condense.stage_t.protocols import recipe, whole_recipe
+from condense.stage_t.protocols import Protocol, recipe, whole_recipe
+from condense.training.optimisers import adamw_step, fresh_state, sgd_step
+from condense.training.recipe import Cosine, Recipe, Stage
 
 
 def test_the_whole_recipe_is_the_published_optimiser_for_thirty_epochs() -> None:
@@ -36,9 +39,70 @@ def test_recipes_by_data_set_and_network() -> None:
         found = recipe("published", *case)
         assert [(stage.epochs, stage.learning_rate) for stage in found.stages] == stages
         assert (found.augmentation, found.batch_size, found.momentum, found.weight_decay) == (operations, 256, 0.9, 5e-4)
+    siamese, mixed = recipe("dsa", "cifar10", "ConvNet"), recipe("idc", "svhn", "ConvNet")
+    assert [(stage.epochs, stage.learning_rate) for stage in siamese.stages] == long
+    assert (siamese.law, siamese.augmentation) == ("single", ("color", "crop", "cutout", "flip", "scale", "rotate"))
+    assert [(stage.epochs, stage.learning_rate) for stage in mixed.stages] == [
+        *((666, 0.01), (167, pytest.approx(0.002)), (167, pytest.approx(0.0004))),
+    ]
+    assert (mixed.law, mixed.augmentation, mixed.cutmix) == ("several", ("color", "crop", "scale", "rotate"), 0.5)
     report = recipe("report", "mnist", "ConvNetBN")
     assert [(stage.epochs, stage.learning_rate) for stage in report.stages] == [(300, 0.01)]
     assert (report.augmentation, report.batch_size, report.momentum, report.weight_decay) == ((), 256, 0, 0)
+
+
+def test_steps_are_stages() -> None:
+    own = Protocol(name="own", epochs=10, learning_rate=0.5, steps=((3, 0.1), (7, 0.5)))
+    found = recipe(own, "mnist", "MLP")
+    assert found == Recipe((Stage(3, 0.5), Stage(4, 0.05), Stage(3, 0.025)), new_optimisers=False)
+    assert recipe(replace(own, new_optimisers=True), "mnist", "MLP").new_optimisers
+    rates = [(rate, anew) for rate, anew in replace(found, new_optimisers=True).course()]
+    assert rates == [
+        (0.5, True),
+        *[(0.5, False)] * 2,
+        (0.05, True),
+        *[(0.05, False)] * 3,
+        (0.025, True),
+        *[(0.025, False)] * 2,
+    ]
+    assert not any(anew for _, anew in found.course())
+
+
+def test_a_cosine_by_hand() -> None:
+    own = Protocol(name="own", epochs=6, learning_rate=2.0, schedule="cosine", warm_up=2, end=0.1)
+    rates = [rate for rate, _ in recipe(own, "mnist", "MLP").course()]
+    half = math.sqrt(0.5)
+    falling = [1.0, 0.1 + 0.9 * (1 + half) / 2, 0.55, 0.1 + 0.9 * (1 - half) / 2]
+    assert rates == pytest.approx([2 / 3, 4 / 3, *(2 * factor for factor in falling)])
+    assert [Cosine().factor(epoch, 4) for epoch in range(4)] == pytest.approx([1.0, (1 + half) / 2, 0.5, (1 - half) / 2])
+
+
+def test_optimisers_by_hand() -> None:
+    """Two steps of each on one number, and the first of another network's that has taken ten before."""
+    sgd = Recipe((Stage(1, 1.0),), momentum=0.5, weight_decay=0.1)
+    w, v = torch.tensor([[2.0]], dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    for gradient in (1.0, 3.0):  # v = 1 + .2 = 1.2, w = 1.4; v = .6 + 3 + .14 = 3.74, w = 1.4 - 1.87
+        sgd_step(w, v, torch.full_like(w, gradient), 0.5, sgd)
+    assert (float(w), float(v)) == pytest.approx((2 - 0.6 - 1.87, 3.74))
+
+    adamw = Recipe((Stage(1, 1.0),), weight_decay=0.1, optimiser="adamw", betas=(0.5, 0.75))
+    w = torch.tensor([[2.0]], dtype=torch.float64)
+    state = fresh_state(adamw, w)
+    # m = .5, s = .25: corrected 1 and 1; then m = 1.75, s = 2.4375: corrected by .75 and .4375.
+    expected = 2 * 0.95 - 0.5 / (1 + 1e-8)
+    adamw_step(w, state, torch.ones_like(w), 0.5, adamw)
+    assert float(w) == pytest.approx(expected, rel=1e-12)
+    expected = expected * 0.95 - 0.5 * (1.75 / 0.75) / (math.sqrt(2.4375 / 0.4375) + 1e-8)
+    adamw_step(w, state, torch.full_like(w, 3.0), 0.5, adamw)
+    assert float(w) == pytest.approx(expected, rel=1e-12)
+    assert state["steps"].tolist() == [2.0]
+
+    both = torch.tensor([[2.0], [2.0]], dtype=torch.float64)
+    state = fresh_state(adamw, both)
+    state["steps"][1] = 10
+    adamw_step(both, state, torch.ones_like(both), 0.5, adamw)
+    later = 2 * 0.95 - 0.5 * (0.5 / (1 - 0.5**11)) / (math.sqrt(0.25 / (1 - 0.75**11)) + 1e-8)
+    assert both[:, 0].tolist() == pytest.approx([2 * 0.95 - 0.5 / (1 + 1e-8), later])
 
 
 @pytest.mark.parametrize(("accuracy", "at_chance"), [(0.639, True), (0.661, False)])

@@ -162,8 +162,13 @@ def test_attributes_of_another_type(path: Path, name: str, value: Any) -> None:
         ({"std": [0.5, 0.0, 0.5]}, "states a normalisation that cannot be"),
         ({"mean": [0.5, np.nan, 0.5]}, "states a normalisation that cannot be"),
         ({"sha256": "0" * 64}, "is damaged: its images or labels do not match the stored SHA-256."),
-        ({"format_version": 2}, "has format version 2; this condense reads version 1."),
-        ({"format_version": "1"}, "has format version 1; this condense reads version 1."),
+        (
+            {"format_version": 3},
+            "was written by a newer condense: it has format version 3, and this one reads versions up to 2.",
+        ),
+        ({"format_version": "1"}, "has format version '1'; this condense reads versions 1 and 2."),
+        ({"format_version": 0}, "has format version 0; this condense reads versions 1 and 2."),
+        ({"format_version": 2}, "is damaged: it has no decoder, preprocessing, learning_rate."),
     ],
 )
 def test_attributes_that_cannot_be(path: Path, attributes: dict, message: str) -> None:
@@ -171,9 +176,11 @@ def test_attributes_that_cannot_be(path: Path, attributes: dict, message: str) -
 
 
 def test_a_newer_format_is_said_even_if_attributes_are_missing(path: Path) -> None:
-    with h5py.File(change(path, format_version=2), "a") as file:
+    with h5py.File(change(path, format_version=3), "a") as file:
         del file.attrs["precision"]
-    assert message_of(path) == f"{path} has format version 2; this condense reads version 1."
+    assert message_of(path) == (
+        f"{path} was written by a newer condense: it has format version 3, and this one reads versions up to 2."
+    )
 
 
 NAN = np.full((4, 3, 4, 5), np.nan, np.float32)

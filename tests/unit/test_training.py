@@ -1,4 +1,4 @@
-"""The training engine against a plain loop with torch.optim.SGD, one network at a time."""
+"""The training engine against a plain loop with torch.optim, one network at a time."""
 
 from dataclasses import replace
 
@@ -10,9 +10,10 @@ from condense.networks.registry import build
 from condense.reference import training as plain
 from condense.reference.networks import load, module
 from condense.training.accuracy import accuracies, predictions
-from condense.training.engine import MemberDraws, Members, fresh_members, train
+from condense.training.engine import MemberDraws, Members, Standing, fresh_members, train
 from condense.training.layout import Layout
-from condense.training.recipe import Recipe, Stage
+from condense.training.optimisers import fresh_state, optimiser_step, start_anew
+from condense.training.recipe import Cosine, Recipe, Stage
 from condense.training.sources import TensorSource
 
 GREY = (1, 28, 28)
@@ -54,6 +55,86 @@ def test_training_by_the_laws_equals_the_plain_loop(together: bool, recipe: Reci
     assert_equal_to_plain_loop("MLP", recipe, fresh_seed, together=together, compiled=False)
 
 
+ADAMW = Recipe(
+    (Stage(3, 0.01), Stage(2, 0.001)), 4, weight_decay=0.05, new_optimisers=False, optimiser="adamw", betas=(0.8, 0.99)
+)
+ANEW = replace(ADAMW, new_optimisers=True)
+COSINE = Recipe((Stage(7, 0.05),), 4, 0.9, 5e-4, cosine=Cosine())
+WARM = Recipe((Stage(9, 0.02),), 4, weight_decay=0.01, optimiser="adamw", betas=(0.9, 0.999), cosine=Cosine(3, 0.1))
+
+
+@pytest.mark.parametrize(
+    "recipe", [ADAMW, ANEW, COSINE, WARM], ids=["AdamW", "AdamW anew", "cosine", "AdamW with a warm cosine"]
+)
+@pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
+def test_other_optimisers_and_schedules_equal_those_of_torch(together: bool, recipe: Recipe, fresh_seed: int) -> None:
+    assert_equal_to_plain_loop("LeNet", recipe, fresh_seed, together=together, compiled=False)
+
+
+def test_steps_of_adamw_equal_those_of_torch(fresh_seed: int) -> None:
+    """Each step, of three networks at once, under a rate that changes; a new optimiser after the twentieth."""
+    random = torch.Generator().manual_seed(fresh_seed)
+    own = torch.randn(3, 50, generator=random, dtype=torch.float64)
+    twins = [torch.nn.Parameter(row.clone()) for row in own]
+
+    def fresh() -> list[torch.optim.AdamW]:
+        return [torch.optim.AdamW([twin], betas=(0.8, 0.99), weight_decay=0.05) for twin in twins]
+
+    state, optimisers = fresh_state(ADAMW, own), fresh()
+    for step in range(40):
+        if step == 20:
+            start_anew(state)
+            optimisers = fresh()
+        gradients, rate = torch.randn(3, 50, generator=random, dtype=torch.float64), 0.1 / (step + 1)
+        optimiser_step(own, state, gradients, rate, ADAMW)
+        for twin, optimiser, gradient in zip(twins, optimisers, gradients, strict=True):
+            twin.grad = gradient.clone()
+            optimiser.param_groups[0]["lr"] = rate
+            optimiser.step()
+        torch.testing.assert_close(own, torch.stack([twin.detach() for twin in twins]), rtol=1e-12, atol=1e-14)
+
+
+SOFT = Recipe((Stage(3, 0.05),), 4, 0.9, augmentation=("crop", "rotate"), cutmix=0.7)
+
+
+@pytest.mark.parametrize("recipe", [SOFT, replace(SOFT, loss="hard"), replace(SOFT, loss="hard", cutmix=0.0)])
+@pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
+def test_soft_labels_equal_the_plain_loop(together: bool, recipe: Recipe, fresh_seed: int) -> None:
+    random = torch.Generator().manual_seed(fresh_seed)
+    data = TensorSource(source(seed=fresh_seed).images, torch.rand(10, 3, generator=random, dtype=torch.float64).softmax(1))
+    assert_equal_to_plain_loop("MLP", recipe, fresh_seed, together=together, compiled=False, data=data)
+
+
+def test_a_hard_loss_takes_the_likeliest_class() -> None:
+    hard = source()
+    soft = TensorSource(hard.images, 0.4 * torch.nn.functional.one_hot(hard.labels, 3).double() + 0.2)
+    own, same, other = (
+        trained("MLP", recipe, [0], data, together=False).vector
+        for recipe, data in ((replace(RECIPE, loss="hard"), soft), (RECIPE, hard), (RECIPE, soft))
+    )
+    assert torch.equal(own, same) and not torch.equal(own, other)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, ADAMW, WARM], ids=["SGD", "AdamW", "AdamW with a warm cosine"])
+def test_training_goes_on_from_where_it_stood(recipe: Recipe) -> None:
+    network, data, kept = build("MLP", GREY, 3), source(), {}
+
+    def keep(standing: Standing) -> None:
+        members = Members(standing.members.vector.clone(), dict(standing.members.statistics))
+        state = {name: value.clone() for name, value in standing.optimiser.items()}
+        kept[standing.epoch] = Standing(standing.epoch, members, state), [draw.states for draw in draws]
+
+    draws = [MemberDraws.of(seed, "test") for seed in (0, 5)]
+    whole = train(network, fresh_members(network, [0, 5], "test", dtype=torch.float64), data, recipe, draws, keep=keep)
+    assert list(kept) == list(range(1, recipe.epochs + 1))
+    for epoch in (2, 3, 4):
+        standing, states = kept[epoch]
+        again = [MemberDraws.of(seed, "test") for seed in (0, 5)]
+        for draw, state in zip(again, states, strict=True):
+            draw.restore(state)
+        assert torch.equal(train(network, standing, data, recipe, again).vector, whole.vector), epoch
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, AUGMENTED], ids=["stages", "augmented"])
 @pytest.mark.parametrize("together", [False, True], ids=["in turn", "stacked"])
 @pytest.mark.parametrize("name", ["MLP", "LeNet", "ConvNetW8", "ConvNetW8BN"])
@@ -70,8 +151,10 @@ def test_compiled_training_equals_the_plain_loop(name: str, together: bool, fres
     assert_equal_to_plain_loop(name, RECIPE, fresh_seed, together=together, compiled=True)
 
 
-def assert_equal_to_plain_loop(name: str, recipe: Recipe, fresh_seed: int, *, together: bool, compiled: bool) -> None:
-    data, seeds = source(seed=fresh_seed), [fresh_seed, 5]
+def assert_equal_to_plain_loop(
+    name: str, recipe: Recipe, fresh_seed: int, *, together: bool, compiled: bool, data: TensorSource | None = None
+) -> None:
+    data, seeds = data or source(seed=fresh_seed), [fresh_seed, 5]
     members = trained(name, recipe, seeds, data, together, compiled)
     network = build(name, GREY, 3)
     test = source(count=40, seed=9)

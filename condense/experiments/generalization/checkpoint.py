@@ -14,21 +14,23 @@ from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.sealed import are_like, damaged, load_sealed, save_sealed
 from condense.training.engine import MemberDraws
+from condense.training.optimisers import fresh_state
+from condense.training.recipe import Recipe
 
-FORMAT = "condense generalization checkpoint 1"
+FORMAT = "condense generalization checkpoint 2"
 SECONDS = 60.0
 """Between the checkpoints of a stack, at least: shorter runs have none."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A run after so many epochs: vector (P,) of parameters, velocity (P,) of the momentum, BatchNorm statistics each
-    (channels,), the states of its generators, and its course.
+    """A run after so many epochs: vector (P,) of parameters, the optimiser's state, each tensor without the dimension of
+    members, BatchNorm statistics each (channels,), the states of its generators, and its course.
     """
 
     epoch: int
     vector: Tensor
-    velocity: Tensor
+    optimiser: Tensors
     statistics: Tensors
     draws: list[Tensor]
     course: Course
@@ -47,8 +49,8 @@ def save(path: Path, saved: Saved) -> None:
     save_sealed(path, FORMAT, {**vars(saved), "course": asdict(saved.course)})
 
 
-def load(path: Path, network: Network, epochs: int, device: torch.device) -> Saved | None:
-    """What was saved of a run of a network for so many epochs, None where nothing was.
+def load(path: Path, network: Network, recipe: Recipe, device: torch.device) -> Saved | None:
+    """What was saved of a run of a network by a recipe, None where nothing was.
 
     Raises `CondenseError` for a damaged file, and one that states what no such run can have come to.
     """
@@ -59,19 +61,23 @@ def load(path: Path, network: Network, epochs: int, device: torch.device) -> Sav
         saved = Saved(**{**content, "course": _COURSE.validate_json(json.dumps(content["course"]), strict=True)})
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
-    if not _is_possible(saved, network, epochs, device):
+    if not _is_possible(saved, network, recipe, device):
         raise damaged(path)
     return saved
 
 
-def _is_possible(saved: Saved, network: Network, epochs: int, device: torch.device) -> bool:
-    """Whether these are tensors of the network, generators' states, and a course of as many epochs."""
+def _is_possible(saved: Saved, network: Network, recipe: Recipe, device: torch.device) -> bool:
+    """Whether these are tensors of the network and its optimiser, generators' states, and a course of as many epochs."""
     vector = torch.empty(network.parameter_count)
-    expected = {"vector": vector, "velocity": vector}
+    expected = {"vector": vector}
+    expected |= {f"optimiser.{name}": value[0] for name, value in fresh_state(recipe, vector[None]).items()}
     expected |= {f"statistics.{spec.name}": torch.empty(spec.shape) for spec in network.statistics_specs}
-    if not (type(saved.epoch) is int and 0 < saved.epoch < epochs and isinstance(saved.statistics, dict)):
+    if not (type(saved.epoch) is int and 0 < saved.epoch < recipe.epochs):
         return False
-    found = {"vector": saved.vector, "velocity": saved.velocity}
+    if not (isinstance(saved.statistics, dict) and isinstance(saved.optimiser, dict)):
+        return False
+    found = {"vector": saved.vector}
+    found |= {f"optimiser.{name}": value for name, value in saved.optimiser.items()}
     found |= {f"statistics.{name}": value for name, value in saved.statistics.items()}
     return are_like(found, expected) and _are_draws(saved.draws, device) and _is_course(saved.course, saved.epoch)
 

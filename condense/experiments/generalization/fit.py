@@ -17,6 +17,7 @@ from condense.experiments.generalization.course import Course, add_epoch, add_te
 from condense.experiments.generalization.images import SIDE
 from condense.experiments.generalization.runs import BATCH, DECAY, DECAY_IMAGES, Run
 from condense.machine import Surroundings, peak_memory_bytes, reproducible
+from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
@@ -72,7 +73,7 @@ def fit(
     """
     network, device = network_of(runs[0], data), data.train.device
     paths = [checkpoint_path(checkpoints, ordered_key(run, data), device) if checkpoints else None for run in runs]
-    starts = [path and load(path, network, runs[0].epochs, device) for path in paths]
+    starts = [path and load(path, network, _recipe(runs[0], data), device) for path in paths]
     stacks = _stacks([start.epoch if start else 0 for start in starts], at_once(runs, data))
     records: dict[int, Record] = {}
     for number, places in enumerate(stacks):
@@ -155,9 +156,8 @@ class _Stack:
             return fresh_members(self.network, seeds, "generalization network", self.data.train.device)
         for draw, start in zip(self.draws, starts, strict=True):
             draw.restore(start.draws)
-        statistics = {name: torch.stack([start.statistics[name] for start in starts]) for name in starts[0].statistics}
-        members = Members(torch.stack([start.vector for start in starts]), statistics)
-        return Standing(starts[0].epoch, members, torch.stack([start.velocity for start in starts]))
+        members = Members(torch.stack([start.vector for start in starts]), _stacked([start.statistics for start in starts]))
+        return Standing(starts[0].epoch, members, _stacked([start.optimiser for start in starts]))
 
     @property
     def _active(self) -> list[int]:
@@ -193,11 +193,20 @@ class _Stack:
             return
         for place in self._active:
             if path := self.paths[place]:
-                statistics = {name: value[place].clone() for name, value in standing.members.statistics.items()}
-                vector, velocity = standing.members.vector[place].clone(), standing.velocity[place].clone()
-                course, draws = self.courses[place], self.draws[place].states
-                save(path, Saved(standing.epoch, vector, velocity, statistics, draws, course))
+                vector, course, draws = standing.members.vector[place].clone(), self.courses[place], self.draws[place].states
+                state, statistics = (_of_one(each, place) for each in (standing.optimiser, standing.members.statistics))
+                save(path, Saved(standing.epoch, vector, state, statistics, draws, course))
         self.saved = time.perf_counter()
+
+
+def _stacked(each: Sequence[Tensors]) -> Tensors:
+    """Tensors of several members by name, stacked along a new first dimension."""
+    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
+
+
+def _of_one(tensors: Tensors, place: int) -> Tensors:
+    """Copies of the tensors of the member at a place."""
+    return {name: value[place].clone() for name, value in tensors.items()}
 
 
 def _recipe(run: Run, data: DataSet) -> Recipe:

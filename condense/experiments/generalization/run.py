@@ -207,5 +207,5 @@ def _cost(task: _Task) -> int:
 
 
 def _possible(images: LabelledImages, most: int) -> int:
-    """The size of the largest class-balanced subset, but no more than `most` of them (one a class at least)."""
+    """The size of the largest class-balanced subset, but no more than `most` of them (one per class at least)."""
     return max(1, min(min(images.counts), most // images.classes)) * images.classes

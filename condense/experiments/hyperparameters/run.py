@@ -18,9 +18,8 @@ from condense.experiments.hyperparameters.trial import Calibration, TrainedOn, T
 from condense.machine import Surroundings, reproducible
 from condense.records import read_records
 from condense.report.html import machine
-from condense.stage_t.evaluate import data_as_learned, describe_set
+from condense.stage_t.evaluate import data_as_learned, describe_set, source_of
 from condense.synthetic_set import SyntheticSet
-from condense.training.sources import TensorSource
 
 LONG_SECONDS = 60.0
 """Rows estimated to take longer are probed again just before they run, as the machine may be busier or idler by then."""
@@ -58,12 +57,13 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
                 )
         except CondenseError as error:
             raise CondenseError(f"--proxy {path}: {error}") from error
-        facts, device = synthetic.provenance, data.test.device
+        facts = synthetic.provenance
         made = describe_set(synthetic)
         described = {"dataset": data.name, "dataset_fingerprint": of.train.fingerprint, "set": made}
         learned = f"{facts.method}, {facts.network}, {made['schedule']} schedule" if facts.iterations else facts.method
-        label = f"{learned}, {facts.images_per_class} a class, seed {facts.seed}"
-        source = TensorSource(synthetic.images.to(device), synthetic.labels.to(device))
+        number = f"{'up to ' if synthetic.unequal else ''}{facts.images_per_class}"
+        label = f"{learned}, {number} per class, seed {facts.seed}"
+        source = source_of(synthetic, data.test.device)
         proxy = Proxy(path.name, label, described, config.proxy_epochs, *_learning(path, synthetic))
         found[synthetic.sha256] = proxy, TrainedOn(label, source, described, config.proxy_epochs)
     return list(found.values())

@@ -1,8 +1,12 @@
 """Which methods there are: those built in, and those that installed packages add through entry points."""
 
+import re
+from dataclasses import MISSING
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isabstract
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
 from condense.stage_c.method import Method
@@ -16,12 +20,22 @@ GROUP = "condense.methods"
 
 BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (DC, DSA, DM, Random, Herding, KCenter)}
 DEFAULT = DC.name
+NAME = "[a-z0-9]+(-[a-z0-9]+)*"
+"""What a package may call its method: as it stands on the command line, and in the names of folders."""
 
 
 @cache
-def added() -> dict[str, EntryPoint]:
-    """The methods of installed packages by name, not imported yet."""
-    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
+def _entry_points() -> dict[str, list[EntryPoint]]:
+    """Those of installed packages by the name of their method, not imported yet."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def added() -> list[str]:
+    """The names of methods that installed packages add."""
+    return [name for name in _entry_points() if name not in BUILT_IN]
 
 
 def method_names() -> list[str]:
@@ -30,7 +44,25 @@ def method_names() -> list[str]:
 
 
 def proper_name(name: str) -> str:
-    """A method's name as it is written, of one in any case. Raises `CondenseError` for an unknown one."""
+    """A method's name as it is written, of one in any case, for what is to be made by it.
+
+    Raises `CondenseError` for an unknown one, and where it is not clear whose method is meant.
+    """
+    name = _name(name)
+    _check_single(name)
+    return name
+
+
+def method_class(name: str) -> type[Method]:
+    """A method by its name. Raises `CondenseError` for an unknown one, or where its package cannot be used."""
+    name = _name(name)
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    _check_single(name)
+    return _of_package(_entry_points()[name][0])
+
+
+def _name(name: str) -> str:
     known = method_names()
     found = in_any_case(name, known)
     if found is None:
@@ -38,10 +70,18 @@ def proper_name(name: str) -> str:
     return found
 
 
-def method_class(name: str) -> type[Method]:
-    """A method by its name. Raises `CondenseError` for an unknown one, or where its package cannot be used."""
-    name = proper_name(name)
-    return BUILT_IN[name] if name in BUILT_IN else _of_package(added()[name])
+def _check_single(name: str) -> None:
+    """Raises `CondenseError` where more than one package adds a method of this name, or one that is built in."""
+    points = _entry_points().get(name, [])
+    if name in BUILT_IN and points:
+        raise CondenseError(
+            f"Method {quoted(name)} is built in, and {_package(points[0])} adds another of that name: uninstall it, or give "
+            "its method a name of its own."
+        )
+    if len(points) > 1:
+        raise CondenseError(
+            f"Method {quoted(name)} is added by {_package(points[0])} and by {_package(points[1])}: uninstall one of them."
+        )
 
 
 def is_known(name: str) -> bool:
@@ -58,19 +98,51 @@ def looks_at_network(name: str) -> bool:
 def _of_package(point: EntryPoint) -> type[Method]:
     try:
         found = point.load()
-    except Exception as error:  # whatever foreign code may raise
+        fault = _fault(found, point)
+    except (Exception, SystemExit) as error:  # whatever foreign code may raise
         raise CondenseError(
             f"Method {quoted(point.name)} of {_package(point)} cannot be imported: {_why(error)}."
         ) from error
-    if not (isinstance(found, type) and issubclass(found, Method)) or isabstract(found):
-        raise CondenseError(
-            f"Method {quoted(point.name)} of {_package(point)}: {point.value} is no complete subclass of condense.Method."
-        )
-    if getattr(found, "name", None) != point.name:
-        raise CondenseError(
-            f"Method {quoted(point.name)} of {_package(point)} calls itself {quoted(getattr(found, 'name', None))}."
-        )
+    if fault:
+        raise CondenseError(f"Method {quoted(point.name)} of {_package(point)} cannot be used: {fault}.")
     return found
+
+
+def _fault(found: object, point: EntryPoint) -> str | None:
+    """Why what an entry point names is no method, in words; None where it is one."""
+    what = shortened(point.value)
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        return f"{what} is no subclass of condense.Method"
+    if isabstract(found):
+        return f"{what} lacks {', '.join(sorted(found.__abstractmethods__))}"
+    if "__dataclass_fields__" not in vars(found):
+        return f"{what} is no dataclass: put @dataclass(frozen=True, kw_only=True) above it"
+    if getattr(found, "name", None) != point.name:
+        return f"{what} calls itself {quoted(getattr(found, 'name', None))}"
+    if not re.fullmatch(NAME, point.name):
+        return "its name must be of small letters, digits and hyphens"
+    if not isinstance(getattr(found, "title", None), str):
+        return f"{what} has no title"
+    for name, (hint, one) in found.settings().items():
+        if not _is_typed(hint, switch=one.default is not MISSING):
+            return f"its setting {quoted(name)} must be an int, float, str, a tuple of those, or a bool with a default"
+    return None
+
+
+def _is_typed(hint: Any, *, switch: bool) -> bool:
+    """Whether a setting of this type can be given on the command line and in TOML; switch: whether it may be a bool."""
+    plain = _plain(hint)
+    if get_origin(plain) in (Union, UnionType):
+        plain, *others = (_plain(part) for part in get_args(plain) if part is not NoneType)
+        return not others and plain is not bool and _is_typed(plain, switch=False)
+    inner = [_plain(part) for part in get_args(plain) if part is not Ellipsis]
+    if get_origin(plain) is tuple:
+        return bool(inner) and all(part in (int, float, str) for part in inner)
+    return plain in (int, float, str) or (plain is bool and switch)
+
+
+def _plain(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def titles() -> dict[str, str]:
@@ -78,7 +150,7 @@ def titles() -> dict[str, str]:
     found = {}
     for name in method_names():
         try:
-            found[name] = method_class(name).title
+            found[name] = method_class(proper_name(name)).title
         except CondenseError as error:
             found[name] = str(error)
     return found
@@ -88,6 +160,6 @@ def _package(point: EntryPoint) -> str:
     return f"the package {point.dist.name}" if point.dist else "an installed package"
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
     lines = str(error).splitlines()
     return shortened(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 200).rstrip(".")

@@ -38,7 +38,7 @@ LONGEST = 3.0
 """How long an image's gradient may be where they are shortened, in lengths of the median image's."""
 
 BATCH_NORM_IMAGES = 16
-"""Real images a class whose one forward pass sets BatchNorm's running statistics before each outer step."""
+"""Real images per class whose one forward pass sets BatchNorm's running statistics before each outer step."""
 SYNTHETIC_COST = 2.5
 """What an image costs that is differentiated twice, in training steps of one image."""
 
@@ -71,7 +71,7 @@ class DC(Method):
     iterations: Count = setting(
         "Iterations, each with a new network; published: 1000, fast: 600 (LeNet 1200) for one image per class."
     )
-    outer_loop: AtLeastOne = setting("Image updates an iteration; as many as images per class, up to 50 (fast: 10).")
+    outer_loop: AtLeastOne = setting("Image updates per iteration; as many as images per class, up to 50 (fast: 10).")
     inner_loop: Count = setting(
         "Passes of network training between image updates; published: 1 for one image per class, else 50 to 10, falling "
         "with --ipc; fast: at most 10."
@@ -223,7 +223,7 @@ class DC(Method):
         )
 
     def refreshed_statistics(self, problem: Problem, vector: Tensor, statistics: Tensors, step: tuple[int, int]) -> Tensors:
-        """BatchNorm's running statistics after one training-mode pass of 16 real images a class.
+        """BatchNorm's running statistics after one training-mode pass of 16 real images per class.
 
         The published quirk: PyTorch's momentum makes them 0.9 old + 0.1 of that batch, so at the first outer step of a new
         network they are still mostly mean 0 and variance 1. The distances then use them frozen.

@@ -1,0 +1,48 @@
+"""Problems of stage C with how they are computed, and walks over a method's steps."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from condense.data.images import LabelledImages
+from condense.execution import Execution, Work, for_learning
+from condense.networks.network import Network
+from condense.networks.registry import build
+from condense.stage_c.method import Method
+from condense.stage_c.problem import Problem
+
+CPU = torch.device("cpu")
+
+PATHS: dict[str, dict[str, Any]] = {"in turn": {}, "all classes": {"together": True}, "compiled": {"path": "compiled"}}
+"""The ways of computing stage C, by what is changed of an execution."""
+
+
+def execution_of(network: Network, *, batch: int, **changed: Any) -> Execution:
+    """How short runs are computed on the CPU with so many real images of a class, with something changed."""
+    return replace(for_learning(network, CPU, Work(multiply_adds=1.0, batch=batch)), **changed)
+
+
+def problem_of(
+    data: LabelledImages,
+    network: str,
+    images_per_class: int = 1,
+    *,
+    seed: int = 0,
+    batch: int = 256,
+    dtype: torch.dtype = torch.float64,
+    **changed: Any,
+) -> Problem:
+    """A problem on these images; changed: of its execution."""
+    built = build(network, data.shape, data.classes)
+    execution = execution_of(built, batch=batch, **changed)
+    return Problem(data, built, images_per_class, seed, dtype, given=execution)
+
+
+def walked(method: Method, problem: Problem, count: int) -> tuple[Any, list[float]]:
+    """The state after so many steps, and the first loss of each."""
+    state, losses = method.begin(problem), list[float]()
+    for number in range(count):
+        state, found = method.step(problem, state, number)
+        losses.append(float(next(iter(found.values()))))
+    return state, losses
