@@ -89,18 +89,16 @@ class ImageGradients:
 
 
 def checks(scope: Scope, device: torch.device) -> Iterator[Check]:
-    """Of all networks in float64 and float32, of the first in every way there is; of others a CPU looks at one class."""
+    """Of all networks in float64 and float32, of the first in every way there is."""
     first = ImageGradients(scope.network(), device, classes=scope.classes, real=scope.real)
     whole = first.plainly()
     yield from _in_full_precision(first, together=True)
     yield Check(f"{first.network.name}, image gradients, Winograd", partial(_winograd, first))
     yield Check(f"{first.network.name}, image gradients, TF32", partial(_tf32, first, whole))
     yield Check(f"{first.network.name}, image gradients, mixed", partial(_mixed, first, whole))
-    on_gpu = device.type == "cuda"
     for name in scope.networks[1:]:
-        classes = scope.classes if on_gpu else 1
-        gradients = ImageGradients(scope.network(name), device, classes=classes, real=scope.real)
-        yield from _in_full_precision(gradients, together=on_gpu)
+        gradients = ImageGradients(scope.network(name), device, classes=scope.classes, real=scope.real)
+        yield from _in_full_precision(gradients, together=device.type == "cuda")
 
 
 def _in_full_precision(gradients: ImageGradients, *, together: bool) -> Iterator[Check]:

@@ -58,7 +58,8 @@ def timings(scope: Scope, device: torch.device) -> list[Timing]:
     """An outer step of dc, and the training of many networks on its images."""
     pixels, name = "x".join(map(str, scope.timed_shape)), scope.networks[0]
     step = f"outer step of dc, {name}, {pixels}, {scope.timed_classes} classes, {scope.timed_real} real images of each"
-    training = f"{scope.epochs} epoch{'s' * (scope.epochs != 1)} of {scope.seeds} networks, {name}, {pixels}, {scope.timed_classes} images"
+    epochs = f"{scope.epochs} epoch{'s' * (scope.epochs != 1)}"
+    training = f"{epochs} of {scope.seeds} networks, {name}, {pixels}, {scope.timed_classes} images"
     return [
         Timing(step, partial(_outer_step, scope, device)),
         Timing(training, partial(_training, scope, device)),

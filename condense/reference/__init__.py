@@ -1,4 +1,4 @@
 """Slow, plain twins of the fast paths, written as the papers and the published code describe them.
 
-Only tests and benchmarks import this package.
+Only tests, benchmarks and `condense doctor` import this package, and no other command loads it.
 """

@@ -31,7 +31,7 @@ def steps(settings: DM, problem: Problem) -> Iterator[tuple[float, Tensor]]:
     optimiser = torch.optim.SGD([images], lr=settings.image_learning_rate, momentum=settings.image_momentum)
     for step in range(settings.iterations):
         parameters = problem.network.initial(generator(problem.seed, "network", step), problem.dtype)
-        net = load(module(problem.network.name, data.shape, data.classes), parameters).train()
+        net = load(module(problem.network.name, data.shape, data.classes), parameters).to(data.device).train()
         drawn = data.draw_class_batches(settings.real_batch, problem.random("real batch", step))
         random = generator(problem.seed, "siamese augmentation", step)
         draws = Law("single", settings.augmentation).draw(data.classes, data.shape[1:], random)

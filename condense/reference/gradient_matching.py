@@ -142,10 +142,10 @@ class PlainGradientMatching:
         settings = self.settings
         net.train()
         optimiser = torch.optim.SGD(net.parameters(), lr=settings.network_learning_rate)
-        order = generator(self.seed, "inner loop order", iteration, outer, device=self.device)
+        order = generator(self.seed, "inner loop order", iteration, outer)
         random = generator(self.seed, "inner loop augmentation", iteration, outer, device=self.device)
         for _ in range(settings.inner_loop):
-            for indices in torch.randperm(len(images), generator=order, device=self.device).split(256):
+            for indices in torch.randperm(len(images), generator=order).split(256):
                 batch = images[indices]
                 if self.law:
                     own = self.law.draw(len(batch), self.data.shape[1:], random, together=True)

@@ -124,7 +124,7 @@ class ByFeatures(Method):
         reached, losses, batch = list[Standing](), list[Tensor](), min(BATCH, len(source.labels))
         train(
             problem.network,
-            Standing(0, members, state.velocity[None]),
+            Standing(0, members, {"velocity": state.velocity[None]}),
             source,
             recipe,
             [MemberDraws.of(problem.seed, "embedding", number, device=problem.data.device)],
@@ -133,7 +133,7 @@ class ByFeatures(Method):
             keep=reached.append,
         )
         found, statistics = reached[-1], {name: value[0] for name, value in reached[-1].members.statistics.items()}
-        after = Embedding(found.members.vector[0].clone(), found.velocity[0].clone(), statistics)
+        after = Embedding(found.members.vector[0].clone(), found.optimiser["velocity"][0].clone(), statistics)
         return after, {"cross-entropy": torch.stack(losses).mean()}
 
     def result(self, problem: Problem, state: Embedding) -> Condensed:
