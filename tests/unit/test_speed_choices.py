@@ -5,13 +5,22 @@ from dataclasses import replace
 import pytest
 import torch
 
+from condense import execution
 from condense.checking import as_dict
 from condense.config import LearnConfig
 from condense.data.catalog import load
-from condense.execution import classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
+from condense.execution import (
+    Work,
+    classes_together,
+    even_parts,
+    for_testing,
+    images_at_once,
+    pays_to_compile,
+    real_images_together,
+)
 from condense.networks.registry import build
-from condense.stage_c import precision
 from condense.stage_c.learn import learn
+from condense.stage_c.method import Occasion
 from condense.stage_c.precision import choose_precision, image_gradient_cosine
 from condense.stage_c.schedules import SCHEDULES, schedule_name
 from condense.stage_t.evaluate import describe_set
@@ -49,13 +58,12 @@ def test_precision_is_chosen_by_the_probe(
     compiled: bool,
     network: str,
     expected: str,
-    small_images,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(precision, "image_gradient_cosine", lambda *_: cosine)
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    built = build(network, GREY, 2)
-    assert choose_precision(asked, built, "ours", small_images(), long=long, compiled=compiled) == expected
+    monkeypatch.setattr(execution, "has_bfloat16", lambda device: True)
+    built, work = build(network, GREY, 2), Work(execution.LONG_FROM if long else 0.0, batch=256)
+    how = replace(for_testing(built, CPU), path="compiled" if compiled else "eager")
+    assert choose_precision(asked, built, how, work, lambda precision: cosine) == expected
 
 
 def test_set_and_record_name_the_precision_that_was_used(small_images) -> None:
@@ -118,10 +126,11 @@ def test_a_schedule_gives_what_no_flag_gives() -> None:
 
 @pytest.mark.parametrize("ipc", [1, 10])
 def test_a_schedule_is_named_by_its_values(ipc: int) -> None:
+    occasion = Occasion("digits", ipc, "ConvNet")
     for name in SCHEDULES:
         settings = as_dict(LearnConfig(schedule=name, ipc=ipc).resolved())
-        assert schedule_name(settings, ipc, "ConvNet") == name
-        assert schedule_name({**settings, "real_batch": 31}, ipc, "ConvNet") == "own"
+        assert schedule_name(settings, occasion) == name
+        assert schedule_name({**settings, "real_batch": 31}, occasion) == "own"
 
 
 def test_records_of_evaluations_name_schedule_and_precision() -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from condense import machine
+from condense import execution, machine
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
-from condense.execution import effective
+from condense.execution import Work, effective, for_testing
 from condense.networks.registry import build
 from condense.records import Record
 from condense.stage_c import precision
@@ -71,10 +71,11 @@ def test_on_a_gpu_it_depends_on_what_the_gpu_has(monkeypatch: pytest.MonkeyPatch
         assert [effective(asked, lenet, GPU) for asked in ("fp32", "tf32", "mixed")] == ["fp32", tf32, "mixed"]
 
 
-def test_auto_names_no_precision_without_effect(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    chosen = precision.choose_precision("auto", build("MLP", GREY, 2), "ours", small_images(), long=True, compiled=True)
-    assert chosen == "fp32"
+def test_auto_names_no_precision_without_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "has_bfloat16", lambda device: True)
+    network, work = build("MLP", GREY, 2), Work(execution.LONG_FROM, batch=256)
+    how = replace(for_testing(network, torch.device("cpu")), path="compiled")
+    assert precision.choose_precision("auto", network, how, work, lambda precision: 1.0) == "fp32"
 
 
 @pytest.mark.parametrize(
