@@ -41,7 +41,8 @@ def _options(name: str, words: list[str]) -> Any:
     in_file = _read_toml(path) if path else {}
     unusable = ""
     try:
-        kind = _kind(COMMANDS[name], _value_of("method", words) or in_file.get("method"))
+        asked = _value_of("method", words) or in_file.get("method")
+        kind = _kind(COMMANDS[name], asked if isinstance(asked, str) else None)
     except CondenseError as error:  # said below, with all else that is wrong
         kind, unusable = _kind(COMMANDS[name], None), str(error).removeprefix("--method: ")
     typed, mistakes = read(kind, _with_name(name, kind), words)
