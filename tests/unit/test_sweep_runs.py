@@ -95,8 +95,8 @@ def tables_of(folder: SweepFolder) -> list[Table]:
 @pytest.fixture(scope="module")
 def done(grid: Grid, digits: DataSet, tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
     path = tmp_path_factory.mktemp("sweep")
-    for method in ("random", "dc"):
-        config = LearnConfig(dataset="digits", network="MLP", method=method, iterations=2, inner_loop=1)
+    for method, settings in (("random", {}), ("dc", {"iterations": 2, "inner_loop": 1})):
+        config = LearnConfig(dataset="digits", network="MLP", method=method, **settings)
         learn(config, digits.train).set.save(path / f"{method}.h5")
     return run(grid, 3, digits, path / "s", proxy=(path / "random.h5", path / "dc.h5"), proxy_epochs=2)
 

@@ -43,11 +43,12 @@ def digits() -> DataSet:
         {"precision": "mixed", "network": "ConvNetW8D1"},
         {"precision": "mixed", "network": "ConvNetW3D2"},
         {"precision": "mixed", "network": "LeNet", "iterations": 0},
-        {"precision": "mixed", "network": "LeNet", "method": "random"},
+        {"precision": "mixed", "network": "LeNet", "method": "random", "iterations": None},
     ],
 )
 def test_a_precision_without_effect_is_recorded_as_float32_with_a_remark(settings: dict, small_images) -> None:
-    config = LearnConfig(**{"iterations": 1, **settings})
+    given = {"iterations": 1, **settings}
+    config = LearnConfig(**{name: value for name, value in given.items() if value is not None})
     asked, plain = learn(config, small_images()), learn(replace(config, precision="fp32"), small_images())
     assert torch.equal(asked.set.images, plain.set.images)
     assert asked.set.provenance.precision == asked.record.config["precision"] == "fp32"
