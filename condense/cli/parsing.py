@@ -39,14 +39,17 @@ def _options(name: str, words: list[str]) -> Any:
     """The options of a command; raises `CondenseError` with all that is wrong on the command line and in the file."""
     path = _value_of("config", words)
     in_file = _read_toml(path) if path else {}
+    unusable = ""
     try:
         kind = _kind(COMMANDS[name], _value_of("method", words) or in_file.get("method"))
-    except CondenseError:  # said below, with all else that is wrong
-        kind = _kind(COMMANDS[name], None)
+    except CondenseError as error:  # said below, with all else that is wrong
+        kind, unusable = _kind(COMMANDS[name], None), str(error).removeprefix("--method: ")
     typed, mistakes = read(kind, _with_name(name, kind), words)
     kept = {key: value for key, value in in_file.items() if key not in typed}
     mistakes += _mistakes(kind, kept, called=lambda field: f"{shortened(path)}: {field}", strict=True)
     mistakes += _mistakes(kind, typed, called=partial(called, kind))
+    if unusable and not any(unusable in mistake for mistake in mistakes):
+        mistakes.append(f"--method: {unusable}")
     if mistakes:
         raise in_sentences(mistakes)
     chosen = checked(kind, kept | typed)

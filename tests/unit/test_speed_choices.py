@@ -4,20 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stage_c_samples import execution_of
 
 from condense import execution
 from condense.checking import as_dict
 from condense.config import LearnConfig
 from condense.data.catalog import load
-from condense.execution import (
-    Work,
-    classes_together,
-    even_parts,
-    for_testing,
-    images_at_once,
-    pays_to_compile,
-    real_images_together,
-)
+from condense.execution import Work, classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
 from condense.networks.registry import build
 from condense.stage_c.learn import learn
 from condense.stage_c.method import Occasion
@@ -61,8 +54,8 @@ def test_precision_is_chosen_by_the_probe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(execution, "has_bfloat16", lambda device: True)
-    built, work = build(network, GREY, 2), Work(execution.LONG_FROM if long else 0.0, batch=256)
-    how = replace(for_testing(built, CPU), path="compiled" if compiled else "eager")
+    built, work = build(network, GREY, 2), Work(1e13 if long else 1e9, batch=256)
+    how = execution_of(built, batch=256, path="compiled" if compiled else "eager")
     assert choose_precision(asked, built, how, work, lambda precision: cosine) == expected
 
 
@@ -102,23 +95,23 @@ def test_all_classes_go_together_on_a_gpu_as_far_as_its_memory_goes() -> None:
 
 def test_a_schedule_gives_what_no_flag_gives() -> None:
     published, fast = LearnConfig(), LearnConfig(schedule="fast")
-    assert (published.plan().iterations, published.plan().real_batch, published.plan().image_learning_rate) == (
+    assert (published.resolved().iterations, published.resolved().real_batch, published.resolved().image_learning_rate) == (
         1000,
         256,
         0.1,
     )
-    assert (fast.plan().iterations, fast.plan().real_batch, fast.plan().image_learning_rate) == (600, 8, 0.5)
-    assert [LearnConfig(schedule="fast", ipc=ipc).plan().network_learning_rate for ipc in (1, 10)] == [0.01, 0.05]
-    assert [LearnConfig(schedule="fast", ipc=ipc).plan().iterations for ipc in (1, 2, 10, 50)] == [600, 600, 120, 120]
-    assert published.plan().network_learning_rate == LearnConfig(ipc=10).plan().network_learning_rate == 0.01
-    assert LearnConfig(schedule="fast", network="MLP").plan().image_learning_rate == pytest.approx(0.05)
-    assert [LearnConfig(schedule="fast", network=name).plan().image_clip for name in ("MLP", "ConvNet")] == [
+    assert (fast.resolved().iterations, fast.resolved().real_batch, fast.resolved().image_learning_rate) == (600, 8, 0.5)
+    assert [LearnConfig(schedule="fast", ipc=ipc).resolved().network_learning_rate for ipc in (1, 10)] == [0.01, 0.05]
+    assert [LearnConfig(schedule="fast", ipc=ipc).resolved().iterations for ipc in (1, 2, 10, 50)] == [600, 600, 120, 120]
+    assert published.resolved().network_learning_rate == LearnConfig(ipc=10).resolved().network_learning_rate == 0.01
+    assert LearnConfig(schedule="fast", network="MLP").resolved().image_learning_rate == pytest.approx(0.05)
+    assert [LearnConfig(schedule="fast", network=name).resolved().image_clip for name in ("MLP", "ConvNet")] == [
         "median",
         "none",
     ]
-    lenet = LearnConfig(schedule="fast", network="LeNet").plan()
+    lenet = LearnConfig(schedule="fast", network="LeNet").resolved()
     assert (lenet.iterations, lenet.real_batch, lenet.image_learning_rate) == (1200, 32, 0.1)
-    assert LearnConfig(schedule="fast", network="LeNet", ipc=10).plan().real_batch == 32
+    assert LearnConfig(schedule="fast", network="LeNet", ipc=10).resolved().real_batch == 32
     assert LearnConfig(schedule="fast", iterations=7, inner_loop=0, ipc=10).plan() == replace(
         LearnConfig(schedule="fast", ipc=10).plan(), iterations=7, inner_loop=0
     )
