@@ -29,19 +29,17 @@ PRECISIONS = ("fp32", "tf32", "mixed")
 class Work:
     """How much a run of stage C computes.
 
-    multiply_adds: all of the run, those of backward passes too; batch: real images of one class that go through together;
-    synthetic: those of the multiply-adds that are on synthetic images, which do not count in what is long: what repays a
-    compiler was measured so.
+    multiply_adds: on real images, those of backward passes too, as what repays a compiler was measured by them; batch: real
+    images of one class that go through together.
     """
 
     multiply_adds: float
     batch: int
-    synthetic: float = 0
 
     @property
     def is_long(self) -> bool:
         """Whether it takes long enough to repay compiling, and a test of precision."""
-        return self.multiply_adds - self.synthetic >= LONG_FROM
+        return self.multiply_adds >= LONG_FROM
 
 
 @dataclass(frozen=True, kw_only=True)

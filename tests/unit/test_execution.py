@@ -27,7 +27,7 @@ from condense.networks.registry import build
 CPU, GPU = torch.device("cpu"), torch.device("cuda:1")
 GREY = (1, 28, 28)
 CONVNET, VGG, CLASSIC, MLP = (build(name, GREY, 10) for name in ("ConvNet", "VGG11", "alexnet-classic", "MLP"))
-LONG, SHORT = Work(2 * LONG_FROM, batch=256, synthetic=LONG_FROM), Work(2 * LONG_FROM, batch=256, synthetic=LONG_FROM + 1)
+LONG, SHORT = Work(LONG_FROM, batch=256), Work(LONG_FROM - 1, batch=256)
 
 
 @pytest.fixture(autouse=True)

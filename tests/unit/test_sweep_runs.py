@@ -95,8 +95,8 @@ def tables_of(folder: SweepFolder) -> list[Table]:
 @pytest.fixture(scope="module")
 def done(grid: Grid, digits: DataSet, tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
     path = tmp_path_factory.mktemp("sweep")
-    for method in ("random", "dc"):
-        config = LearnConfig(dataset="digits", network="MLP", method=method, iterations=2, inner_loop=1)
+    for method, settings in (("random", {}), ("dc", {"iterations": 2, "inner_loop": 1})):
+        config = LearnConfig(dataset="digits", network="MLP", method=method, **settings)
         learn(config, digits.train).set.save(path / f"{method}.h5")
     return run(grid, 3, digits, path / "s", proxy=(path / "random.h5", path / "dc.h5"), proxy_epochs=2)
 
@@ -433,14 +433,17 @@ def test_tables_say_what_the_records_hold(done: SweepFolder) -> None:
     assert accuracy["training_loss_as_reported"] == pytest.approx(np.mean(losses) * 16 / 10)
     assert "reported_test_accuracy" not in accuracy
     proxies = tables["Small: small sets as proxies"]
-    assert [row["set"] for row in proxies.data] == ["random, 1 a class, seed 0", "dc, MLP, own schedule, 1 a class, seed 0"]
+    assert [row["set"] for row in proxies.data] == [
+        "random, 1 per class, seed 0",
+        "dc, MLP, own schedule, 1 per class, seed 0",
+    ]
     assert proxies.data[0]["cost_saved"] == proxies.data[0]["cost_saved_with_learning"]
     assert proxies.data[1]["cost_saved_with_learning"] is None  # no record lies beside the set
     small = tables["Small: held-out accuracy (%) on 320 of 400 training images and on small sets"]
     assert small.header[-3:] == ("320 of 400 training images", "set 1", "set 2") and len(small.rows) == len(sweep.full.rows)
-    assert small.notes[1] == "Set 1: random, 1 a class, seed 0; set 2: dc, MLP, own schedule, 1 a class, seed 0."
+    assert small.notes[1] == "Set 1: random, 1 per class, seed 0; set 2: dc, MLP, own schedule, 1 per class, seed 0."
     on_set = [r for r in done.finished() if r.config["set"] is not None and r.config["row"] == record.config["row"]]
-    assert small.data[2]["random, 1 a class, seed 0"] == pytest.approx(100 * np.mean(on_set[0].held_out_accuracies))
+    assert small.data[2]["random, 1 per class, seed 0"] == pytest.approx(100 * np.mean(on_set[0].held_out_accuracies))
     for table in tables.values():
         for kind in ("text", "markdown", "latex", "html", "csv"):
             assert render(table, kind)
