@@ -59,11 +59,11 @@ def stopping_at(step: int) -> Callable[[int, int, float], None]:
     return stop
 
 
-def stopped(method: str, data: LabelledImages, folder: Path, step: int = 3) -> Path:
+def stopped(method: str, data: LabelledImages, folder: Path, step: int = 3, **given: Any) -> Path:
     """The checkpoint of a run that was interrupted."""
     path = folder / "run.checkpoint"
     with pytest.raises(Interrupted, match=rf"Stopped after {step} of \d steps; .* keeps it\."):
-        learn(config(method), data, checkpoint=path, progress=stopping_at(step))
+        learn(config(method, **given), data, checkpoint=path, progress=stopping_at(step))
     return path
 
 
@@ -125,17 +125,18 @@ def test_a_forged_checkpoint_is_refused(method: str, digits: LabelledImages, tmp
 
 @pytest.mark.parametrize("method", STEPPED)
 def test_resuming_anywhere_is_noted(method: str, digits: LabelledImages, tmp_path: Path) -> None:
-    path, before = stopped(method, digits, tmp_path), torch.get_num_threads()
+    quick = config(method, network="MLP")
+    path, before = stopped(method, digits, tmp_path, network="MLP"), torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
         with pytest.raises(CondenseError, match=r"threads: 1 there, 2 now.* --resume-anywhere goes on all the same"):
-            learn(config(method), digits, checkpoint=path, resume=True)
-        moved = learn(config(method), digits, checkpoint=path, resume=True, anywhere=True)
+            learn(quick, digits, checkpoint=path, resume=True)
+        moved = learn(quick, digits, checkpoint=path, resume=True, anywhere=True)
     finally:
         torch.set_num_threads(before)
     (note,) = [note for note in moved.record.notes if "resumed otherwise than begun" in note]
     assert "threads: 1 there, 2 now" in note
-    kept = learn(config(method), digits)
+    kept = learn(quick, digits)
     assert not any("resumed" in note for note in kept.record.notes)
 
 
