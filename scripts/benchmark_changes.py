@@ -10,7 +10,6 @@ work, the steps on 10 images, for AlexNet on images of MNIST's shape; CPU.
 
 import statistics
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,10 +17,11 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from benchmarking import SHAPES, execution_of, options, seconds, write_rows
+from benchmarking import SHAPES, options, seconds, write_rows
 from torch import Tensor
 
-from condense.execution import for_training
+from condense.execution import Execution, for_learning, for_training
+from condense.execution import Work as Job
 from condense.machine import forget_compiled
 from condense.networks import layers
 from condense.networks.layers import Arithmetic, LocalResponseNorm, Shape, Tensors
@@ -73,16 +73,15 @@ def real_gradient() -> Work:
     def fast(
         chunk: int, *, compiled: bool = False, explicit_norm: bool = False, winograd: bool = False, reduced: bool = False
     ):
-        precision = "mixed" if reduced else "fp32"
-        with nullcontext() if winograd else direct_convolutions():
-            how = replace(
-                execution_of(network, 256, CPU),
-                part=chunk,
-                path="compiled" if compiled else "eager",
-                precision=precision,
-                winograd=winograd,
-            )
-        matcher = GradientMatcher(network, "ours", CPU, how)
+        execution = Execution(
+            device="cpu",
+            path="compiled" if compiled else "eager",
+            precision="mixed" if reduced else "fp32",
+            part=chunk,
+            channels_last=True,
+            winograd=winograd,
+        )
+        matcher = GradientMatcher(network, "ours", CPU, execution)
         matcher._real_arithmetic = Arithmetic(explicit_norm, reduced, winograd)
         return lambda: matcher.real_gradient(parameters, {}, x, 3)
 
@@ -102,7 +101,7 @@ def alexnet_gradient() -> Work:
     shape = SHAPES["MNIST"]
     network, x = build("AlexNet", shape, 10), torch.randn(256, *shape)
     parameters = initial(network)
-    matcher = GradientMatcher(network, "ours", CPU, execution_of(network, 256, CPU))
+    matcher = GradientMatcher(network, "ours", CPU, for_learning(network, CPU, Job(multiply_adds=1.0, batch=256)))
 
     def fast() -> Tensors:
         return matcher.real_gradient(parameters, {}, x, 3)

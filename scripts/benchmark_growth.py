@@ -13,7 +13,7 @@ from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import options, problem_on, random_images, seconds, write_rows
+from benchmarking import options, outer_step, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
 from condense.machine import describe, forget_compiled
@@ -29,26 +29,24 @@ VALUES = {
 REPEATS = 3
 
 
-def outer_step(case: dict[str, int], device: torch.device) -> float:
+def seconds_of_a_step(case: dict[str, int], device: torch.device) -> float:
     """Seconds of the quickest of a few steps, after one to warm up."""
     classes, side, real = case["classes"], case["image side"], case["real batch"]
     data = random_images((3, side, side), classes=classes, each=real).to(device)
-    images_per_class = case["images per class"]
-    method = LearnConfig(network="ConvNet", ipc=images_per_class, real_batch=real, outer_loop=1).plan()
+    config = LearnConfig(network="ConvNet", ipc=case["images per class"], real_batch=real, outer_loop=1)
     forget_compiled()
-    problem = problem_on(data, build("ConvNet", data.shape, classes), method, images_per_class=images_per_class)
-    start = method.begin(problem)
+    method, problem, start = outer_step(config, data, build("ConvNet", data.shape, classes), "fp32")
     seconds(lambda: method.step(problem, start, 0), device)
     return min(seconds(lambda: method.step(problem, start, 0), device) for _ in range(REPEATS))
 
 
 def results(device: torch.device) -> Iterator[dict[str, Any]]:
     """One result a case; the starting point is measured once."""
-    start = outer_step(START, device)
+    start = seconds_of_a_step(START, device)
     for name, values in VALUES.items():
         for value in values:
             case = {**START, name: value}
-            measured = start if case == START else outer_step(case, device)
+            measured = start if case == START else seconds_of_a_step(case, device)
             row = {"varied": name, "value": value, "seconds": round(measured, 4), "times": round(measured / start, 3)}
             yield {**row, "device": describe(device), "threads": torch.get_num_threads(), "torch": torch.__version__}
 

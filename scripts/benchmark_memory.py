@@ -11,18 +11,14 @@ import argparse
 import resource
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
-from benchmarking import SHAPES, problem_on, random_images, write_rows
+from benchmarking import SHAPES, outer_step, plain_gradient_matching, random_images, write_rows
 
-from condense.machine import can_compile, keep_freed_memory, prepare, set_threads
+from condense.config import LearnConfig
+from condense.machine import keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
-from condense.reference.gradient_matching import PlainGradientMatching
-from condense.stage_c.method import Occasion
-from condense.stage_c.methods.dc import DC
-from condense.stage_c.problem import Problem
 
 CPU = torch.device("cpu")
 PATHS = ("twin", "fp32", "mixed")
@@ -35,20 +31,19 @@ def peak() -> float:
 
 def one(path: str, dataset: str) -> float:
     """MiB that two outer steps add to this process's peak, ConvNet, one image a class."""
-    method = replace(DC.published(Occasion("mnist", 1, "ConvNet")), iterations=2)
+    config = LearnConfig(network="ConvNet", iterations=2)
     data = random_images(SHAPES[dataset])
     network = build("ConvNet", data.shape, data.classes)
-    can_compile(CPU)  # which tries the compiler once
     before = peak()
     if path == "twin":
-        for _ in PlainGradientMatching(method, Problem(data, network)).steps():
+        for _ in plain_gradient_matching(config, data, network).steps():
             pass
     else:
         keep_freed_memory()
         prepare(CPU)
-        problem = problem_on(data, network, method, precision=path)
-        state, _ = method.step(problem, method.begin(problem), 0)
-        method.step(problem, state, 1)
+        method, problem, state = outer_step(config, data, network, "mixed" if path == "mixed" else "fp32")
+        for number in range(2):
+            state, _ = method.step(problem, state, number)
     return peak() - before
 
 

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from benchmarking import SHAPES, compare, options, problem_on, random_images, report
+from benchmarking import SHAPES, compare, options, outer_step, plain_gradient_matching, random_images, report
 
 from condense.config import LearnConfig
+from condense.execution import Precision
 from condense.machine import forget_compiled
 from condense.networks.registry import build
-from condense.reference.gradient_matching import PlainGradientMatching
-from condense.stage_c.methods.dc import DC
-from condense.stage_c.problem import Problem
 
 QUICK = [("ConvNet", "MNIST", 1), ("ConvNet", "CIFAR-10", 1)]
 FULL = [("ConvNet", name, ipc) for name in SHAPES for ipc in (1, 10)] + [
@@ -31,19 +29,18 @@ MIXED = {"ConvNet", "LeNet"}
 
 def measure(network_name: str, dataset: str, ipc: int, repeats: int, device: torch.device) -> Iterator[dict[str, Any]]:
     """One case: an outer step without the training of the network after it."""
-    method = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1).plan()
-    assert isinstance(method, DC)
-    data = random_images(SHAPES[dataset]).to(device)
+    config = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1)
+    data = random_images(SHAPES[dataset])
     network = build(network_name, data.shape, data.classes)
-    steps = PlainGradientMatching(method, Problem(data, network, ipc)).steps()
+    steps = plain_gradient_matching(config, data.to(device), network).steps()
     forget_compiled()
 
-    def fast(precision: str) -> Callable[[], object]:
-        problem = problem_on(data, network, method, images_per_class=ipc, precision=precision)
-        start = method.begin(problem)
+    def fast(precision: Precision) -> Callable[[], object]:
+        method, problem, start = outer_step(config, data.to(device), network, precision)
         return lambda: method.step(problem, start, 0)
 
-    paths = {name: fast(name) for name in ("fp32", "mixed")[: 1 + (network_name in MIXED)]}
+    precisions: tuple[Precision, ...] = ("fp32", "mixed") if network_name in MIXED else ("fp32",)
+    paths = {name: fast(name) for name in precisions}
     case = f"outer step, {network_name}, {dataset}, {ipc} a class"
     return compare(case, lambda: next(steps), paths, repeats, device)
 

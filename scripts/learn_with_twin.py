@@ -15,18 +15,20 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from condense.condensed import Condensed
 from condense.config import LearnConfig
 from condense.data.catalog import load
-from condense.errors import CondenseError
 from condense.experiments.statistics import paired
 from condense.files import write_atomically
 from condense.machine import Surroundings, keep_freed_memory, prepare, set_threads
+from condense.networks.registry import build
 from condense.pipeline import Outputs, evaluate_and_keep, write_report
 from condense.records import read_records
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.stage_c.driver import losses_of
-from condense.stage_c.learn import learned_result, problem_of
-from condense.stage_c.methods.dc import DC, State
+from condense.stage_c.learn import learned_result
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 from condense.synthetic_set import SyntheticSet
 
 CPU = torch.device("cpu")
@@ -40,18 +42,17 @@ def learn(config: LearnConfig, outputs: Outputs) -> SyntheticSet:
     keep_freed_memory()
     prepare(CPU)
     surroundings, began = Surroundings.of(CPU), time.perf_counter()
-    problem, settings = problem_of(config, data), config.plan()
-    if not isinstance(settings, DC):
-        raise CondenseError("The twin is that of dc and dsa.")
-    twin, total = PlainGradientMatching(settings, problem).steps(), settings.steps(problem)
-    images, distances = torch.empty(0), []
-    for loss, images, _ in tqdm(twin, total=total, desc="twin", mininterval=10):  # noqa: B007
+    settings, problem = (
+        config.plan(),
+        Problem(data, build(config.network, data.shape, data.classes), config.ipc, config.seed),
+    )
+    assert isinstance(settings, DC)
+    twin, total, images, distances = PlainGradientMatching(settings, problem), settings.steps(problem), torch.empty(0), []
+    for loss, images, _ in tqdm(twin.steps(), total=total, desc="twin", mininterval=10):  # noqa: B007
         distances.append(loss)
     losses = losses_of(settings, problem, {"distance": distances})
     seconds = time.perf_counter() - began
-    learned = learned_result(
-        config, data, settings.result(problem, State(images, images, images)), losses, seconds, surroundings
-    )
+    learned = learned_result(config, data, Condensed(images, problem.labels), losses, seconds, surroundings)
     record = replace(learned.record, config={**learned.record.config, "path": "plain twin"})
     write_atomically(outputs.records, record.to_json() + "\n")
     learned.set.save(outputs.set)
@@ -68,8 +69,7 @@ def main() -> None:
     set_threads(chosen.threads)
     fast, outputs = Outputs(chosen.fast), Outputs(chosen.out)
     stored = SyntheticSet.load(fast.set).provenance.config
-    names = [field.name for field in fields(LearnConfig.kind_for(stored))]
-    config = LearnConfig(**{name: stored[name] for name in names if name in stored})
+    config = LearnConfig(**{field.name: stored[field.name] for field in fields(LearnConfig)})
     learned = learn(replace(config, precision="fp32"), outputs)
     (there,) = [record for record in read_records(fast.records) if record.kind == "evaluate"]
     if len(read_records(outputs.records)) == 1:

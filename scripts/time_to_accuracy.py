@@ -10,22 +10,19 @@ say little. The twin learns the same images up to rounding, so it is drawn at th
 
 import statistics
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import SHAPES, options, problem_on, random_images, seconds, write_rows
+from benchmarking import SHAPES, options, outer_step, plain_gradient_matching, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
 from condense.machine import forget_compiled
 from condense.networks.registry import build
 from condense.records import Record, read_records
-from condense.reference.gradient_matching import PlainGradientMatching
-from condense.stage_c.method import Method, Occasion
-from condense.stage_c.methods.dc import DC
+from condense.stage_c.method import Method
 from condense.stage_c.problem import Problem
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
@@ -52,9 +49,8 @@ def kind_of(learned: Record, evaluated: Record) -> Kind:
     return learned.config["ipc"], schedule, learned.config.get("precision", "fp32")
 
 
-def iteration(method: Method, problem: Problem) -> None:
+def iteration(method: Method, problem: Problem, state: Any) -> None:
     """A new network, matched and trained in turn until the next one."""
-    state = method.begin(problem)
     for number in range(method.round(problem)):
         state, _ = method.step(problem, state, number)
 
@@ -67,10 +63,9 @@ def iteration_seconds(shape: tuple[int, int, int], kinds: set[Kind]) -> dict[Kin
     work: dict[Kind, Callable[[], object]] = {}
     for kind in sorted(kinds):
         ipc, schedule, precision = kind
-        method = LearnConfig(network="ConvNet", ipc=ipc, schedule=schedule).plan()
-        work[kind] = partial(iteration, method, problem_on(data, network, method, images_per_class=ipc, precision=precision))
-    published = replace(DC.published(Occasion("mnist", 1, "ConvNet")), iterations=10**6)
-    twin = PlainGradientMatching(published, Problem(data, network)).steps()
+        config = LearnConfig(network="ConvNet", ipc=ipc, schedule=schedule)  # type: ignore[arg-type]
+        work[kind] = partial(iteration, *outer_step(config, data, network, precision))  # type: ignore[arg-type]
+    twin = plain_gradient_matching(LearnConfig(network="ConvNet", iterations=10**6), data, network).steps()
     work[TWIN] = lambda: next(twin)
     for function in work.values():
         seconds(function, CPU)

@@ -1,7 +1,6 @@
 """From the command line (and a TOML file) to a checked options object."""
 
 import itertools
-import tomllib
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from condense.config import StageC
 from condense.errors import CondenseError, in_sentences, shortened, unknown_name
 from condense.files import check_path
 from condense.stage_c.methods import DEFAULT
+from condense.texts import toml_file
 from condense.versions import CODE_VERSION
 
 
@@ -39,14 +39,17 @@ def _options(name: str, words: list[str]) -> Any:
     """The options of a command; raises `CondenseError` with all that is wrong on the command line and in the file."""
     path = _value_of("config", words)
     in_file = _read_toml(path) if path else {}
+    unusable = ""
     try:
         kind = _kind(COMMANDS[name], _value_of("method", words) or in_file.get("method"))
-    except CondenseError:  # said below, with all else that is wrong
-        kind = _kind(COMMANDS[name], None)
+    except CondenseError as error:  # said below, with all else that is wrong
+        kind, unusable = _kind(COMMANDS[name], None), str(error).removeprefix("--method: ")
     typed, mistakes = read(kind, _with_name(name, kind), words)
     kept = {key: value for key, value in in_file.items() if key not in typed}
     mistakes += _mistakes(kind, kept, called=lambda field: f"{shortened(path)}: {field}", strict=True)
     mistakes += _mistakes(kind, typed, called=partial(called, kind))
+    if unusable and not any(unusable in mistake for mistake in mistakes):
+        mistakes.append(f"--method: {unusable}")
     if mistakes:
         raise in_sentences(mistakes)
     chosen = checked(kind, kept | typed)
@@ -101,14 +104,7 @@ def _check_paths(chosen: Any) -> None:
 def _read_toml(text: str) -> dict[str, Any]:
     check_path(text, "--config")
     path = Path(text)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin with a byte-order mark
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CondenseError(f"Cannot read the configuration {shortened(path)}: {reason}.") from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists thousands deep too
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(str(error), 200)
-        raise CondenseError(f"The configuration {shortened(path)} is not valid TOML: {why}.") from error
+    values = toml_file(path, "the configuration")
     if "config" in values:
         raise CondenseError(f"{shortened(path)}: config can be given on the command line only.")
     return _with_method(values, path)

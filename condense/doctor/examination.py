@@ -3,8 +3,8 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -12,14 +12,15 @@ from condense import calibration
 from condense.doctor import gradients, steps, training
 from condense.doctor.agreement import Check, NotHereError, Verdict
 from condense.doctor.scope import Scope, scope_for
-from condense.doctor.speed import EVALUATION_STEPS, LONG, Speed, timings
+from condense.doctor.speed import EVALUATION_STEPS, LONG, Speed, Timing, timings
 from condense.errors import shortened
-from condense.execution import Execution, for_learning, for_testing, for_training
+from condense.execution import Execution, for_learning, for_testing, for_training, reduced_precisions
 from condense.machine import peak_memory_bytes, reproducible
 from condense.networks.registry import build
 
 Outcome = Literal["pass", "FAIL", "not here", "not reached"]
 Tell = Callable[[str], None]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Decisions:
+    """How some usual work is computed on a device, by what it is, and what less than float32 `--precision auto` may take."""
+
+    executions: dict[str, Execution] = field(default_factory=dict)
+    reduced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Examination:
-    """All that was found of a device. executions: how some usual work would be computed on it, by what it is; memory: the
-    peak, in bytes; remarks: warnings of the libraries on the way, each once.
-    """
+    """All that was found of a device. memory: the peak, in bytes; remarks: warnings on the way, each once."""
 
     device: torch.device
     findings: list[Finding]
-    executions: dict[str, Execution]
+    decisions: Decisions
     calibration: dict[str, Any]
     memory: int
     seconds: float
@@ -64,11 +71,11 @@ def examine(device: torch.device, scope: Scope | None = None, tell: Tell = lambd
     with reproducible(device), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         findings = list(_findings(scope, device, tell))
-        executions = usual_executions(scope, device) if findings else {}
+        decisions, failure = _caught("how usual work is computed", lambda: decided(scope, device))
         return Examination(
             device=device,
-            findings=findings,
-            executions=executions,
+            findings=[*findings, *([failure] if failure else [])],
+            decisions=decisions or Decisions(),
             calibration=calibration.calibration(device),
             memory=peak_memory_bytes(device),
             seconds=time.perf_counter() - began,
@@ -78,41 +85,45 @@ def examine(device: torch.device, scope: Scope | None = None, tell: Tell = lambd
 
 def _findings(scope: Scope, device: torch.device, tell: Tell) -> Iterator[Finding]:
     """In an order in which what is left out for want of time is what matters least."""
-    works: list[tuple[str, Callable[[], Verdict | Speed]]] = []
-    for kind in (steps.checks, gradients.checks, training.checks):
-        works += _named(kind(scope, device))
-    works += [(timing.name, timing.work) for timing in timings(scope, device)]
-    works += _named(gradients.compiled_checks(scope, device))
-    began = time.perf_counter()
-    for number, (name, work) in enumerate(works, 1):
+    began, works = time.perf_counter(), list[Check | Timing]()
+    for kind in (steps.checks, gradients.checks, training.checks, timings, gradients.compiled_checks):
+        found, failure = _caught(f"{kind.__module__} begins", lambda kind=kind: [*kind(scope, device)])
+        works += found or []
+        if failure:
+            yield failure
+    for number, work in enumerate(works, 1):
         elapsed = time.perf_counter() - began
         if elapsed > scope.seconds:
-            yield Finding(name, "not reached", reason=f"after {scope.seconds:.0f} s nothing more is begun")
+            yield Finding(work.name, "not reached", reason=f"after {scope.seconds:.0f} s nothing more is begun")
             continue
-        tell(f"{number} of {len(works)}, {elapsed:.0f} s: {name}")
-        yield _finding(name, work)
+        tell(f"{number} of {len(works)}, {elapsed:.0f} s: {work.name}")
+        yield _finding(work)
 
 
-def _named(checks: Iterator[Check]) -> list[tuple[str, Callable[[], Verdict | Speed]]]:
-    return [(check.name, check.work) for check in checks]
+def _finding(work: Check | Timing) -> Finding:
+    began = time.perf_counter()
+    found, failure = _caught(work.name, work.work)
+    if found is None:
+        return failure or Finding(work.name, "FAIL")
+    speed, verdict = (found, found.verdict) if isinstance(found, Speed) else (None, found)
+    outcome = "pass" if verdict.passed else "FAIL"
+    return Finding(work.name, outcome, time.perf_counter() - began, verdict=verdict, speed=speed)
 
 
-def _finding(name: str, work: Callable[[], Verdict | Speed]) -> Finding:
+def _caught(name: str, work: Callable[[], Found]) -> tuple[Found | None, Finding | None]:
+    """What work gives, or the finding that it gives nothing, under this name."""
     began = time.perf_counter()
     try:
-        found = work()
+        return work(), None
     except NotHereError as error:
-        return Finding(name, "not here", reason=str(error))
+        return None, Finding(name, "not here", reason=str(error))
     except Exception as error:  # whatever a library or a driver may raise: that it does is what was to be found out
         lines = str(error).splitlines()
         reason = shortened(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 200)
-        return Finding(name, "FAIL", time.perf_counter() - began, reason=reason)
-    speed, verdict = (found, found.verdict) if isinstance(found, Speed) else (None, found)
-    outcome = "pass" if verdict.passed else "FAIL"
-    return Finding(name, outcome, time.perf_counter() - began, verdict=verdict, speed=speed)
+        return None, Finding(name, "FAIL", time.perf_counter() - began, reason=reason)
 
 
-def usual_executions(scope: Scope, device: torch.device) -> dict[str, Execution]:
+def decided(scope: Scope, device: torch.device) -> Decisions:
     """How long runs of the networks would be computed, on images of the timed shape."""
     found: dict[str, Execution] = {}
     for name in scope.networks:
@@ -120,4 +131,5 @@ def usual_executions(scope: Scope, device: torch.device) -> dict[str, Execution]
         found[f"learning with {name}"] = for_learning(network, device, LONG)
         found[f"training {name}"] = for_training(network, device, batch=network.classes, steps=EVALUATION_STEPS)
     network = build(scope.networks[0], scope.timed_shape, scope.timed_classes)
-    return {**found, f"testing {network.name}": for_testing(network, device)}
+    found[f"testing {network.name}"] = for_testing(network, device)
+    return Decisions(found, reduced_precisions(network, found[f"learning with {network.name}"], LONG))

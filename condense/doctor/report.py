@@ -89,12 +89,12 @@ def _speeds(found: Examination) -> Table:
         for one in found.findings
         if one.speed
     )
-    notes = ("Medians of three calls of each in turn; compiling is not counted.",)
+    notes = ("Medians of up to three calls of each in turn; compiling is not counted.",)
     return Table("Speed", header, rows, notes, (), (False, True, True, True, False))
 
 
 def _executions(found: Examination) -> Table:
-    rows = tuple((name, _how(execution)) for name, execution in found.executions.items())
+    rows = tuple((name, _how(execution)) for name, execution in found.decisions.executions.items())
     return Table("How long runs are computed here", ("work", "computed"), rows, (), (), (False, False))
 
 
@@ -111,6 +111,7 @@ def _facts(found: Examination) -> list[str]:
     measured: dict[str, Any] = found.calibration or {"calibration": "nothing had to be measured"}
     facts = {
         **versions(found.device),
+        "--precision auto may take": ", ".join([*found.decisions.reduced, "fp32"]),
         **{f"measured: {name}" if found.calibration else name: value for name, value in measured.items()},
         "peak memory": f"{found.memory / 2**20:,.0f} MiB",
         "time": f"{found.seconds:.0f} s",

@@ -28,7 +28,8 @@ LONG = Work(multiply_adds=LONG_FROM, batch=256)
 EVALUATION_STEPS = 1_000
 """Training steps of a protocol, from which it follows whether it is compiled."""
 
-REPEATS = 3
+REPEATS, ENOUGH_SECONDS = 3, 10.0
+"""How often both are timed at most, and after how long no more."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Timing:
 
 
 def timings(scope: Scope, device: torch.device) -> list[Timing]:
-    """An outer step of dc, and the training of many networks on its images."""
+    """The training of many networks, and an outer step of dc, which takes longer to compile."""
     pixels, name = "x".join(map(str, scope.timed_shape)), scope.networks[0]
     step = f"outer step of dc, {name}, {pixels}, {scope.timed_classes} classes, {scope.timed_real} real images of each"
     epochs = f"{scope.epochs} epoch{'s' * (scope.epochs != 1)}"
     training = f"{epochs} of {scope.seeds} networks, {name}, {pixels}, {scope.timed_classes} images"
     return [
-        Timing(step, partial(_outer_step, scope, device)),
         Timing(training, partial(_training, scope, device)),
+        Timing(step, partial(_outer_step, scope, device)),
     ]
 
 
@@ -111,8 +112,10 @@ def _training(scope: Scope, device: torch.device) -> Speed:
 
 
 def _timed(twin: Callable[[], object], fast: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """Seconds of both, called in turn."""
-    readings = [(_seconds(twin, device), _seconds(fast, device)) for _ in range(REPEATS)]
+    """Seconds of both, called in turn, so often as there is time for."""
+    readings = [(_seconds(twin, device), _seconds(fast, device))]
+    while len(readings) < REPEATS and sum(map(sum, readings)) < ENOUGH_SECONDS:
+        readings.append((_seconds(twin, device), _seconds(fast, device)))
     slow, quick = zip(*readings, strict=True)
     return _middle(slow), _middle(quick)
 

@@ -5,7 +5,6 @@ import json
 import math
 import operator
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -19,6 +18,7 @@ from condense.checking import sentence_of
 from condense.errors import CondenseError, in_any_case, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
 from condense.stage_t.protocols import BUILT_IN, DEFAULTS, OWN_RATE, Protocol, Where
+from condense.texts import toml_file
 
 SUFFIX = ".toml"
 OPERATIONS_OF = {"each": ("crop", "scale", "rotate", "noise"), "single": OPERATIONS, "several": OPERATIONS}
@@ -78,15 +78,7 @@ def check_names(protocols: Sequence[str | Protocol]) -> None:
 
 def _content(text: str) -> dict[str, Any]:
     check_path(text, "the protocol")
-    path = Path(text)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin with a byte-order mark
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CondenseError(f"Cannot read the protocol {shortened(path)}: {reason}.") from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists thousands deep too
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(str(error), 200)
-        raise CondenseError(f"The protocol {shortened(path)} is not valid TOML: {why}.") from error
+    return toml_file(Path(text), "the protocol")
 
 
 def _checked(values: dict[str, Any], where: str) -> str | Protocol:

@@ -14,7 +14,7 @@ from condense.doctor import examination, gradients, report, training
 from condense.doctor.agreement import Check, NotHereError, Verdict, agreement
 from condense.doctor.examination import Examination, examine
 from condense.doctor.scope import Scope
-from condense.errors import RunFailed
+from condense.errors import CondenseError, RunFailed
 from condense.execution import Execution, for_training
 from condense.stage_c.matching import GradientMatcher
 from condense.training import engine
@@ -108,6 +108,19 @@ def test_a_check_that_raises_fails_and_the_rest_goes_on(monkeypatch: pytest.Monk
     assert "failed: ConvNetW8, image gradients, float64, classes together;" in report.line(found)
 
 
+def test_a_device_that_takes_nothing_fails_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*arguments: Any, **how: Any) -> Any:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    for module in ("gradients", "steps", "speed", "training", "examination"):
+        for name in ("for_learning", "for_training"):
+            monkeypatch.setattr(f"condense.doctor.{module}.{name}", raising, raising=False)
+    found = examine(CPU, TINY)
+    failed = {finding.name for finding in found.findings if finding.outcome == "FAIL"}
+    assert {"condense.doctor.steps begins", "condense.doctor.gradients begins", "how usual work is computed"} <= failed
+    assert "RuntimeError: an illegal memory access was encountered" in report.text(found)
+
+
 def test_what_there_is_no_time_for_is_said() -> None:
     found = examine(CPU, Scope(networks=("mlp-1x8",), seconds=-1.0, shape=(1, 8, 8), timed_shape=(1, 8, 8)))
     assert set(outcomes(found).values()) == {"not reached"} and found.passed
@@ -150,7 +163,7 @@ def test_the_command_ends_with_the_result(
     def few(scope: Scope, device: torch.device, tell: Callable[[str], None]) -> Any:
         tell("a check")
         seen = Verdict(agreement(one, one if outcome else 2 * one), 0.1)
-        yield examination._finding("a check", Check("a check", lambda: seen).work)
+        yield examination._finding(Check("a check", lambda: seen))
 
     monkeypatch.setattr(examination, "_findings", few)
     monkeypatch.setattr(examination, "scope_for", lambda device: TINY)
@@ -167,6 +180,14 @@ def test_the_command_ends_with_the_result(
 
 
 def test_executions_are_those_that_runs_take() -> None:
-    found = examination.usual_executions(TINY, CPU)
+    found = examination.decided(TINY, CPU).executions
     assert found["training ConvNetW8"] == for_training(TINY.network(), CPU, batch=2, steps=1_000)
     assert all(isinstance(execution, Execution) and json.dumps(execution.facts()) for execution in found.values())
+
+
+@pytest.mark.parametrize(
+    ("device", "sentence"), [("foo", "Unknown device 'foo'"), ("cuda:99", "is not there: PyTorch sees")]
+)
+def test_a_device_that_is_not_there_is_refused(device: str, sentence: str) -> None:
+    with pytest.raises(CondenseError, match=sentence):
+        command.doctor(options.Doctor(device=device))

@@ -252,7 +252,7 @@ def test_what_is_no_protocol(tmp_path: Path) -> None:
     )
     (tmp_path / "bytes.toml").write_bytes(b'name = "\xff"')
     assert mistakes(tmp_path / "bytes.toml")[0].startswith("Cannot read the protocol")
-    assert mistakes(written(tmp_path, f"epochs = {'[' * 5000}{']' * 5000}"))[0].endswith("it is nested too deeply.")
+    assert mistakes(written(tmp_path, f"epochs = {'[' * 5000}{']' * 5000}"))[0].endswith("nested too deep to be read.")
     assert mistakes("a\0.toml") == ["the protocol a\\x00.toml: no path holds a zero byte."]
     assert mistakes(3) == ["3 is no protocol: neither a name, nor the path of a TOML file, nor a Protocol."]
     assert mistakes(Protocol(name="own", epochs=object()))[0].startswith("epochs = '<object")  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ from condense.checking import as_dict, checked
 from condense.data.naming import shareable
 from condense.errors import CondenseError, quoted, shortened
 from condense.experiments.framework_parity.config import ParityConfig
-from condense.experiments.texts import json_of
 from condense.files import check_writable, refuse_other_files, write_atomically
+from condense.texts import json_of
 
 FORMAT = "condense parity 1"
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
-from condense.experiments.texts import json_of
 from condense.files import append_line
 from condense.records import config_hash
+from condense.texts import json_of
 
 
 @dataclass(frozen=True)

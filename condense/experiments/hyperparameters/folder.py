@@ -13,10 +13,10 @@ from condense.errors import CondenseError, shortened
 from condense.experiments.hyperparameters.grid import Grid
 from condense.experiments.hyperparameters.rows import Whole
 from condense.experiments.hyperparameters.trial import SweepRecord, Trial, check_complete
-from condense.experiments.texts import json_of
 from condense.files import refuse_other_files, write_atomically
 from condense.machine import Surroundings
 from condense.records import append_record, read_records
+from condense.texts import json_of
 from condense.versions import release_of
 
 FORMAT = "condense sweep 1"

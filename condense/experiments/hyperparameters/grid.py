@@ -18,10 +18,10 @@ from condense.data.images import DataSet
 from condense.errors import CondenseError, in_sentences, quoted, shortened, unknown_name
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.rows import FAMILIES, OBJECTIVES, Reported, Row, Whole, network_name
-from condense.experiments.texts import toml_of
 from condense.networks.convnet import ACTIVATIONS, NORMS, POOLINGS
 from condense.networks.registry import check_name, names
 from condense.randomness import generator
+from condense.texts import toml_of
 
 BUILT_IN = {
     "report-fashion-mnist": "ten networks with one hidden layer on Fashion-MNIST, as a report trained them",

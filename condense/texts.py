@@ -3,6 +3,7 @@
 import json
 import math
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from condense.errors import CondenseError, shortened
@@ -29,6 +30,15 @@ def toml_of(text: str, where: str) -> dict[str, Any]:
         raise CondenseError(f"{where} is not valid TOML: nested too deep to be read.") from None
     except ValueError as error:  # TOMLDecodeError is one; whole numbers of thousands of digits raise others
         raise CondenseError(f"{where} is not valid TOML: {shortened(error, 200)}.") from error
+
+
+def toml_file(path: Path, what: str) -> dict[str, Any]:
+    """The content of a TOML file; what: 'the configuration', for sentences. Raises `CondenseError` as `toml_of` does."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin with a byte-order mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise CondenseError(f"Cannot read {what} {shortened(path)}: {getattr(error, 'strerror', None) or error}.") from error
+    return toml_of(text, f"{what[:1].upper()}{what[1:]} {shortened(path)}")
 
 
 def _finite(text: str) -> float:
