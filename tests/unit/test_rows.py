@@ -280,3 +280,33 @@ def test_the_upper_bound_is_of_the_same_images() -> None:
     cell = evaluated([0.9] * 3)
     assert "99.0" in render_page("t", [cell, same])
     assert "the same network reaches" not in render_page("t", [cell, other])
+
+
+# Other methods
+
+
+@pytest.mark.parametrize("method", ["dm", "dsa", "herding", "random"])
+def test_sets_of_another_method_have_a_row_of_their_own(method: str) -> None:
+    config = as_dict(LearnConfig(dataset="mnist", method=method, precision="fp32").resolved())
+    stated = {"init": config.get("init"), "distance": config.get("distance"), "iterations": config.get("iterations")}
+    own = evaluated(LOW, sha256="b", method=method, config=config, seed=1, **stated)
+    found = tabled([*of_set(HIGH, "a"), own])
+    assert sorted((row["method"], row["n"]) for row in found) == sorted([("dc", "3"), (method, "3")])
+
+
+@pytest.mark.parametrize(("method", "name", "value"), [("dm", "real_batch", 64), ("dsa", "augmentation", ["color"])])
+def test_sets_of_one_method_are_told_apart_by_its_settings(method: str, name: str, value: Any) -> None:
+    config = as_dict(LearnConfig(dataset="mnist", method=method, precision="fp32").resolved())
+    records = [
+        evaluated(values, sha256=sha256, method=method, config=config | changed, init=None, distance=None, schedule=None)
+        for values, sha256, changed in ((LOW, "a", {}), (HIGH, "b", {name: value}))
+    ]
+    found = tabled(records)
+    assert sorted(row["n"] for row in found) == ["3", "3"]
+    assert found[0] | {"accuracy %": ""} != found[1] | {"accuracy %": ""}, "nothing tells the rows apart"
+
+
+def test_a_method_that_is_not_installed_tabulates() -> None:
+    config = configuration() | {"method": "elsewhere", "temperature": 3}
+    (row,) = tabled([evaluated(LOW, sha256="a", method="elsewhere", config=config)])
+    assert (row["method"], row["n"], row["published %"]) == ("elsewhere", "3", "")

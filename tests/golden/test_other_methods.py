@@ -1,0 +1,58 @@
+"""First steps of the other methods on real images, in float64, and which images selections take: the same as ever.
+
+Digests are those of `test_published_and_fast.py`.
+"""
+
+import pytest
+import torch
+from test_published_and_fast import digest
+
+from condense.config import LearnConfig
+from condense.data.catalog import load
+from condense.networks.registry import build
+from condense.stage_c.problem import Problem
+
+# (method, schedule, network, images per class): (summed distance of the third step, digest).
+GOLDEN: dict[tuple[str, str, str, int], tuple[float, str]] = {
+    ("dsa", "published", "ConvNetW8", 1): (74.20767083702549, "dde5f1373f2f1a2f"),
+    ("dsa", "published", "ConvNetW8", 10): (17.80775398254704, "3569e7cfc13c3aa9"),
+    ("dsa", "published", "MLP", 1): (1570.1021804334807, "956f0bc5e67cf86a"),
+    ("dsa", "fast", "ConvNetW8", 1): (77.32669809037557, "22a4f32e9f1f7883"),
+    ("dsa", "fast", "MLP", 10): (709.2889332352979, "682240651395f1ff"),
+    ("dm", "published", "ConvNetW8", 1): (38.301182079988024, "01415627b02eb1c2"),
+    ("dm", "published", "ConvNetW8", 10): (4.9524441250211915, "e14a4899ec08ca7d"),
+    ("dm", "published", "MLP", 1): (7.420543354679409, "3efe2c0b280f67b9"),
+    ("dm", "fast", "ConvNetW8", 1): (39.01346654025595, "21df5dc46c3ab819"),
+    ("dm", "fast", "MLP", 10): (0.84564891947731, "31ec11d16c4ace2b"),
+}
+# Method: (cross-entropy of the second epoch, digest of five images per class).
+SELECTED = {"herding": (2.0889906508004343, "21650b8e00aa9813"), "k-center": (2.0889906508004343, "7e1b4886d70ef158")}
+
+
+def after(config: LearnConfig, steps: int) -> tuple[float, torch.Tensor]:
+    """The last loss and the images after so many steps."""
+    data, loss = load("digits").train, 0.0
+    network = build(config.network, data.shape, data.classes)
+    problem = Problem(data, network, config.ipc, config.seed, torch.float64)
+    method = config.plan()
+    state = method.begin(problem)
+    for number in range(steps):
+        state, losses = method.step(problem, state, number)
+        loss = float(next(iter(losses.values())))
+    return loss, method.result(problem, state).images
+
+
+@pytest.mark.parametrize(("method", "schedule", "network", "ipc"), GOLDEN, ids=lambda part: str(part))
+def test_first_steps(method: str, schedule: str, network: str, ipc: int) -> None:
+    expected, images = GOLDEN[method, schedule, network, ipc]
+    found = after(LearnConfig(method=method, network=network, ipc=ipc, schedule=schedule), 3)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+    assert digest(found[1]) == images
+
+
+@pytest.mark.parametrize("method", SELECTED)
+def test_selections(method: str) -> None:
+    expected, images = SELECTED[method]
+    found = after(LearnConfig(method=method, network="ConvNetW8", ipc=5, epochs=2), 2)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+    assert digest(found[1]) == images
