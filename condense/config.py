@@ -161,6 +161,10 @@ class LearnConfig(StageC):
     seed: Seed = 0
     """Seed of every random draw."""
 
+    if TYPE_CHECKING:  # the method's settings too
+
+        def __init__(self, **settings: Any) -> None: ...
+
     def resolved(self, dataset: str | None = None) -> Self:
         """The same with every default that depends on another value filled in; dataset: what the images are known as."""
         return replace(self, **asdict(self.plan(dataset)))
@@ -190,6 +194,10 @@ class MatrixConfig(StageC):
     """Networks trained on every set, with seeds 0, 1, ..."""
     seed: Seed = 0
     """Seed of the first set of a row."""
+
+    if TYPE_CHECKING:  # the method's settings too
+
+        def __init__(self, **settings: Any) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)

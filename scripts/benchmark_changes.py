@@ -10,7 +10,6 @@ work, the steps on 10 images, for AlexNet on images of MNIST's shape; CPU.
 
 import statistics
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +20,8 @@ import torch.nn.functional as F
 from benchmarking import SHAPES, options, seconds, write_rows
 from torch import Tensor
 
-from condense.execution import for_training
+from condense.execution import Execution, for_learning, for_training
+from condense.execution import Work as Job
 from condense.machine import forget_compiled
 from condense.networks import layers
 from condense.networks.layers import Arithmetic, LocalResponseNorm, Shape, Tensors
@@ -73,10 +73,15 @@ def real_gradient() -> Work:
     def fast(
         chunk: int, *, compiled: bool = False, explicit_norm: bool = False, winograd: bool = False, reduced: bool = False
     ):
-        precision = "mixed" if reduced else "fp32"
-        with nullcontext() if winograd else direct_convolutions():
-            matcher = GradientMatcher(network, "ours", CPU, 256, compiled=compiled, precision=precision)
-        matcher.chunk = chunk
+        execution = Execution(
+            device="cpu",
+            path="compiled" if compiled else "eager",
+            precision="mixed" if reduced else "fp32",
+            part=chunk,
+            channels_last=True,
+            winograd=winograd,
+        )
+        matcher = GradientMatcher(network, "ours", CPU, execution)
         matcher._real_arithmetic = Arithmetic(explicit_norm, reduced, winograd)
         return lambda: matcher.real_gradient(parameters, {}, x, 3)
 
@@ -96,7 +101,7 @@ def alexnet_gradient() -> Work:
     shape = SHAPES["MNIST"]
     network, x = build("AlexNet", shape, 10), torch.randn(256, *shape)
     parameters = initial(network)
-    matcher = GradientMatcher(network, "ours", CPU, 256)
+    matcher = GradientMatcher(network, "ours", CPU, for_learning(network, CPU, Job(multiply_adds=1.0, batch=256)))
 
     def fast() -> Tensors:
         return matcher.real_gradient(parameters, {}, x, 3)

@@ -13,11 +13,10 @@ from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import options, random_images, seconds, write_rows
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import options, outer_step, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
-from condense.machine import can_compile, describe, forget_compiled
+from condense.machine import describe, forget_compiled
 from condense.networks.registry import build
 
 START = {"images per class": 1, "classes": 10, "image side": 32, "real batch": 256}
@@ -30,25 +29,24 @@ VALUES = {
 REPEATS = 3
 
 
-def outer_step(case: dict[str, int], device: torch.device) -> float:
+def seconds_of_a_step(case: dict[str, int], device: torch.device) -> float:
     """Seconds of the quickest of a few steps, after one to warm up."""
     classes, side, real = case["classes"], case["image side"], case["real batch"]
     data = random_images((3, side, side), classes=classes, each=real).to(device)
     config = LearnConfig(network="ConvNet", ipc=case["images per class"], real_batch=real, outer_loop=1)
     forget_compiled()
-    matching = GradientMatching(config, data, build("ConvNet", data.shape, classes), compiled=can_compile(device))
-    start = matching.start()
-    seconds(lambda: matching.advance(start), device)
-    return min(seconds(lambda: matching.advance(start), device) for _ in range(REPEATS))
+    method, problem, start = outer_step(config, data, build("ConvNet", data.shape, classes), "fp32")
+    seconds(lambda: method.step(problem, start, 0), device)
+    return min(seconds(lambda: method.step(problem, start, 0), device) for _ in range(REPEATS))
 
 
 def results(device: torch.device) -> Iterator[dict[str, Any]]:
     """One result a case; the starting point is measured once."""
-    start = outer_step(START, device)
+    start = seconds_of_a_step(START, device)
     for name, values in VALUES.items():
         for value in values:
             case = {**START, name: value}
-            measured = start if case == START else outer_step(case, device)
+            measured = start if case == START else seconds_of_a_step(case, device)
             row = {"varied": name, "value": value, "seconds": round(measured, 4), "times": round(measured / start, 3)}
             yield {**row, "device": describe(device), "threads": torch.get_num_threads(), "torch": torch.__version__}
 

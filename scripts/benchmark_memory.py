@@ -14,13 +14,11 @@ import sys
 from pathlib import Path
 
 import torch
-from benchmarking import SHAPES, random_images, write_rows
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import SHAPES, outer_step, plain_gradient_matching, random_images, write_rows
 
 from condense.config import LearnConfig
-from condense.machine import can_compile, keep_freed_memory, prepare, set_threads
+from condense.machine import keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
-from condense.reference.gradient_matching import PlainGradientMatching
 
 CPU = torch.device("cpu")
 PATHS = ("twin", "fp32", "mixed")
@@ -36,16 +34,16 @@ def one(path: str, dataset: str) -> float:
     config = LearnConfig(network="ConvNet", iterations=2)
     data = random_images(SHAPES[dataset])
     network = build("ConvNet", data.shape, data.classes)
-    compiled = path != "twin" and can_compile(CPU)
     before = peak()
     if path == "twin":
-        for _ in PlainGradientMatching(config, data, network, torch.float32).steps():
+        for _ in plain_gradient_matching(config, data, network).steps():
             pass
     else:
         keep_freed_memory()
         prepare(CPU)
-        matching = GradientMatching(config, data, network, compiled=compiled, precision=path)
-        matching.advance(matching.advance(matching.start()))
+        method, problem, state = outer_step(config, data, network, "mixed" if path == "mixed" else "fp32")
+        for number in range(2):
+            state, _ = method.step(problem, state, number)
     return peak() - before
 
 

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from benchmarking import SHAPES, compare, options, random_images, report
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import SHAPES, compare, options, outer_step, plain_gradient_matching, random_images, report
 
 from condense.config import LearnConfig
-from condense.execution import gains_by_compiling
-from condense.machine import can_compile, forget_compiled
+from condense.execution import Precision
+from condense.machine import forget_compiled
 from condense.networks.registry import build
-from condense.reference.gradient_matching import PlainGradientMatching
 
 QUICK = [("ConvNet", "MNIST", 1), ("ConvNet", "CIFAR-10", 1)]
 FULL = [("ConvNet", name, ipc) for name in SHAPES for ipc in (1, 10)] + [
@@ -34,16 +32,15 @@ def measure(network_name: str, dataset: str, ipc: int, repeats: int, device: tor
     config = LearnConfig(network=network_name, ipc=ipc, iterations=10**6, outer_loop=1)
     data = random_images(SHAPES[dataset])
     network = build(network_name, data.shape, data.classes)
-    steps = PlainGradientMatching(config, data, network, torch.float32, device).steps()
+    steps = plain_gradient_matching(config, data.to(device), network).steps()
     forget_compiled()
 
-    def fast(precision: str) -> Callable[[], object]:
-        compiled = gains_by_compiling(network, device) and can_compile(device)
-        matching = GradientMatching(config, data.to(device), network, compiled=compiled, precision=precision)
-        start = matching.start()
-        return lambda: matching.advance(start)
+    def fast(precision: Precision) -> Callable[[], object]:
+        method, problem, start = outer_step(config, data.to(device), network, precision)
+        return lambda: method.step(problem, start, 0)
 
-    paths = {name: fast(name) for name in ("fp32", "mixed")[: 1 + (network_name in MIXED)]}
+    precisions: tuple[Precision, ...] = ("fp32", "mixed") if network_name in MIXED else ("fp32",)
+    paths = {name: fast(name) for name in precisions}
     case = f"outer step, {network_name}, {dataset}, {ipc} a class"
     return compare(case, lambda: next(steps), paths, repeats, device)
 

@@ -6,17 +6,45 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from condense.config import LearnConfig
 from condense.data.images import LabelledImages
+from condense.execution import LONG_FROM, Precision, for_learning
+from condense.execution import Work as Job
 from condense.files import write_atomically
 from condense.machine import choose_device, describe, keep_freed_memory, prepare, set_threads
+from condense.networks.network import Network
+from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.method import Method
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 
 Work = Callable[[], object]
 SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32)}
+
+
+def outer_step(
+    config: LearnConfig, data: LabelledImages, network: Network, precision: Precision
+) -> tuple[Method, Problem, Any]:
+    """A method with a problem that is computed as in a long run, and the state before the first step."""
+    method, long = config.plan(), Job(multiply_adds=LONG_FROM, batch=256)
+    if isinstance(method, DC):
+        long = replace(long, batch=method.real_batch)
+    execution = for_learning(network, data.device, long, precision=precision)
+    problem = Problem(data, network, config.ipc, given=execution)
+    return method, problem, method.begin(problem)
+
+
+def plain_gradient_matching(config: LearnConfig, data: LabelledImages, network: Network) -> PlainGradientMatching:
+    """The twin of dc under a configuration."""
+    settings = config.plan()
+    assert isinstance(settings, DC)
+    return PlainGradientMatching(settings, Problem(data, network, config.ipc))
 
 
 def random_images(shape: tuple[int, int, int], *, classes: int = 10, each: int = 256) -> LabelledImages:

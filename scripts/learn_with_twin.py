@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from condense.condensed import Condensed
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.experiments.statistics import paired
@@ -24,7 +25,10 @@ from condense.networks.registry import build
 from condense.pipeline import Outputs, evaluate_and_keep, write_report
 from condense.records import read_records
 from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.driver import losses_of
 from condense.stage_c.learn import learned_result
+from condense.stage_c.methods.dc import DC
+from condense.stage_c.problem import Problem
 from condense.synthetic_set import SyntheticSet
 
 CPU = torch.device("cpu")
@@ -38,15 +42,19 @@ def learn(config: LearnConfig, outputs: Outputs) -> SyntheticSet:
     keep_freed_memory()
     prepare(CPU)
     surroundings, began = Surroundings.of(CPU), time.perf_counter()
-    twin = PlainGradientMatching(config, data, build(config.network, data.shape, data.classes), torch.float32)
-    total, images, distances = config.plan().iterations * config.plan().outer_loop, torch.empty(0), []
+    settings, problem = (
+        config.plan(),
+        Problem(data, build(config.network, data.shape, data.classes), config.ipc, config.seed),
+    )
+    assert isinstance(settings, DC)
+    twin, total, images, distances = PlainGradientMatching(settings, problem), settings.steps(problem), torch.empty(0), []
     for loss, images, _ in tqdm(twin.steps(), total=total, desc="twin", mininterval=10):  # noqa: B007
-        distances.append(loss / data.classes)
-    outer = config.plan().outer_loop
-    losses = tuple(sum(distances[i : i + outer]) / outer for i in range(0, len(distances), outer))
+        distances.append(loss)
+    losses = losses_of(settings, problem, {"distance": distances})
     seconds = time.perf_counter() - began
-    learned = learned_result(config, data, images, losses, seconds, surroundings, path="plain twin")
-    write_atomically(outputs.records, learned.record.to_json() + "\n")
+    learned = learned_result(config, data, Condensed(images, problem.labels), losses, seconds, surroundings)
+    record = replace(learned.record, config={**learned.record.config, "path": "plain twin"})
+    write_atomically(outputs.records, record.to_json() + "\n")
     learned.set.save(outputs.set)
     return learned.set
 

@@ -35,9 +35,7 @@ class Fault:
 
 FAULTS = (
     # The nine that were put in by hand first.
-    Fault(
-        "stage_c/schedules.py", "self.image_learning_rate * (1 + math.cos", "self.image_learning_rate * 2 * (1 + math.cos", C
-    ),
+    Fault("stage_c/method.py", "rate * (1 + math.cos", "rate * 2 * (1 + math.cos", C),
     Fault("stage_c/matching.py", "{name: gradient / x.shape[1] for", "{name: gradient / x.shape[0] for", C),
     Fault("stage_t/evaluate.py", "share + 3 * (share", "share + 2 * (share", T),
     Fault("stage_t/protocols.py", "Stage(WHOLE_EPOCHS // 2, 0.01)", "Stage(WHOLE_EPOCHS // 2, 0.1)", T),
@@ -47,25 +45,27 @@ FAULTS = (
     ),
     Fault("stage_c/precision.py", 'generator(0, "precision probe images"', 'generator(1, "precision probe images"', C),
     Fault("machine.py", "get_device_capability(device) >= (8, 0)", "get_device_capability(device) >= (7, 0)", COSTS),
-    Fault("matrix/costs.py", "SYNTHETIC_COST = 2.5", "SYNTHETIC_COST = 1.5", COSTS),
+    Fault("stage_c/methods/dc.py", "SYNTHETIC_COST = 2.5", "SYNTHETIC_COST = 1.5", COSTS),
     # Schedules, rates, images of stage C.
-    Fault("stage_c/schedules.py", "outer / self.outer_loop", "outer", C),
-    Fault("stage_c/schedules.py", '0.01 if network == "MLP" else 0.1', "0.1", C),
-    Fault("stage_c/schedules.py", "Schedule(1000, outer, inner, 256", "Schedule(1000, outer, inner, 128", C),
-    Fault("stage_c/schedules.py", "30: (30, 20)", "30: (30, 25)", C),
-    Fault("stage_c/schedules.py", '"LeNet": 0.1}.get(network, 0.5)', '"LeNet": 0.1}.get(network, 0.1)', C),
-    Fault("stage_c/schedules.py", '"median" if network == "MLP"', '"median" if network == "LeNet"', C),
-    Fault("config.py", "ge=0, lt=1)] = 0.5", "ge=0, lt=1)] = 0.9", C),
-    Fault("stage_c/gradient_matching.py", "LONGEST = 3.0", "LONGEST = 4.0", C),
-    Fault("stage_c/gradient_matching.py", "BATCH_NORM_IMAGES = 16", "BATCH_NORM_IMAGES = 32", C),
+    Fault("stage_c/methods/dc.py", "outer / self.outer_loop", "outer", C),
+    Fault("stage_c/methods/dc.py", '0.01 if occasion.network == "MLP" else 0.1', "0.1", C),
+    Fault("stage_c/methods/dc.py", "real_batch=256", "real_batch=128", C),
+    Fault("stage_c/methods/dc.py", "30: (30, 20)", "30: (30, 25)", C),
     Fault(
-        "stage_c/gradient_matching.py",
-        "pending / (self.data.classes * self.plan.outer_loop)",
-        "pending / self.data.classes",
+        "stage_c/methods/dc.py", '"LeNet": 0.1}.get(occasion.network, 0.5)', '"LeNet": 0.1}.get(occasion.network, 0.1)', C
+    ),
+    Fault("stage_c/methods/dc.py", '"median" if occasion.network == "MLP"', '"median" if occasion.network == "LeNet"', C),
+    Fault("stage_c/methods/dc.py", 'Momentum of the images.", 0.5)', 'Momentum of the images.", 0.9)', C),
+    Fault("stage_c/methods/dc.py", "LONGEST = 3.0", "LONGEST = 4.0", C),
+    Fault("stage_c/methods/dc.py", "BATCH_NORM_IMAGES = 16", "BATCH_NORM_IMAGES = 32", C),
+    Fault(
+        "stage_c/methods/dc.py",
+        "sum(values) / (problem.data.classes * len(values))",
+        "sum(values) / problem.data.classes",
         C,
     ),
-    Fault("stage_c/gradient_matching.py", "images = torch.randn(shape", "images = torch.rand(shape", C),
-    Fault("stage_c/learn.py", "CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 600.0", C),
+    Fault("stage_c/problem.py", "drawn = torch.randn(shape", "drawn = torch.rand(shape", C),
+    Fault("stage_c/driver.py", "CHECKPOINT_SECONDS = 60.0", "CHECKPOINT_SECONDS = 600.0", C),
     # Draws.
     Fault("randomness.py", '"little") >> 1', '"big") >> 1', C),
     Fault("data/images.py", "keys.topk(min(size, widest), dim=1)", "keys[:, : min(size, widest)].sort(dim=1)", C),
@@ -130,9 +130,9 @@ FAULTS = (
     Fault("experiments/hyperparameters/rows.py", "self.batch_size / classes if", "self.batch_size if", T),
     Fault("machine.py", "torch.backends.cudnn.allow_tf32 = torch", "torch", COSTS),
     Fault(
-        "stage_c/gradient_matching.py",
-        "self.plan.network_learning_rate),), batch_size=256",
-        "self.plan.network_learning_rate),), batch_size=10",
+        "stage_c/methods/dc.py",
+        "recipe = Recipe(stages, batch_size=256",
+        "recipe = Recipe(stages, batch_size=10",
         C,
     ),
     Fault("stage_c/distance.py", "len(shape) > 1)", "len(shape) > 2)", C),

@@ -16,14 +16,14 @@ from typing import Any
 
 import matplotlib
 import torch
-from benchmarking import SHAPES, options, random_images, seconds, write_rows
-from condense.stage_c.gradient_matching import GradientMatching
+from benchmarking import SHAPES, options, outer_step, plain_gradient_matching, random_images, seconds, write_rows
 
 from condense.config import LearnConfig
-from condense.machine import can_compile, forget_compiled
+from condense.machine import forget_compiled
 from condense.networks.registry import build
 from condense.records import Record, read_records
-from condense.reference.gradient_matching import PlainGradientMatching
+from condense.stage_c.method import Method
+from condense.stage_c.problem import Problem
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 CPU = torch.device("cpu")
@@ -49,11 +49,10 @@ def kind_of(learned: Record, evaluated: Record) -> Kind:
     return learned.config["ipc"], schedule, learned.config.get("precision", "fp32")
 
 
-def iteration(matching: GradientMatching) -> None:
+def iteration(method: Method, problem: Problem, state: Any) -> None:
     """A new network, matched and trained in turn until the next one."""
-    state = matching.start()
-    for _ in range(matching.plan.outer_loop):
-        state = matching.advance(state)
+    for number in range(method.round(problem)):
+        state, _ = method.step(problem, state, number)
 
 
 def iteration_seconds(shape: tuple[int, int, int], kinds: set[Kind]) -> dict[Kind, float]:
@@ -65,9 +64,8 @@ def iteration_seconds(shape: tuple[int, int, int], kinds: set[Kind]) -> dict[Kin
     for kind in sorted(kinds):
         ipc, schedule, precision = kind
         config = LearnConfig(network="ConvNet", ipc=ipc, schedule=schedule)  # type: ignore[arg-type]
-        matching = GradientMatching(config, data, network, compiled=can_compile(CPU), precision=precision)
-        work[kind] = partial(iteration, matching)
-    twin = PlainGradientMatching(LearnConfig(network="ConvNet", iterations=10**6), data, network, torch.float32).steps()
+        work[kind] = partial(iteration, *outer_step(config, data, network, precision))  # type: ignore[arg-type]
+    twin = plain_gradient_matching(LearnConfig(network="ConvNet", iterations=10**6), data, network).steps()
     work[TWIN] = lambda: next(twin)
     for function in work.values():
         seconds(function, CPU)

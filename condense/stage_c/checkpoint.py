@@ -23,7 +23,7 @@ class Checkpoint:
 
     state: the method's; step: the next one's number; series: the losses of the steps before it, by name; seconds: of
     computing them; identity: of the run, its configuration and fingerprint; surroundings: what its last bits depend on;
-    execution: how it computes.
+    execution: how it computes; moves: what was otherwise when it was resumed elsewhere, a sentence each time.
     """
 
     state: Any
@@ -33,6 +33,7 @@ class Checkpoint:
     identity: dict[str, Any]
     surroundings: dict[str, Any]
     execution: Execution
+    moves: tuple[str, ...] = ()
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -50,6 +51,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "identity": json.dumps(checkpoint.identity, sort_keys=True),
         "surroundings": json.dumps(checkpoint.surroundings, sort_keys=True),
         "execution": json.dumps(checkpoint.execution.facts(), sort_keys=True),
+        "moves": list(checkpoint.moves),
     }
     save_sealed(path, FORMAT, content)
 
@@ -62,21 +64,24 @@ class Begun:
     identity: dict[str, Any]
     surroundings: dict[str, Any]
     execution: Execution
+    moves: tuple[str, ...]
 
 
 def read_begun(path: Path, device: Device = "cpu") -> Begun:
     """How a run was begun. Raises `CondenseError` when the checkpoint is damaged."""
     content = load_sealed(path, FORMAT, device)
     try:
-        if set(content) != {"state", "step", "series", "seconds", "identity", "surroundings", "execution"}:
+        if set(content) != {"state", "step", "series", "seconds", "identity", "surroundings", "execution", "moves"}:
             raise ValueError(content)
         identity, surroundings = json.loads(content["identity"]), json.loads(content["surroundings"])
         execution = Execution.of(json.loads(content["execution"]))
     except (TypeError, ValueError, RecursionError) as error:
         raise damaged(path) from error
-    if not (isinstance(identity, dict) and isinstance(surroundings, dict)):
+    moves = content["moves"]
+    sound = isinstance(moves, list) and all(isinstance(move, str) for move in moves)
+    if not (sound and isinstance(identity, dict) and isinstance(surroundings, dict)):
         raise damaged(path)
-    return Begun(content, identity, surroundings, execution)
+    return Begun(content, identity, surroundings, execution, tuple(moves))
 
 
 def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
@@ -111,7 +116,7 @@ def load_checkpoint(path: Path, begun: Begun, method: Method, problem: Problem) 
     state = _state(content["state"], method.shape_of_state(problem, step))
     if state is None:
         raise damaged(path)
-    return Checkpoint(state, step, series, seconds, begun.identity, begun.surroundings, begun.execution)
+    return Checkpoint(state, step, series, seconds, begun.identity, begun.surroundings, begun.execution, begun.moves)
 
 
 def _are_losses(series: Any, step: int) -> bool:

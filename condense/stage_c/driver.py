@@ -47,7 +47,7 @@ class Finished:
 class Driver:
     """One run of a method on a problem.
 
-    identity, surroundings: of the run, for its checkpoint at `path` (None: it keeps none).
+    identity, surroundings, moves: of the run, for its checkpoint at `path` (None: it keeps none).
     """
 
     def __init__(
@@ -58,9 +58,10 @@ class Driver:
         *,
         identity: dict[str, Any],
         surroundings: dict[str, Any],
+        moves: tuple[str, ...] = (),
     ) -> None:
         self.method, self.problem, self.path = method, problem, path
-        self.identity, self.surroundings = identity, surroundings
+        self.identity, self.surroundings, self.moves = identity, surroundings, moves
         self.steps, self.round = method.steps(problem), method.round(problem)
         self.look_after = STEPS_BETWEEN_LOOKS[problem.data.device.type]
         self.seconds = 0.0
@@ -139,6 +140,7 @@ class Driver:
                     self.identity,
                     self.surroundings,
                     self.problem.execution,
+                    self.moves,
                 ),
             )
 

@@ -19,10 +19,8 @@ from condense.machine import Surroundings, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
-from condense.sealed import damaged
 from condense.stage_c.checkpoint import (
     Begun,
-    Checkpoint,
     check_same_run,
     differences,
     load_checkpoint,
@@ -30,10 +28,13 @@ from condense.stage_c.checkpoint import (
 )
 from condense.stage_c.driver import Driver, Finished, Progress, losses_of
 from condense.stage_c.method import Method
-from condense.stage_c.precision import PRECISIONS, choose_precision
+from condense.stage_c.precision import choose_precision
 from condense.stage_c.problem import Problem
 from condense.synthetic_set import Provenance, SyntheticSet
 from condense.versions import code_version, library_versions
+
+MOVED = "resumed otherwise than begun ({}): other last digits than of a run in one go"
+"""Note of a record, with what was otherwise."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +99,21 @@ class _Run:
         began, surroundings = time.perf_counter(), Surroundings.of(self.data.device)
         notes, arithmetic = remarks(self.config, self.data), surroundings.arithmetic
         begun = read_begun(path, self.data.device) if resume and path is not None and path.exists() else None
-        config = self.config if begun is None or self.config.precision != "auto" else self._as_begun(begun, path)
-        problem = self._prepared(config, begun)
-        config = replace(config, precision=problem.execution.precision)
-        # By the fingerprint that depends on the order of the images, as what is drawn from them does.
-        identity = {**as_dict(config), "dataset_fingerprint": self.data.former_fingerprint}
-        reached = None
-        if begun is not None and path is not None:
-            reached, moved = self._reached(path, begun, problem, identity, arithmetic, anywhere=anywhere)
-            notes = [*notes, *moved]
+        reached, moves = None, tuple[str, ...]()
+        if begun is None or path is None:
+            problem = self._prepared(self._decided(self.config))
+        else:
+            self._check_same_run(path, begun, arithmetic, anywhere=anywhere)
+            problem = self._as_begun(begun, anywhere=anywhere)
+            reached = load_checkpoint(path, begun, self.method, problem)
+            how = begun.surroundings | begun.execution.facts(), arithmetic | problem.execution.facts()
+            moved = differences(*how)
+            moves = (*begun.moves, *([MOVED.format(moved)] if moved else []))
+        config = replace(self.config, precision=problem.execution.precision)
         warm_up = time.perf_counter() - began
-        driver = Driver(self.method, problem, path, identity=identity, surroundings=arithmetic)
+        driver = Driver(self.method, problem, path, identity=self._identity(config), surroundings=arithmetic, moves=moves)
         finished = driver.finish(reached, progress)
-        learned = self._learned(config, finished, surroundings, notes)
+        learned = self._learned(config, finished, surroundings, [*notes, *moves])
         return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up if self.steps else 0.0))
 
     @property
@@ -118,63 +121,52 @@ class _Run:
         """How many there are."""
         return self.method.steps(self.problem)
 
-    def _as_begun(self, begun: Begun, path: Path | None) -> LearnConfig:
-        """The configuration in the precision of a run that is resumed, which was chosen by a measurement."""
-        precision = begun.identity.get("precision")
-        if precision not in PRECISIONS:
-            raise damaged(path or Path())
-        return replace(self.config, precision=precision)
+    def _identity(self, config: LearnConfig) -> dict[str, Any]:
+        # By the fingerprint that depends on the order of the images, as what is drawn from them does.
+        return {**as_dict(config), "dataset_fingerprint": self.data.former_fingerprint}
 
-    def _prepared(self, config: LearnConfig, begun: Begun | None) -> Problem:
-        """The problem with how it is computed, as it was begun or as is decided now; what is compiled is ready."""
-        method, network, device = self.method, self.problem.network, self.data.device
-        if not self.steps:
-            return replace(self.problem, given=for_learning(network, device, method.work(self.problem)))
-        here = begun is not None and begun.execution.device == device.type
-        execution = begun.execution if begun is not None and here else self._decided(config)
+    def _check_same_run(self, path: Path, begun: Begun, arithmetic: dict[str, Any], *, anywhere: bool) -> None:
+        """Raises `CondenseError` where a checkpoint is of another run, or is to be resumed elsewhere and must not be."""
+        precision = used_precision(self.config, self.problem.network, self.data)
+        if precision == "auto":  # it was chosen by a measurement, which might come out otherwise now
+            precision = begun.execution.precision
+        # Which images they are is said by the fingerprint, whatever they are called.
+        aside: dict[str, None] = dict.fromkeys(["dataset", *(["precision"] if anywhere else [])])
+        now = self._identity(replace(self.config, precision=precision))
+        check_same_run(path, begun.identity | aside, now | aside)
+        if not anywhere:
+            check_same_run(path, begun.surroundings, arithmetic, anywhere=False)
+
+    def _as_begun(self, begun: Begun, *, anywhere: bool) -> Problem:
+        """The problem computed as it was begun; on another kind of device as is decided for that."""
+        here = begun.execution.device == self.data.device.type
+        problem = self._prepared(begun.execution if here else self._decided(self.config))
+        if here and not anywhere and problem.execution.path != begun.execution.path:
+            raise RunFailed("The run was begun with compiled functions, and no compiler works now.")
+        return problem
+
+    def _prepared(self, execution: Execution) -> Problem:
+        """The problem, computed so; what is compiled is ready."""
         tried: dict[Execution, Problem] = {}
 
         def attempt(execution: Execution) -> None:
             tried[execution] = replace(self.problem, given=execution)
-            method.warm_up(tried[execution])
+            self.method.warm_up(tried[execution])
 
-        warm = warmed_up(execution, attempt, divisible=not network.has_batch_norm)
-        if begun is not None and here and warm.path != execution.path:
-            raise RunFailed("The run was begun with compiled functions, and no compiler works now.")
+        warm = warmed_up(execution, attempt, divisible=not self.problem.network.has_batch_norm)
         return tried.get(warm) or replace(self.problem, given=warm)
 
     def _decided(self, config: LearnConfig) -> Execution:
         method, network, device = self.method, self.problem.network, self.data.device
         work = method.work(self.problem)
         execution = for_learning(network, device, work)
-        if not method.precisions:
+        if not (method.precisions and self.steps):
             return execution
         problem = replace(self.problem, given=execution)
         precision = choose_precision(
             config.precision, network, execution, work, lambda precision: method.agreement(problem, precision)
         )
         return for_learning(network, device, work, precision=precision)
-
-    def _reached(
-        self,
-        path: Path,
-        begun: Begun,
-        problem: Problem,
-        identity: dict[str, Any],
-        arithmetic: dict[str, Any],
-        *,
-        anywhere: bool,
-    ) -> tuple[Checkpoint, list[str]]:
-        """Where a run stood that is resumed, and what is to be noted on it."""
-        # Which images they are is said by the fingerprint, whatever they are called.
-        there, now = ({**facts, "dataset": None} for facts in (begun.identity, identity))
-        check_same_run(path, there, now)
-        there, now = ({**facts, "execution": None} for facts in (begun.surroundings, arithmetic))
-        if not anywhere:
-            check_same_run(path, there, now, anywhere=False)
-        moved = differences(there, now)
-        notes = [f"resumed under another arithmetic ({moved}): other last digits than of a run in one go"] if moved else []
-        return load_checkpoint(path, begun, self.method, problem), notes
 
     def _learned(self, config: LearnConfig, finished: Finished, surroundings: Surroundings, notes: Sequence[str]) -> Learned:
         condensed = self.method.result(finished.problem, finished.state)
@@ -256,23 +248,7 @@ def learned_result(
     notes: Sequence[str] = (),
 ) -> Learned:
     """The set and the record of what was made in so many seconds with these losses; execution: None of what needs none."""
-    provenance = Provenance(
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        class_names=list(data.class_names),
-        mean=list(data.mean),
-        std=list(data.std),
-        images_per_class=config.ipc,
-        method=config.method,
-        network=config.network,
-        seed=config.seed,
-        iterations=len(losses),
-        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
-        code_version=code_version(),
-        library_versions=library_versions(),
-        device=data.device.type,
-        precision=config.precision,
-    )
+    provenance = _provenance(config, data, len(losses))
     images, labels = (tensor.cpu().contiguous() for tensor in (condensed.images.float(), condensed.labels))
     result = SyntheticSet(
         images,
@@ -297,3 +273,23 @@ def learned_result(
         **asdict(surroundings),
     )
     return Learned(result, record)
+
+
+def _provenance(config: LearnConfig, data: LabelledImages, iterations: int) -> Provenance:
+    return Provenance(
+        dataset=data.name,
+        dataset_fingerprint=data.fingerprint,
+        class_names=list(data.class_names),
+        mean=list(data.mean),
+        std=list(data.std),
+        images_per_class=config.ipc,
+        method=config.method,
+        network=config.network,
+        seed=config.seed,
+        iterations=iterations,
+        config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
+        code_version=code_version(),
+        library_versions=library_versions(),
+        device=data.device.type,
+        precision=config.precision,
+    )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from command_line import LEARN, condense, write_images
-from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.records import read_records
+from condense.stage_c.methods.dc import DC
 from condense.synthetic_set import SyntheticSet
 
 
@@ -256,7 +256,7 @@ def test_noise_may_be_more_than_there_are_images(made: Path, tmp_path: Path) -> 
 
 
 def test_more_images_than_memory(said: Said, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GradientMatching, "start", lambda self: torch.empty(10**15))
+    monkeypatch.setattr(DC, "begin", lambda self, problem: torch.empty(10**15))
     words = ("learn", "--dataset", made / "noise.npz", *LEARN)
     assert said(*words, "--out", "a.h5", exit_code=1)[0].startswith("Out of memory. Fewer images (--ipc, --real-batch)")
 

@@ -11,11 +11,11 @@ from command_line import LEARN, condense, write_images
 from PIL import Image
 
 from condense.cli.options import COMMANDS
-from condense.config import METHODS
 from condense.data import catalog
 from condense.networks import registry
 from condense.records import read_records
 from condense.stage_c.distance import DISTANCES
+from condense.stage_c.methods import method_names
 from condense.stage_t.protocols import PROTOCOLS
 from condense.synthetic_set import SyntheticSet
 from condense.versions import CODE_VERSION
@@ -92,7 +92,7 @@ def test_networks(capsys: pytest.CaptureFixture[str]) -> None:
 def test_methods(capsys: pytest.CaptureFixture[str]) -> None:
     assert condense("methods") == 0
     out = capsys.readouterr().out
-    assert all(f"  {name} " in out for name in (*METHODS, *DISTANCES, *PROTOCOLS))
+    assert all(f"  {name} " in out for name in (*method_names(), *DISTANCES, *PROTOCOLS))
 
 
 # Learn

@@ -262,7 +262,7 @@ def test_whatever_fails_at_the_end_leaves_the_checkpoint(
         patch.setattr(failing, fail)
         assert condense(*words) == 2
     assert (tmp_path / "set.h5.checkpoint").exists()
-    monkeypatch.setattr("condense.stage_c.gradient_matching.GradientMatching.advance", None)  # nothing is left to compute
+    monkeypatch.setattr("condense.stage_c.methods.dc.DC.step", None)  # nothing is left to compute
     assert condense(*words, "--resume") == 0 and SyntheticSet.load(tmp_path / "set.h5")
 
 

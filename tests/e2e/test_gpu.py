@@ -1,16 +1,21 @@
-"""On a CUDA device: the same bytes twice and after resuming, and accuracies that do not depend on stacking."""
+"""On a CUDA device: the same bytes twice and after resuming, and gradients that are the CPU's."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
-from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.errors import Interrupted
+from condense.execution import Work, for_learning
 from condense.networks.registry import build
+from condense.randomness import generator
 from condense.stage_c.learn import learn
+from condense.stage_c.matching import GradientMatcher
+from condense.training.layout import Layout
 
 pytestmark = [
     pytest.mark.gpu,
@@ -32,8 +37,8 @@ def test_a_subset_is_the_same_on_any_device() -> None:
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize("network", ["ConvNetW16", "LeNet", "VGG11", "ConvNetW16BN"])
 def test_same_bytes_twice_and_resumed(network: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("condense.stage_c.learn.LONG_FROM", 0 if compiled else 1e30)
-    data, config = load("digits").to("cuda").train, LearnConfig(**{**vars(QUICK), "network": network})
+    monkeypatch.setattr("condense.execution.LONG_FROM", 0 if compiled else 1e30)
+    data, config = load("digits").to("cuda").train, replace(QUICK, network=network)
     first, second = learn(config, data), learn(config, data)
     with pytest.raises(Interrupted):
         learn(config, data, checkpoint=tmp_path / "c", progress=interrupt)
@@ -41,27 +46,28 @@ def test_same_bytes_twice_and_resumed(network: str, compiled: bool, tmp_path: Pa
     assert first.set.sha256 == second.set.sha256 == resumed.set.sha256
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-def test_one_class_and_all_classes_equal_the_cpus_in_float64(compiled: bool) -> None:
+@pytest.mark.parametrize("path", ["eager", "compiled"])
+@pytest.mark.parametrize("name", ["ConvNetW16", "ConvNet"])
+def test_one_class_and_all_classes_equal_the_cpus_in_float64(name: str, path: Literal["eager", "compiled"]) -> None:
+    images, real = torch.randn(20, 1, 8, 8, dtype=torch.float64), torch.randn(40, 1, 8, 8, dtype=torch.float64)
+    network = build(name, (1, 8, 8), 10)
+    vector = Layout.of(network).flatten(network.initial(generator(0, "gpu"), torch.float64))
     moved, together = [], []
     for device in ("cpu", "cuda"):
-        data = load("digits").to(device).train
-        network = build("ConvNetW16", data.shape, data.classes)
-        matching = GradientMatching(QUICK, data, network, compiled=compiled and device == "cuda", dtype=torch.float64)
-        vector, statistics = matching._new_network(0)
-        x = data.inputs(torch.arange(40, device=device), torch.float64)
-        parameters, images = matching.layout.views(vector), matching.start().images
-        real = matching.matcher.real_gradient(parameters, statistics, x, 1)
-        moved.append(matching.matcher.match(parameters, statistics, images[:2], 1, real)[1].cpu())
-        grouped = images.view(data.classes, 2, *data.shape)
-        four = x.view(10, 4, *data.shape)
-        together.append(matching.matcher.match_all(parameters, statistics, four, grouped, 4)[1].cpu())
+        execution = for_learning(network, torch.device(device), Work(multiply_adds=1.0, batch=40))
+        execution = replace(execution, path=path if device == "cuda" else "eager")
+        matcher = GradientMatcher(network, "ours", torch.device(device), execution)
+        parameters, x, synthetic = Layout.of(network).views(vector.to(device)), real.to(device), images.to(device)
+        gradient = matcher.real_gradient(parameters, {}, x, 1)
+        moved.append(matcher.match(parameters, {}, synthetic[:2], 1, gradient)[1].cpu())
+        four, grouped = x.view(10, 4, 1, 8, 8), synthetic.view(10, 2, 1, 8, 8)
+        together.append(matcher.match_all(parameters, {}, four, grouped)[1].cpu())
     for on_cpu, on_gpu in (moved, together):
         torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-9, atol=1e-13)
 
 
 def test_tf32_is_in_the_real_pass_only() -> None:
     data = load("digits").to("cuda").train
-    learned = learn(LearnConfig(**{**vars(QUICK), "precision": "tf32"}), data)
+    learned = learn(replace(QUICK, precision="tf32"), data)
     assert learned.record.config["precision"] == "tf32"
     assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 from command_line import condense, write_images
-from condense.stage_c.gradient_matching import GradientMatching
 
 from condense.records import read_records
-from condense.stage_c import learn as stage_c
+from condense.stage_c import driver
+from condense.stage_c.methods.dc import DC
 from condense.synthetic_set import SyntheticSet
 
 WORDS = ("--network", "MLP", "--ipc", "2", "--inner-loop", "1", "--threads", "1", "--quiet")
-PROGRAM = "import condense.stage_c.learn as l; l.CHECKPOINT_SECONDS = 0; from condense.cli.main import main; main()"
+PROGRAM = "import condense.stage_c.driver as d; d.CHECKPOINT_SECONDS = 0; from condense.cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints as often as can be."""
-    monkeypatch.setattr(stage_c, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(driver, "CHECKPOINT_SECONDS", -1.0)
 
 
 # Signals to a process of its own
@@ -209,7 +209,7 @@ def test_a_run_stopped_between_learning_and_evaluating_learns_once(
     )
     learned = (tmp_path / "run" / "set.h5").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(GradientMatching, "advance", interrupt)  # not reached: the set is there
+        patch.setattr(DC, "step", interrupt)  # not reached: the set is there
         assert condense(*words, "--resume") == 0
     assert (tmp_path / "run" / "set.h5").read_bytes() == learned
     assert [record.kind for record in read_records(tmp_path / "run" / "records.jsonl")] == ["learn", "evaluate"]
@@ -231,7 +231,7 @@ def test_resuming_a_learned_set_does_nothing(images: Path, tmp_path: Path, monke
     words = ("learn", "--dataset", images, *WORDS, "--iterations", 2, "--out", tmp_path / "set.h5", "--resume")
     assert condense(*words) == 0
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr(GradientMatching, "advance", None)
+    monkeypatch.setattr(DC, "step", None)
     assert condense(*words) == 0
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 

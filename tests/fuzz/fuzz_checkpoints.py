@@ -73,7 +73,7 @@ def stage_t_checkpoint() -> bytes:
     """A checkpoint of an evaluation of `TESTED_IDENTITY`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint"
-        save_tested(path, Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], False, 0.5), TESTED_IDENTITY)
+        save_tested(path, Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], {}, 0.5), TESTED_IDENTITY)
         return path.read_bytes()
 
 

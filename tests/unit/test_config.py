@@ -18,15 +18,14 @@ def mistakes(kind: type, values: dict, **how) -> list[str]:
 
 def test_all_mistakes_are_said_at_once() -> None:
     found = mistakes(
-        LearnConfig, {"network": "ConvNt", "ipc": 0, "method": "dcc", "seed": "x", "itterations": 3, "dataset": 3}
+        LearnConfig, {"network": "ConvNt", "ipc": 0, "method": "DC", "seed": "x", "itterations": 3, "dataset": 3}
     )
-    assert len(found) == 6
+    assert len(found) == 5
     assert found[0] == "dataset = 3: Input should be a valid string."
     assert found[1] == "ipc = 0: Input should be greater than or equal to 1."
     assert found[2].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
-    assert found[3] == "method: Unknown method 'dcc'. Did you mean 'dc'? Known: dc, random."
-    assert found[4] == "seed = 'x': Input should be a valid integer."
-    assert found[5].startswith("itterations: Unknown setting 'itterations'. Did you mean 'iterations'? Known: dataset, ")
+    assert found[3] == "seed = 'x': Input should be a valid integer."
+    assert found[4].startswith("itterations: Unknown setting 'itterations'. Did you mean 'iterations'? Known: dataset, ")
 
 
 @pytest.mark.parametrize(
@@ -65,14 +64,14 @@ def test_the_caller_says_what_a_value_is_called() -> None:
 
 
 def test_text_is_converted_unless_strict() -> None:
-    assert checked(LearnConfig, {"ipc": "10", "image_learning_rate": "1e-2"}).plan().image_learning_rate == 0.01
+    assert checked(LearnConfig, {"ipc": "10", "image_learning_rate": "1e-2"}).resolved().image_learning_rate == 0.01
     values = {"ipc": "10", "seed": True, "image_momentum": "0", "out": 3, "quiet": 1}
     assert [line.partition(" = ")[0] for line in mistakes(Learn, values, strict=True)] == [
-        *("quiet", "ipc", "image_momentum", "seed", "out")
+        *("quiet", "ipc", "seed", "out", "image_momentum")
     ]
     fine = {"network": ["MLP"], "out": "a.jsonl", "seeds": 2}
     assert checked(Evaluate, fine, strict=True) == checked(Evaluate, fine)
-    assert checked(Run, {"image_learning_rate": 1}, strict=True).plan().image_learning_rate == 1.0
+    assert checked(Run, {"image_learning_rate": 1}, strict=True).resolved().image_learning_rate == 1.0
 
 
 def test_what_depends_on_other_values_is_filled_in() -> None:

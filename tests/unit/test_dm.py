@@ -5,54 +5,60 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stage_c_samples import problem_of, walked
 
 from condense.data.images import LabelledImages
-from condense.networks.registry import build
 from condense.reference import distribution_matching as plain
+from condense.stage_c.method import Occasion
 from condense.stage_c.methods.dm import DM, class_means
-from condense.stage_c.problem import Problem
 
 # The twin's sampling goes pixel by pixel, which takes long; shifts and mirrors of its kind are tested with the operations.
-SHORT = DM(iterations=3, real_batch=9, augmentation=("color", "cutout", "rotate"))
+SHORT = replace(
+    DM.published(Occasion("digits", 2, "MLP")), iterations=3, real_batch=9, augmentation=("color", "cutout", "rotate")
+)
 
 
-def problem_of(data: LabelledImages, name: str, seed: int = 0) -> Problem:
-    return Problem(data, build(name, data.shape, data.classes), 2, seed, torch.float64)
-
-
-@pytest.mark.parametrize("name", ["MLP", "LeNet", "ConvNetW8", "ConvNetW8BN"])
-def test_steps_equal_the_twin(name: str, small_images: Callable[..., LabelledImages], fresh_seed: int) -> None:
-    problem = problem_of(small_images(counts=(20, 7, 12)), name, fresh_seed)
-    state = SHORT.begin(problem)
-    for loss, images in plain.steps(SHORT, problem):
-        state, losses = SHORT.step(problem, state)
-        assert losses["distance"] == pytest.approx(loss, rel=1e-10)
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [*((name, "eager") for name in ("MLP", "LeNet", "ConvNetW8", "ConvNetW8BN")), ("ConvNetW8", "compiled")],
+)
+def test_steps_equal_the_twin(name: str, path: str, small_images: Callable[..., LabelledImages], fresh_seed: int) -> None:
+    problem = problem_of(small_images(counts=(20, 7, 12)), name, 2, seed=fresh_seed, batch=9, part=8, path=path)
+    settings = replace(SHORT, image_decay="cosine" if path == "eager" else "constant")
+    torch.compiler.reset()
+    state, steps = settings.begin(problem), 0
+    for loss, images in plain.steps(settings, problem):
+        state, losses = settings.step(problem, state, steps)
+        steps += 1
+        assert float(losses["distance"]) == pytest.approx(loss, rel=1e-10)
         torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
-    assert state.step == 3
+    assert steps == settings.steps(problem) == 3
 
 
-def test_the_loss_does_not_depend_on_the_order_of_images(small_images: Callable[..., LabelledImages]) -> None:
-    problem = problem_of(small_images(), "ConvNetW8")
+@pytest.mark.parametrize("part", [1, 2, 5, 100])
+def test_parts_change_nothing(part: int, small_images: Callable[..., LabelledImages]) -> None:
+    data = small_images(counts=(9, 5, 4))
+    whole, parted = (walked(SHORT, problem_of(data, "ConvNetW8", 2, part=size), 2) for size in (1000, part))
+    torch.testing.assert_close(parted[0].images, whole[0].images, rtol=1e-10, atol=1e-12)
+    assert parted[1] == pytest.approx(whole[1], rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["ConvNetW8", "ConvNetW8BN"])
+def test_the_loss_does_not_depend_on_the_order_of_images(name: str, small_images: Callable[..., LabelledImages]) -> None:
+    problem = problem_of(small_images(), name, 3)
     state = SHORT.begin(problem)
-    turned = replace(state, images=state.images[[1, 0, 3, 2]])
-    assert SHORT.step(problem, state)[1] == pytest.approx(SHORT.step(problem, turned)[1], rel=1e-12)
+    turned = replace(state, images=state.images[[2, 0, 1, 3, 5, 4]])
+    (one, found), (other, again) = (SHORT.step(problem, each, 0) for each in (state, turned))
+    assert float(found["distance"]) == pytest.approx(float(again["distance"]), rel=1e-12)
+    torch.testing.assert_close(one.images[[2, 0, 1, 3, 5, 4]], other.images, rtol=1e-10, atol=1e-12)
 
 
 def test_all_real_images_are_at_no_distance_from_themselves(small_images: Callable[..., LabelledImages]) -> None:
-    data = small_images(counts=(5, 5))
-    problem = replace(problem_of(data, "ConvNetW8"), images_per_class=5)
+    problem = problem_of(small_images(counts=(5, 5)), "ConvNetW8", 5)
     settings = replace(SHORT, real_batch=5)
-    assert settings.step(problem, settings.begin(problem))[1]["distance"] < 1e-20
+    assert float(settings.step(problem, settings.begin(problem), 0)[1]["distance"]) < 1e-20
 
 
 def test_means_are_of_each_class() -> None:
     rows = torch.tensor([[1.0], [3.0], [10.0]])
     assert class_means(rows, (2, 1)).tolist() == [[2.0], [10.0]]
-
-
-def test_published_settings() -> None:
-    assert DM.published("cifar10", 10) == DM(iterations=20_000, real_batch=256, image_learning_rate=1.0, image_momentum=0.5)
-    assert [DM.published("cifar10", ipc).image_learning_rate for ipc in (1, 50, 100)] == [1, 1, 10]
-    assert DM.published("cifar100", 100).image_learning_rate == 1
-    assert "flip" in DM.published("fashion-mnist", 1).augmentation
-    assert "flip" not in DM.published("mnist", 1).augmentation

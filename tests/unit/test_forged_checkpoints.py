@@ -213,7 +213,7 @@ def test_settings_of_another_run_are_not_repeated_at_length(unfinished: tuple[Pa
 # Stage T
 
 IDENTITY = {"set": "a"}
-TESTED = stage_t_checkpoint.Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], False, 0.0)
+TESTED = stage_t_checkpoint.Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], {}, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,8 @@ TESTED = stage_t_checkpoint.Tested({0: 0.5, 1: 0.25}, {0: 1.0, 1: 2.0}, [1], Fal
         {"seconds": {"0": -1.0, "1": 1.0}},
         {"diverged": [7]},
         {"diverged": "1"},
-        {"compiled": "yes"},
+        {"execution": "yes"},
+        {"execution": {"part": 1}},
         {"warm_up_seconds": -1.0},
         {"more": 1},
     ],

@@ -12,7 +12,6 @@ from condense.data.catalog import load
 from condense.machine import compiled_function, reproducible
 from condense.matrix import costs
 from condense.networks.registry import build
-from condense.stage_c import learn as stage_c
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as stage_t
 from condense.stage_t.evaluate import evaluate
@@ -102,7 +101,7 @@ def test_what_the_caller_compiled_stays_compiled(small_images, monkeypatch: pyte
 
     function = torch.compile(lambda x: x * 2 + 1, backend=backend)
     function(torch.ones(3))
-    monkeypatch.setattr(stage_c, "LONG_FROM", 0)
+    monkeypatch.setattr("condense.execution.LONG_FROM", 0)
     result = learn(LearnConfig(network="MLP", iterations=1, real_batch=5), small_images())
     assert result.record.config["path"] == "compiled"
     function(torch.ones(3))

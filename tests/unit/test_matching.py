@@ -47,6 +47,12 @@ def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], 
     assert float(value) == pytest.approx(float(expected.detach()), rel=1e-10)
 
 
+def planned(**settings: Any) -> DC:
+    method = LearnConfig(**settings).plan()
+    assert isinstance(method, DC)
+    return method
+
+
 SIAMESE = ("color", "cutout", "rotate")
 
 
@@ -55,7 +61,7 @@ SIAMESE = ("color", "cutout", "rotate")
 def test_siamese_augmentation_equals_the_twin_step_by_step(name: str, path: str, small_images, fresh_seed: int) -> None:
     data = small_images(shape=(1, 16, 16), counts=(9, 9, 9) if path == "all classes" else (9, 4, 6))
     loops: dict[str, Any] = {"iterations": 2, "outer_loop": 2, "inner_loop": 2, "real_batch": 5}
-    settings = LearnConfig(method="dsa", network=name, ipc=2, augmentation=SIAMESE, **loops).plan()
+    settings = planned(method="dsa", network=name, ipc=2, augmentation=SIAMESE, **loops)
     problem = problem_of(data, name, 2, seed=fresh_seed, batch=5, **PATHS[path])
     torch.compiler.reset()
     steps, distances = walked_beside_the_twin(settings, problem)
@@ -73,7 +79,7 @@ def test_whole_iterations_equal_the_twin_step_by_step(
     loops: dict[str, Any] = {"iterations": 2, "outer_loop": 3, "inner_loop": 4, "real_batch": 9}
     decay = "constant" if path == "compiled" else "cosine"
     clip = "median" if init == "real" else "none"
-    settings = LearnConfig(network=name, ipc=2, init=init, image_decay=decay, image_clip=clip, **loops).plan()
+    settings = planned(network=name, ipc=2, init=init, image_decay=decay, image_clip=clip, **loops)
     problem = problem_of(data, name, 2, seed=fresh_seed, batch=9, **PATHS[path])
     torch.compiler.reset()
     steps, distances = walked_beside_the_twin(settings, problem)
@@ -151,7 +157,7 @@ def test_reduced_precision_is_in_the_real_pass_only(fresh_seed: int) -> None:
 
 def test_dropout_in_stage_c_equals_the_twin(small_images) -> None:
     data = small_images(counts=(3, 3))
-    settings = LearnConfig(network="alexnet-classic", iterations=1, real_batch=3).plan()
+    settings = planned(network="alexnet-classic", iterations=1, real_batch=3)
     problem = problem_of(data, "alexnet-classic", batch=3, dtype=torch.float32)
     ((_, images, _),) = plain.PlainGradientMatching(settings, problem).steps()
     start = settings.begin(problem)

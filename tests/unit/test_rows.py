@@ -15,6 +15,7 @@ from condense.report.page import render_page
 from condense.report.rendering import Table, render
 from condense.report.settings import known_data
 from condense.report.tables import accuracy_table
+from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import SCHEDULES, schedule_name, schedule_text
 
 NEW_MNIST = (
@@ -38,6 +39,7 @@ OTHER: dict[str, Any] = {
     "train_size": 200,
     "precision": "tf32",
 }
+OCCASION = Occasion("mnist", 1, "ConvNet")
 LOW, HIGH = [0.16, 0.17, 0.18], [0.637, 0.647, 0.657]
 
 
@@ -49,7 +51,7 @@ def of_set(values: list[float], sha256: str, *, old: bool = False, **given: Any)
     """Records of a set and its evaluation; old: the evaluation does not say how the set was made, as before."""
     config = configuration(**given)
     stated: dict[str, Any] = {name: config[name] for name in ("init", "distance", "iterations", "precision", "seed")}
-    stated["schedule"] = schedule_name(config, 1, "ConvNet")
+    stated["schedule"] = schedule_name(config, OCCASION)
     if config["train_size"]:
         stated["dataset_fingerprint"] = "3" * 64
     if not old:
@@ -96,8 +98,8 @@ def test_the_record_of_learning_speaks_for_older_evaluations() -> None:
 @pytest.mark.parametrize("name", [name for name in OTHER if name not in ("precision", "train_size")])
 def test_overridden_settings_do_not_stand_under_a_published_name(name: str) -> None:
     settings = configuration(**{name: OTHER[name]})
-    assert schedule_name(settings, 1, "ConvNet") == "own"
-    assert schedule_text(settings, 1, "ConvNet") == f"published with {name} {OTHER[name]}"
+    assert schedule_name(settings, OCCASION) == "own"
+    assert schedule_text(settings, OCCASION) == f"published with {name} {OTHER[name]}"
     (row,) = tabled(of_set(HIGH, "a", **{name: OTHER[name]}))
     assert (row["published %"], row["difference"]) == ("", "")
     (row,) = tabled(of_set(HIGH, "a"))
@@ -108,7 +110,7 @@ def test_overridden_settings_do_not_stand_under_a_published_name(name: str) -> N
 @pytest.mark.parametrize("network", ["MLP", "ConvNet", "LeNet"])
 def test_a_schedule_as_it_is_keeps_its_name(name: str, network: str) -> None:
     settings = as_dict(LearnConfig(schedule=name, network=network, ipc=10).resolved())
-    assert schedule_text(settings, 10, network) == name
+    assert schedule_text(settings, Occasion("mnist", 10, network)) == name
 
 
 def test_a_part_of_a_data_set_is_called_that() -> None:

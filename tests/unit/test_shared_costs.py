@@ -18,6 +18,7 @@ from condense.matrix.costs import Costs
 from condense.matrix.tasks import cell_tasks, set_tasks
 from condense.networks import winograd
 from condense.networks.registry import build
+from condense.stage_c.methods import dc
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GREY = (1, 28, 28)
@@ -86,7 +87,8 @@ MEASURED = {
         "NOMINAL_NETWORKS": 20,
         "STACKED_IMAGES": 128,
     },
-    costs: {"PROBED": 10, "SYNTHETIC_COST": 2.5},
+    costs: {"PROBED": 10},
+    dc: {"SYNTHETIC_COST": 2.5},
     estimate: {"FLOAT": 4, "INDEX": 8, "COPIES": 5, "TRAINING_PASSES": 3},
     machine: {"MARGIN": 0.9, "READINGS": 5},
     calibration: {"MARGIN": 0.9, "READINGS": 5},

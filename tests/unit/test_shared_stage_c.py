@@ -185,9 +185,9 @@ def spied_draws(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, torch.Tensor
 def test_networks_learn_from_the_images_by_plain_sgd(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
     recipes, train = list[Recipe](), dc.train
 
-    def watched(network: Any, members: Any, source: Any, recipe: Recipe, draws: Any, *, compiled: bool) -> Any:
+    def watched(network: Any, members: Any, source: Any, recipe: Recipe, draws: Any, **how: Any) -> Any:
         recipes.append(recipe)
-        return train(network, members, source, recipe, draws, compiled=compiled)
+        return train(network, members, source, recipe, draws, **how)
 
     monkeypatch.setattr(dc, "train", watched)
     walked(DC.published(Occasion("mnist", 10, "MLP")), problem_of(small_images(), "MLP", 10), 1)

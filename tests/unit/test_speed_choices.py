@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stage_c_samples import execution_of
 
+from condense import execution
 from condense.checking import as_dict
 from condense.config import LearnConfig
 from condense.data.catalog import load
-from condense.execution import classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
+from condense.execution import Work, classes_together, even_parts, images_at_once, pays_to_compile, real_images_together
 from condense.networks.registry import build
-from condense.stage_c import precision
 from condense.stage_c.learn import learn
+from condense.stage_c.method import Occasion
 from condense.stage_c.precision import choose_precision, image_gradient_cosine
 from condense.stage_c.schedules import SCHEDULES, schedule_name
 from condense.stage_t.evaluate import describe_set
@@ -49,13 +51,12 @@ def test_precision_is_chosen_by_the_probe(
     compiled: bool,
     network: str,
     expected: str,
-    small_images,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(precision, "image_gradient_cosine", lambda *_: cosine)
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    built = build(network, GREY, 2)
-    assert choose_precision(asked, built, "ours", small_images(), long=long, compiled=compiled) == expected
+    monkeypatch.setattr(execution, "has_bfloat16", lambda device: True)
+    built, work = build(network, GREY, 2), Work(1e13 if long else 1e9, batch=256)
+    how = execution_of(built, batch=256, path="compiled" if compiled else "eager")
+    assert choose_precision(asked, built, how, work, lambda precision: cosine) == expected
 
 
 def test_set_and_record_name_the_precision_that_was_used(small_images) -> None:
@@ -94,23 +95,23 @@ def test_all_classes_go_together_on_a_gpu_as_far_as_its_memory_goes() -> None:
 
 def test_a_schedule_gives_what_no_flag_gives() -> None:
     published, fast = LearnConfig(), LearnConfig(schedule="fast")
-    assert (published.plan().iterations, published.plan().real_batch, published.plan().image_learning_rate) == (
+    assert (published.resolved().iterations, published.resolved().real_batch, published.resolved().image_learning_rate) == (
         1000,
         256,
         0.1,
     )
-    assert (fast.plan().iterations, fast.plan().real_batch, fast.plan().image_learning_rate) == (600, 8, 0.5)
-    assert [LearnConfig(schedule="fast", ipc=ipc).plan().network_learning_rate for ipc in (1, 10)] == [0.01, 0.05]
-    assert [LearnConfig(schedule="fast", ipc=ipc).plan().iterations for ipc in (1, 2, 10, 50)] == [600, 600, 120, 120]
-    assert published.plan().network_learning_rate == LearnConfig(ipc=10).plan().network_learning_rate == 0.01
-    assert LearnConfig(schedule="fast", network="MLP").plan().image_learning_rate == pytest.approx(0.05)
-    assert [LearnConfig(schedule="fast", network=name).plan().image_clip for name in ("MLP", "ConvNet")] == [
+    assert (fast.resolved().iterations, fast.resolved().real_batch, fast.resolved().image_learning_rate) == (600, 8, 0.5)
+    assert [LearnConfig(schedule="fast", ipc=ipc).resolved().network_learning_rate for ipc in (1, 10)] == [0.01, 0.05]
+    assert [LearnConfig(schedule="fast", ipc=ipc).resolved().iterations for ipc in (1, 2, 10, 50)] == [600, 600, 120, 120]
+    assert published.resolved().network_learning_rate == LearnConfig(ipc=10).resolved().network_learning_rate == 0.01
+    assert LearnConfig(schedule="fast", network="MLP").resolved().image_learning_rate == pytest.approx(0.05)
+    assert [LearnConfig(schedule="fast", network=name).resolved().image_clip for name in ("MLP", "ConvNet")] == [
         "median",
         "none",
     ]
-    lenet = LearnConfig(schedule="fast", network="LeNet").plan()
+    lenet = LearnConfig(schedule="fast", network="LeNet").resolved()
     assert (lenet.iterations, lenet.real_batch, lenet.image_learning_rate) == (1200, 32, 0.1)
-    assert LearnConfig(schedule="fast", network="LeNet", ipc=10).plan().real_batch == 32
+    assert LearnConfig(schedule="fast", network="LeNet", ipc=10).resolved().real_batch == 32
     assert LearnConfig(schedule="fast", iterations=7, inner_loop=0, ipc=10).plan() == replace(
         LearnConfig(schedule="fast", ipc=10).plan(), iterations=7, inner_loop=0
     )
@@ -118,10 +119,11 @@ def test_a_schedule_gives_what_no_flag_gives() -> None:
 
 @pytest.mark.parametrize("ipc", [1, 10])
 def test_a_schedule_is_named_by_its_values(ipc: int) -> None:
+    occasion = Occasion("digits", ipc, "ConvNet")
     for name in SCHEDULES:
         settings = as_dict(LearnConfig(schedule=name, ipc=ipc).resolved())
-        assert schedule_name(settings, ipc, "ConvNet") == name
-        assert schedule_name({**settings, "real_batch": 31}, ipc, "ConvNet") == "own"
+        assert schedule_name(settings, occasion) == name
+        assert schedule_name({**settings, "real_batch": 31}, occasion) == "own"
 
 
 def test_records_of_evaluations_name_schedule_and_precision() -> None:

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from stage_c_samples import execution_of
 from torch import Tensor
 
-from condense import machine
+from condense import execution, machine
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
-from condense.execution import effective
+from condense.execution import Work, effective
 from condense.networks.registry import build
 from condense.records import Record
 from condense.stage_c import precision
@@ -44,10 +45,12 @@ def digits() -> DataSet:
         {"precision": "mixed", "network": "ConvNetW3D2"},
         {"precision": "mixed", "network": "LeNet", "iterations": 0},
         {"precision": "mixed", "network": "LeNet", "method": "random"},
+        {"precision": "mixed", "network": "LeNet", "method": "dm"},
     ],
 )
 def test_a_precision_without_effect_is_recorded_as_float32_with_a_remark(settings: dict, small_images) -> None:
-    config = LearnConfig(**{"iterations": 1, **settings})
+    steps = {} if settings.get("method") == "random" else {"iterations": 1}
+    config = LearnConfig(**{**steps, **settings})
     asked, plain = learn(config, small_images()), learn(replace(config, precision="fp32"), small_images())
     assert torch.equal(asked.set.images, plain.set.images)
     assert asked.set.provenance.precision == asked.record.config["precision"] == "fp32"
@@ -71,10 +74,11 @@ def test_on_a_gpu_it_depends_on_what_the_gpu_has(monkeypatch: pytest.MonkeyPatch
         assert [effective(asked, lenet, GPU) for asked in ("fp32", "tf32", "mixed")] == ["fp32", tf32, "mixed"]
 
 
-def test_auto_names_no_precision_without_effect(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
-    chosen = precision.choose_precision("auto", build("MLP", GREY, 2), "ours", small_images(), long=True, compiled=True)
-    assert chosen == "fp32"
+def test_auto_names_no_precision_without_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "has_bfloat16", lambda device: True)
+    mlp, work = build("MLP", GREY, 2), Work(1e13, batch=256)
+    compiled = execution_of(mlp, batch=256, path="compiled")
+    assert precision.choose_precision("auto", mlp, compiled, work, lambda precision: 1.0) == "fp32"
 
 
 @pytest.mark.parametrize(

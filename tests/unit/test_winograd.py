@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from stage_c_samples import execution_of
 from torch import Tensor
 from torch.library import opcheck
 
@@ -117,7 +118,7 @@ def test_real_images_are_convolved_so_where_channels_lie_last(name: str, kernels
     network = build(name, (1, 28, 28), 3)
     random = torch.Generator().manual_seed(0)
     parameters, images = network.initial(random), torch.randn(32, 1, 28, 28, generator=random)
-    matcher = GradientMatcher(network, "ours", CPU, real_batch=32)
+    matcher = GradientMatcher(network, "ours", CPU, execution_of(network, batch=32))
     real = matcher.real_gradient(parameters, {}, images, 1)
     assert taken == kernels
     matcher.match(parameters, {}, images[:1], 1, real)
@@ -129,7 +130,8 @@ def test_compiled_gradients_equal_the_direct_ones(taken: list[int], fresh_seed: 
     parameters = network.initial(random, torch.float64)
     images = torch.randn(32, 1, 28, 28, generator=random, dtype=torch.float64)
     torch.compiler.reset()
-    compiled = GradientMatcher(network, "ours", CPU, real_batch=32, compiled=True).real_gradient(parameters, {}, images, 1)
+    matcher = GradientMatcher(network, "ours", CPU, execution_of(network, batch=32, path="compiled"))
+    compiled = matcher.real_gradient(parameters, {}, images, 1)
     assert taken == [3, 3]
     twin = load(module("ConvNet", (1, 28, 28), 3), parameters)
     loss = F.cross_entropy(twin(images), torch.full((32,), 1))

@@ -1,0 +1,302 @@
+"""What holds of every method: resumed is uninterrupted, forged is refused, not finite is stopped; and their settings."""
+
+import copy
+import json
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stage_c_samples import problem_of, walked
+
+from condense.checking import as_dict, checked
+from condense.config import LearnConfig, MatrixConfig
+from condense.data.catalog import load
+from condense.data.images import LabelledImages
+from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.matrix.tasks import set_tasks
+from condense.reference import distribution_matching
+from condense.reference.gradient_matching import PlainGradientMatching
+from condense.sealed import load_sealed, save_sealed
+from condense.stage_c.checkpoint import FORMAT
+from condense.stage_c.learn import learn
+from condense.stage_c.method import Occasion
+from condense.stage_c.methods.dm import DM
+from condense.stage_c.methods.dsa import DSA
+from condense.stage_c.methods.selections import Herding, KCenter, Random
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dc": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
+    "dsa": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
+    "dm": {"iterations": 6, "real_batch": 6},
+    "random": {},
+    "herding": {"epochs": 4},
+    "k-center": {"epochs": 4},
+}
+STEPPED = [name for name in SETTINGS if name != "random"]
+SIAMESE = ("color", "crop", "cutout", "scale", "rotate")
+
+
+@pytest.fixture(scope="module")
+def digits() -> LabelledImages:
+    return load("digits", train_size=200).train
+
+
+def config(method: str, **given: Any) -> LearnConfig:
+    return LearnConfig(**{"method": method, "network": "ConvNetW8BN", "ipc": 2, "seed": 3, **SETTINGS[method], **given})
+
+
+def stopping_at(step: int) -> Callable[[int, int, float], None]:
+    def stop(done: int, total: int, loss: float) -> None:
+        assert math.isfinite(loss)
+        if done == step:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def stopped(method: str, data: LabelledImages, folder: Path, step: int = 3) -> Path:
+    """The checkpoint of a run that was interrupted."""
+    path = folder / "run.checkpoint"
+    with pytest.raises(Interrupted, match=rf"Stopped after {step} of \d steps; .* keeps it\."):
+        learn(config(method), data, checkpoint=path, progress=stopping_at(step))
+    return path
+
+
+# One method as the other
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("method", STEPPED)
+def test_resumed_equals_uninterrupted(method: str, step: int, digits: LabelledImages, tmp_path: Path) -> None:
+    whole, seen = learn(config(method), digits), list[int]()
+    path = stopped(method, digits, tmp_path, step)
+    resumed = learn(
+        config(method), digits, checkpoint=path, resume=True, progress=lambda done, total, loss: seen.append(done)
+    )
+    assert seen[0] == step + 1
+    assert resumed.set.to_bytes() == whole.set.to_bytes()
+    assert (resumed.record.losses, resumed.record.series) == (whole.record.losses, whole.record.series)
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+def test_a_set_says_by_which_method_it_was_made(method: str, digits: LabelledImages) -> None:
+    learned = learn(config(method), digits)
+    assert learned.set.provenance.method == learned.record.config["method"] == method
+    assert learned.set.images.shape == (20, 1, 28, 28) and torch.isfinite(learned.set.images).all()
+    for name, value in SETTINGS[method].items():
+        assert learned.set.provenance.config[name] == value
+    selected = method in ("random", "herding", "k-center")
+    assert bool(learned.record.losses) is not selected
+    real = {image.numpy().tobytes() for image in digits.inputs(torch.arange(len(digits)))}
+    kept = [image.numpy().tobytes() in real for image in learned.set.images]
+    assert all(kept) if selected else not any(kept)
+    assert learn(config(method), digits).set.sha256 == learned.set.sha256
+
+
+@pytest.mark.parametrize("method", STEPPED)
+def test_a_checkpoint_of_another_method_is_refused(method: str, digits: LabelledImages, tmp_path: Path) -> None:
+    path = stopped(method, digits, tmp_path)
+    for other in SETTINGS:
+        if other != method:
+            with pytest.raises(CondenseError, match="belongs to another run"):
+                learn(config(other), digits, checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("method", STEPPED)
+def test_a_forged_checkpoint_is_refused(method: str, digits: LabelledImages, tmp_path: Path) -> None:
+    path = stopped(method, digits, tmp_path)
+    content = load_sealed(path, FORMAT)
+    for name, value in content["state"].items():
+        for forged in (None, 1.0, value[:0] if isinstance(value, torch.Tensor) else torch.zeros(3)):
+            save_sealed(path, FORMAT, {**content, "state": {**content["state"], name: forged}})
+            with pytest.raises(CondenseError, match="is damaged and cannot be resumed"):
+                learn(config(method), digits, checkpoint=path, resume=True)
+    floating = next(name for name, value in content["state"].items() if isinstance(value, torch.Tensor) and value.numel())
+    forged = content["state"][floating] * math.nan
+    save_sealed(path, FORMAT, {**content, "state": {**content["state"], floating: forged}})
+    with pytest.raises(CondenseError, match="is damaged and cannot be resumed"):
+        learn(config(method), digits, checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("method", STEPPED)
+def test_resuming_anywhere_is_noted(method: str, digits: LabelledImages, tmp_path: Path) -> None:
+    path, before = stopped(method, digits, tmp_path), torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with pytest.raises(CondenseError, match=r"threads: 1 there, 2 now.* --resume-anywhere goes on all the same"):
+            learn(config(method), digits, checkpoint=path, resume=True)
+        moved = learn(config(method), digits, checkpoint=path, resume=True, anywhere=True)
+    finally:
+        torch.set_num_threads(before)
+    (note,) = [note for note in moved.record.notes if "resumed under another arithmetic" in note]
+    assert "threads: 1 there, 2 now" in note
+    kept = learn(config(method), digits)
+    assert not any("resumed" in note for note in kept.record.notes)
+
+
+@pytest.mark.parametrize("method", STEPPED)
+def test_numbers_that_are_not_finite_stop_a_run_and_the_state_before_is_kept(
+    method: str, digits: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, path = type(config(method).plan()), tmp_path / "run.checkpoint"
+    step = kind.step
+
+    def wild(self: Any, problem: Any, state: Any, number: int) -> Any:
+        after, losses = step(self, problem, state, number)
+        if number < 2:
+            return after, losses
+        name = next(one.name for one in fields(after) if one.name in ("images", "vector"))
+        return replace(after, **{name: getattr(after, name) * math.nan}), losses
+
+    monkeypatch.setattr(kind, "step", wild)
+    with pytest.raises(RunFailed, match=r"stopped at step 3 of .*no longer finite.* keeps the state before that step"):
+        learn(config(method), digits, checkpoint=path)
+    content = load_sealed(path, FORMAT)
+    assert content["step"] == 2 and all(len(values) == 2 for values in content["series"].values())
+    monkeypatch.undo()
+    whole = learn(config(method), digits)
+    assert learn(config(method), digits, checkpoint=path, resume=True).set.sha256 == whole.set.sha256
+
+
+# Step by step beside the twins
+
+
+def beside_the_twin(method: str, data: LabelledImages, network: str = "ConvNetW8") -> int:
+    """How many steps agree with the twin's in float64."""
+    problem = problem_of(data, network, 2, seed=5, batch=4)
+    given: dict[str, Any] = {"real_batch": 4, "augmentation": SIAMESE}
+    if method == "dsa":
+        dsa = replace(DSA.published(Occasion("cifar10", 2, network)), iterations=2, outer_loop=2, inner_loop=2, **given)
+        twin, settings = [(loss, images) for loss, images, _ in PlainGradientMatching(dsa, problem).steps()], dsa
+    else:
+        settings = replace(DM.published(Occasion("cifar10", 2, network)), iterations=3, **given)
+        twin = list(distribution_matching.steps(settings, problem))
+    state = settings.begin(problem)
+    for number, (loss, images) in enumerate(twin):
+        state, losses = settings.step(problem, state, number)
+        assert float(losses["distance"]) == pytest.approx(loss, rel=1e-10)
+        torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-10)
+    return len(twin)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["dsa", "dm"])
+def test_steps_on_digits_equal_the_twins(method: str, digits: LabelledImages) -> None:
+    assert beside_the_twin(method, digits.subset(40, 0)) == {"dsa": 4, "dm": 3}[method]
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+@pytest.mark.parametrize("method", ["dsa", "dm"])
+def test_steps_on_real_images_equal_the_twins(method: str, name: str, real_data: Path) -> None:
+    data = load(name, data_root=real_data, train_size=100).train
+    assert beside_the_twin(method, data) == {"dsa": 4, "dm": 3}[method]
+
+
+# Settings
+
+
+def test_published_settings_of_dm() -> None:
+    every = ("color", "crop", "cutout", "flip", "scale", "rotate")
+    expected = DM(
+        iterations=20_000,
+        real_batch=256,
+        image_learning_rate=1.0,
+        image_decay="constant",
+        augmentation=every,
+        image_momentum=0.5,
+    )
+    for dataset in ("cifar10", "cifar100", "fashion-mnist"):
+        for ipc in (1, 10, 50):
+            assert DM.published(Occasion(dataset, ipc, "ConvNet")) == expected
+    assert DM.published(Occasion("cifar10", 100, "ConvNet")) == replace(expected, image_learning_rate=10.0)
+    assert DM.published(Occasion("cifar100", 125, "ConvNet")).image_learning_rate == 1.0
+    for dataset in ("mnist", "svhn", "digits"):
+        assert set(every) - set(DM.published(Occasion(dataset, 1, "ConvNet")).augmentation) == {"flip"}
+
+
+@pytest.mark.parametrize(("ipc", "outer", "inner"), [(1, 1, 1), (10, 10, 50), (50, 50, 10)])
+def test_published_settings_of_dsa(ipc: int, outer: int, inner: int) -> None:
+    found = DSA.published(Occasion("cifar10", ipc, "ConvNet"))
+    assert as_dict(found) == {
+        "iterations": 1000,
+        "outer_loop": outer,
+        "inner_loop": inner,
+        "real_batch": 256,
+        "image_learning_rate": 0.1,
+        "image_decay": "constant",
+        "image_clip": "none",
+        "network_learning_rate": 0.01,
+        "init": "real",
+        "distance": "ours",
+        "image_momentum": 0.5,
+        "augmentation": ["color", "crop", "cutout", "flip", "scale", "rotate"],
+    }
+    assert "flip" not in DSA.published(Occasion("mnist", ipc, "ConvNet")).augmentation
+
+
+def test_selections_look_at_a_network_trained_on_all_images(digits: LabelledImages) -> None:
+    occasion = Occasion("mnist", 1, "ConvNet")
+    assert Herding.published(occasion) == Herding(epochs=30, network_learning_rate=0.01)
+    assert KCenter.fast(occasion) == KCenter(epochs=10, network_learning_rate=0.01)
+    assert Random.published(occasion) == Random()
+    _, losses = walked(Herding(epochs=6), problem_of(digits, "ConvNetW8", dtype=torch.float32), 6)
+    assert losses[-1] < losses[0]
+
+
+def test_herding_and_k_center_first_take_the_same_image(digits: LabelledImages) -> None:
+    first = [learn(config(method, ipc=1), digits).set for method in ("herding", "k-center")]
+    assert torch.equal(first[0].images, first[1].images)
+    more = [learn(config(method, ipc=4), digits).set for method in ("herding", "k-center")]
+    for each in more:
+        assert torch.equal(each.images[::4], first[0].images)
+    assert not torch.equal(more[0].images, more[1].images)
+
+
+# Configurations
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+def test_configurations_are_values(method: str) -> None:
+    plain = config(method)
+    for same in (pickle.loads(pickle.dumps(plain)), copy.copy(plain), copy.deepcopy(plain), replace(plain), config(method)):
+        assert same == plain and hash(same) == hash(plain) and type(same) is type(plain)
+    assert replace(plain, seed=4) != plain
+    resolved = plain.resolved()
+    assert resolved.resolved() == resolved and resolved.plan() == plain.plan()
+    stored = json.loads(json.dumps(as_dict(resolved)))
+    assert checked(LearnConfig, stored) == resolved
+    with pytest.raises(CondenseError, match="Unknown setting 'temperature'"):
+        checked(LearnConfig, {"method": method, "temperature": 1})
+    with pytest.raises(TypeError, match="temperature"):
+        config(method, temperature=1)
+
+
+def test_a_method_has_no_settings_of_another() -> None:
+    for method, setting in (("dm", "outer_loop"), ("random", "iterations"), ("herding", "distance"), ("dc", "augmentation")):
+        with pytest.raises(CondenseError, match=f"{setting}: Unknown setting '{setting}'"):
+            checked(LearnConfig, {"method": method, setting: 1})
+        assert setting not in as_dict(LearnConfig(method=method).resolved())
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dc, dsa, dm, "):
+        checked(LearnConfig, {"method": "dcc"})
+    assert checked(LearnConfig, {"method": "K-Center"}).method == "k-center"
+
+
+def test_a_matrix_names_sets_of_methods_apart() -> None:
+    names = {
+        method: [task.name for task in set_tasks(MatrixConfig(method=method, learn=("MLP", "LeNet"), sets=2))]
+        for method in SETTINGS
+    }
+    assert len({name for each in names.values() for name in each}) == 4 * len(SETTINGS)
+    for method, each in names.items():
+        assert all(name.startswith("MLP-" if method == "dc" else f"{method}-MLP-") for name in each[:2])
+    assert all("dm" in task.label for task in set_tasks(MatrixConfig(method="dm")))
