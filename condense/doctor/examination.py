@@ -86,15 +86,16 @@ def examine(device: torch.device, scope: Scope | None = None, tell: Tell = lambd
 def _findings(scope: Scope, device: torch.device, tell: Tell) -> Iterator[Finding]:
     """In an order in which what is left out for want of time is what matters least."""
     began, works = time.perf_counter(), list[Check | Timing]()
-    for kind in (steps.checks, gradients.checks, training.checks, timings, gradients.compiled_checks):
-        found, failure = _caught(f"{kind.__module__} begins", lambda kind=kind: [*kind(scope, device)])
+    kinds = (gradients.checks, steps.checks, training.checks, gradients.other_checks, timings, gradients.compiled_checks)
+    for kind in kinds:
+        found, failure = _caught(f"{kind.__module__}.{kind.__name__} begins", lambda kind=kind: [*kind(scope, device)])
         works += found or []
         if failure:
             yield failure
     for number, work in enumerate(works, 1):
         elapsed = time.perf_counter() - began
         if elapsed > scope.seconds:
-            yield Finding(work.name, "not reached", reason=f"after {scope.seconds:.0f} s nothing more is begun")
+            yield Finding(work.name, "not reached")
             continue
         tell(f"{number} of {len(works)}, {elapsed:.0f} s: {work.name}")
         yield _finding(work)

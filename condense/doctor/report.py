@@ -16,7 +16,7 @@ NOTES = (
     "all differences over that of the twin's result; cosine: of the angle between both.",
     "At most: the relative error that passes. In float64 only a fault exceeds it; in float32 gradients a ReLU that is all "
     "but tied may go either way; TF32 and mixed are on the real images alone.",
-    "Not here: this machine does not compute in that way. Not reached: there was no time left.",
+    "Not here: this machine does not compute in that way. Not reached: the time for new checks was over.",
 )
 
 
