@@ -40,8 +40,8 @@ class DM(Method):
     name: ClassVar[str] = "dm"
     title: ClassVar[str] = "distribution matching (Zhao and Bilen, WACV 2023)"
 
-    iterations: Count = setting("Image updates, each with a new network; published: 20000, fast: 2000.")
-    real_batch: AtLeastOne = setting("Real images per class and step; published: 256, fast: 64.")
+    iterations: Count = setting("Image updates, each with a new network; published: 20000, fast: 1000.")
+    real_batch: AtLeastOne = setting("Real images per class and step; published: 256, fast: 32.")
     image_learning_rate: Positive = setting(
         "Learning rate of the images; published: 1 (10 from 100 images per class of CIFAR-10 on)."
     )
@@ -67,8 +67,8 @@ class DM(Method):
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
-        """A tenth of the iterations."""
-        return replace(cls.published(occasion), iterations=2000, real_batch=64, image_decay="cosine")
+        """A twentieth of the iterations on an eighth of the real images, with a rate chosen on held-out images of CIFAR-10."""
+        return replace(cls.published(occasion), iterations=1000, real_batch=32, image_decay="cosine")
 
     def check(self, problem: Problem) -> None:
         """Raises `CondenseError` where a class has too few images to begin with."""
