@@ -67,7 +67,7 @@ class DM(Method):
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
-        """A twentieth of the iterations on an eighth of the real images, with a rate chosen on held-out images of CIFAR-10."""
+        """A twentieth of the iterations on an eighth of the real images; the rate was chosen on held-out images."""
         return replace(cls.published(occasion), iterations=1000, real_batch=32, image_decay="cosine")
 
     def check(self, problem: Problem) -> None:
