@@ -124,11 +124,6 @@ class Method(ABC):
         hints = get_type_hints(cls, include_extras=True)
         return {one.name: (hints[one.name], one) for one in fields(cls)}
 
-    @classmethod
-    def constants(cls) -> dict[str, Any]:
-        """Settings that are the same in every schedule, with their defaults."""
-        return {one.name: one.default for one in fields(cls) if one.default is not MISSING}
-
 
 IMAGE_DECAYS = {"constant": "the same at every step", "cosine": "falling to zero over the run"}
 
