@@ -4,6 +4,7 @@ An answer is a yes or no with a margin around it, and it is kept: else a decisio
 would change with the load of the machine from one run to the next.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -22,7 +23,7 @@ from torch.func import grad, grad_and_value, vmap
 
 from condense.errors import CondenseError, shortened
 from condense.files import write_atomically
-from condense.machine import compiled_function, convolves_bfloat16_faster, describe
+from condense.machine import compiled_function, compiles, convolves_bfloat16_faster, describe
 
 FORMAT = "condense calibration 1"
 MARGIN = 0.9
@@ -45,23 +46,23 @@ def takes_classes_in_turn(device: torch.device) -> bool:
 
     In one pass every class has weight gradients of its own, whose derivatives are grouped convolutions with whole feature
     maps as kernels, which few libraries are quick in; class by class they are plain convolutions, launched ten times as
-    often, which costs little where graphs are replayed. Some half a minute, most of it the compiler's.
+    often, which costs little where graphs are replayed. Some half a minute, most of it the compiler's. No where that fails.
     """
     return _kept("classes in turn", device, torch.get_num_threads(), _in_turn_is_faster)
 
 
 def calibration(device: torch.device) -> dict[str, Any]:
     """What is kept of this device, by name; nothing is measured."""
-    machine = _machine(device, torch.get_num_threads())
-    return next((entry["found"] for entry in _stored() if entry["machine"] == machine), {})
+    return _found(_stored(), _machine(device, torch.get_num_threads()))
 
 
 def forget() -> None:
     """Measures anew what is asked next, in this process too."""
     _kept.cache_clear()
     path = cache_file()
-    if path is not None and path.exists():
-        path.unlink()
+    if path is not None:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
 
 
 def cache_file() -> Path | None:
@@ -75,15 +76,24 @@ def cache_file() -> Path | None:
 
 @cache
 def _kept(name: str, device: torch.device, threads: int, measure: Callable[[torch.device], bool]) -> bool:
-    """The answer in the cache, else a new one, which goes there where it may be written."""
-    machine, entries = _machine(device, threads), _stored()
-    found = next((entry["found"] for entry in entries if entry["machine"] == machine), {})
+    """The answer in the cache, else a new one, which goes there where it may be written.
+
+    Where another process has answered while this one measured, its answer holds for both.
+    """
+    machine = _machine(device, threads)
+    found = _found(_stored(), machine)
     if name in found:
         return found[name]
-    answer = measure(device)
-    others = [entry for entry in _stored() if entry["machine"] != machine]
-    _store([*others, {"machine": machine, "found": {**found, name: answer}}])
-    return answer
+    answer, entries = measure(device), _stored()
+    found = {name: answer, **_found(entries, machine)}
+    others = [entry for entry in entries if entry["machine"] != machine]
+    _store([*others, {"machine": machine, "found": found}])
+    return found[name]
+
+
+def _found(entries: list[dict[str, Any]], machine: dict[str, Any]) -> dict[str, bool]:
+    """The answers of a machine among all that are kept."""
+    return next((entry["found"] for entry in entries if entry["machine"] == machine), {})
 
 
 def _machine(device: torch.device, threads: int) -> dict[str, Any]:
@@ -111,15 +121,19 @@ def _first_line(path: str, beginning: str) -> str:
 
 
 def _stored() -> list[dict[str, Any]]:
-    """What the cache holds; nothing where there is no file, and, with a word, where it is damaged."""
+    """What the cache holds; nothing where none can be read (no file, or a home that is another user's), and, with a word,
+    where it is damaged.
+    """
     path = cache_file()
-    if path is None or not path.exists():
+    if path is None:
         return []
     try:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT or not all(map(_is_entry, content["machines"])):
             raise ValueError(content["format"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except OSError:
+        return []
+    except (ValueError, KeyError, TypeError, RecursionError):
         warnings.warn(f"The calibration in {shortened(path)} is damaged; this machine is measured anew.", stacklevel=4)
         return []
     return content["machines"]
@@ -151,6 +165,8 @@ def _in_turn_is_faster(device: torch.device) -> bool:
         for own in images:
             in_turn(own, weight)
 
+    if not compiles(lambda: (turns(), together(images, weight))):
+        return False
     ratios = [_seconds(turns, device) / _seconds(lambda: together(images, weight), device) for _ in range(READINGS)]
     return median(ratios) <= MARGIN
 

@@ -3,7 +3,6 @@
 A decoder is a frozen description, pure and differentiable: gradients of what is decoded flow back to what is stored.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,9 @@ from condense.errors import CondenseError, quoted
 
 MOST_TILES = 8
 """The largest factor: each stored image then becomes 64, so that no small file asks for much memory."""
+
+FLOAT32 = torch.finfo(torch.float32).max
+"""The largest number that images can hold."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Tiles:
     centres of pixels, the edge repeated). Where the factor does not divide a side, the image is first continued at the right
     and below by pixels of the value `grey`: one number for all channels or one for each, in the space the images are stored
     in (there what 0.5 is of pixels in [0, 1]). Raises `CondenseError` for a factor other than from 2 to `MOST_TILES` and for
-    a grey that is not finite.
+    a grey that is no finite number of float32.
     """
 
     factor: int
@@ -59,8 +61,8 @@ class Tiles:
     def __post_init__(self) -> None:
         if not isinstance(self.factor, int) or isinstance(self.factor, bool) or not 2 <= self.factor <= MOST_TILES:
             raise CondenseError(f"A factor of tiles must be from 2 to {MOST_TILES}, not {quoted(self.factor)}.")
-        if not self.grey or not all(map(math.isfinite, self.grey)):
-            raise CondenseError(f"The grey around tiles must be finite numbers, not {quoted(self.grey)}.")
+        if not self.grey or not all(-FLOAT32 <= grey <= FLOAT32 for grey in self.grey):
+            raise CondenseError(f"The grey around tiles must be finite numbers of float32, not {quoted(self.grey)}.")
 
     @property
     def multiple(self) -> int:

@@ -23,17 +23,18 @@ import torch
 import torch.nn.functional as F
 from torch.utils._pytree import tree_map
 
-from condense.errors import CondenseError, quoted
+from condense.errors import CondenseError, RunFailed, quoted
 from condense.versions import CODE_VERSION, library_versions
 
 
 def choose_device(name: str) -> torch.device:
     """'auto' (a CUDA device when there is one, else the CPU), 'cpu', 'cuda' or 'cuda:<index>'.
 
-    Raises `CondenseError` for anything else, or a device that is not there.
+    Raises `CondenseError` for anything else, or a device that is not there; `RunFailed` for one that takes no work, as
+    another process has it for itself, or its driver is of another version.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _answering(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise CondenseError(f"Unknown device {quoted(name)}. Known: auto, cpu, cuda, cuda:0, cuda:1, ...")
     kind, _, index = name.partition(":")
@@ -41,7 +42,16 @@ def choose_device(name: str) -> torch.device:
         found = torch.cuda.device_count()
         seen = f"{found or 'no'} CUDA device{'s' * (found != 1)}"
         raise CondenseError(f"Device {quoted(name)} is not there: PyTorch sees {seen}.")
-    return torch.device(name)
+    return _answering(torch.device(name))
+
+
+def _answering(device: torch.device) -> torch.device:
+    try:
+        torch.zeros(1, device=device)
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise RunFailed(f"Device '{device}' is there, but takes no work: {reason}.") from error
+    return device
 
 
 def set_threads(threads: int | None) -> int:

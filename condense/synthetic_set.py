@@ -60,12 +60,15 @@ class SyntheticSet:
 
         Format 1: SHA-256 of the image bytes (float32, C order, little endian), and of the labels (type, shape, bytes) where
         they are not the usual ones: the classes in their order, `images_per_class` of each. Format 2: of a JSON text that
-        states shapes, decoder, preprocessing and learning rate, then of the bytes of images, labels and whitening.
+        states shapes, decoder, preprocessing (of a normalisation its mean and std) and learning rate, then of the bytes of
+        images, labels and whitening.
         """
         if self.format_version == 1:
             return _identity_of_format_1(self.images, self.labels, self.provenance)
         arrays = self._arrays
         stated = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in arrays.items()} | self._extensions
+        if self.preprocessing is None:
+            stated |= {name: [*map(float, getattr(self.provenance, name))] for name in ("mean", "std")}
         digest = hashlib.sha256(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode())
         for tensor in arrays.values():
             digest.update(_bytes_of(tensor))
@@ -147,7 +150,8 @@ class SyntheticSet:
     def _extensions(self) -> dict[str, Any]:
         """What a file of format 2 states besides."""
         preprocessing = PER_CHANNEL if self.preprocessing is None else WHITENED
-        return {"decoder": self.decoder.facts(), "preprocessing": preprocessing, "learning_rate": self.learning_rate}
+        rate = None if self.learning_rate is None else float(self.learning_rate)
+        return {"decoder": self.decoder.facts(), "preprocessing": preprocessing, "learning_rate": rate}
 
     def _as_they_look(self, images: Tensor) -> Tensor:
         if self.preprocessing is None:

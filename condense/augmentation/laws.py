@@ -22,15 +22,15 @@ OPERATIONS = (COLOUR, *GEOMETRIC, "cutout", "flip")
 Operations = Annotated[tuple[Annotated[str, one_of("augmentation", dict.fromkeys(OPERATIONS))], ...], Several]
 """The type of a setting that lists some."""
 
-Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
-SIAMESE: tuple[Operation, ...] = ("color", "crop", "cutout", "flip", "scale", "rotate")
+Siamese = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
+SIAMESE: tuple[Siamese, ...] = ("color", "crop", "cutout", "flip", "scale", "rotate")
 """In the order of the authors' code."""
 
 DIGITS = ("mnist", "svhn", "digits")
 """Data sets of digits, which are not mirrored."""
 
 
-def siamese_operations(dataset: str) -> tuple[Operation, ...]:
+def siamese_operations(dataset: str) -> tuple[Siamese, ...]:
     """The operations of siamese augmentation as published for a data set (name in the catalogue)."""
     return tuple(name for name in SIAMESE if name != "flip" or dataset not in DIGITS)
 

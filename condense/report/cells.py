@@ -9,7 +9,7 @@ from typing import Any
 
 from condense.records import AT_CHANCE, Record, needed
 from condense.report.published import WHOLE_SET, Published, published_accuracy
-from condense.report.settings import configurations, known_data, learning_settings, recipe_text, texts
+from condense.report.settings import common_recipe, configurations, known_data, learning_settings, recipe_text, texts
 from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.protocols import PROTOCOLS
@@ -231,7 +231,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
         of_published = known_data(dataset, record.config.get("dataset_fingerprint"), tested)
         cell = Cell(dataset, None, WHOLE_SET, None, network, protocol, settings, test_images, comparable=of_published)
         return cell, WHOLE_SET
-    of_set, method, recipe = needed(record, "set"), needed(record, "set", "method"), record.config.get("recipe", {})
+    of_set, method, recipe = needed(record, "set"), needed(record, "set", "method"), common_recipe(record.config)
     dataset, ipc = needed(record, "set", "dataset"), needed(record, "set", "images_per_class")
     learned_with = None if not looks_at_network(method) else needed(record, "set", "network")
     sha256 = needed(record, "set", "sha256")
@@ -268,7 +268,8 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
 def _settings(config: dict[str, Any]) -> dict[str, str]:
     """Everything else of a configuration as {name: text}; the entries of the recipe by their own names."""
     rest = {name: value for name, value in config.items() if name not in _NOT_A_SETTING}
-    recipe = rest.pop("recipe", {})
+    rest.pop("recipe", None)
+    recipe = common_recipe(config)
     return texts(rest | (recipe if isinstance(recipe, dict) else {"recipe": recipe}))
 
 

@@ -90,6 +90,27 @@ def known_data(dataset: str, training: str | None, test: str | None) -> bool:
     return [known_as(one or "") for one in (training, test)] == [(dataset, "train"), (dataset, "test")]
 
 
+def common_recipe(config: Mapping[str, Any]) -> Any:
+    """The recipe in the configuration of an evaluation, as all sets of one kind have it: of rates that are the set's own, as
+    `Recipe.own_rate` says, how many times that they are.
+    """
+    recipe, of_set = config.get("recipe", {}), config.get("set")
+    rate = of_set.get("learning_rate") if isinstance(of_set, dict) else None
+    if not (rate and isinstance(recipe, dict) and recipe.get("own_rate") and isinstance(recipe.get("stages"), list)):
+        return recipe
+    kept = {name: value for name, value in recipe.items() if name != "own_rate"}
+    return kept | {"stages": [_in_rates(stage, rate) for stage in recipe["stages"]]}
+
+
+def _in_rates(stage: Any, rate: float) -> Any:
+    """A stage, if it is one, whose learning rate is said in those of the set."""
+    own = stage.get("learning_rate") if isinstance(stage, dict) else None
+    if isinstance(own, bool) or not isinstance(own, int | float) or abs(own) >= 2**63:
+        return stage
+    times = f"{own / rate:.6g}"  # what rounding did to the rate and not to the factor goes
+    return {**stage, "learning_rate": "the set's own" if times == "1" else f"{times} times the set's own"}
+
+
 def recipe_text(recipe: Mapping[str, Any]) -> str:
     """A recipe as a record has it, in words: '200 epochs at 0.01, 100 epochs at 0.001; batch_size 64; ...'."""
     stages_first = sorted(recipe.items(), key=lambda entry: (entry[0] != "stages", entry[0]))

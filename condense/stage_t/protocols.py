@@ -3,7 +3,7 @@
 import itertools
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -223,7 +223,7 @@ def recipe(protocol: str | Protocol, dataset: str, network: str, rate: float | N
     if values["learning_rate"] == OWN_RATE:
         if rate is None:
             raise CondenseError(f"Protocol {found} trains with the learning rate of the set itself, and this set has none.")
-        values["learning_rate"] = rate
+        return replace(_recipe(values | {"learning_rate": rate}), own_rate=True)
     return _recipe(values)
 
 

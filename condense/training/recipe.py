@@ -44,6 +44,7 @@ class Recipe:
     decay: the learning rate is multiplied by it after each epoch of a stage; cosine: how it falls besides, over all epochs.
     new_optimisers: every stage starts a new one, so that momentum starts from zero.
     loss: 'soft' takes labels as the set has them, 'hard' the likeliest class of a soft label (the first of several).
+    own_rate: the learning rates are multiples of the one that came with the set.
     """
 
     stages: tuple[Stage, ...]
@@ -59,6 +60,7 @@ class Recipe:
     betas: tuple[float, float] | None = None
     cosine: Cosine | None = None
     loss: str = "soft"
+    own_rate: bool = False
 
     @property
     def epochs(self) -> int:
@@ -91,5 +93,6 @@ _LATER = {
     "betas": None,
     "cosine": None,
     "loss": "soft",
+    "own_rate": False,
 }
 """Settings that older recipes do not have, with what held for those."""

@@ -97,6 +97,41 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     assert in_a_new_process() and not in_a_new_process()
 
 
+def test_a_cache_that_cannot_be_looked_at_is_no_error(
+    kept: Path, measured: list[bool], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a home that is another user's; here by a name that is too long for any."""
+    monkeypatch.setattr(module, "cache_file", lambda: tmp_path / ("x" * 300) / "calibration.json")
+    assert calibration(CPU) == {} and has_bfloat16(CPU) and not in_a_new_process()
+
+
+def test_of_two_processes_that_measure_at_once_the_first_answer_holds(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    asked: list[str] = []
+
+    def slowly(device: torch.device) -> bool:
+        if asked:
+            return True
+        asked.append("by the first, while whose measurement another process asks, and answers both questions")
+        assert in_a_new_process() and not takes_classes_in_turn(CPU)
+        return False
+
+    monkeypatch.setattr(module, "convolves_bfloat16_faster", slowly)
+    monkeypatch.setattr(module, "_in_turn_is_faster", lambda device: False)
+    assert has_bfloat16(CPU) and in_a_new_process()
+    assert calibration(CPU) == {"bfloat16": True, "classes in turn": False}
+
+
+def test_where_the_compiler_fails_on_it_classes_do_not_go_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*arguments: Any) -> Any:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(module, "compiled_function", lambda function, device: failing)
+    monkeypatch.setattr(module, "CHANNELS", 4)
+    with pytest.warns(UserWarning, match="no such kernel"):
+        assert not module._in_turn_is_faster(CPU)
+
+
 def test_the_cache_lies_where_the_platform_has_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert WHERE() == tmp_path / "condense" / "calibration.json"

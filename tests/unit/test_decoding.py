@@ -89,7 +89,7 @@ def test_factors_that_cannot_be(factor: Any) -> None:
         Tiles(factor)
 
 
-@pytest.mark.parametrize("grey", [(), (float("nan"),), (float("inf"), 0.0)])
+@pytest.mark.parametrize("grey", [(), (float("nan"),), (float("inf"), 0.0), (1e39,), (10**400,)])
 def test_a_grey_that_cannot_be(grey: tuple[float, ...]) -> None:
     with pytest.raises(CondenseError, match="The grey around tiles must be finite numbers"):
         Tiles(2, grey)

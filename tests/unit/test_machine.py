@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from condense import machine
-from condense.errors import CondenseError
+from condense.errors import CondenseError, RunFailed
 from condense.machine import Surroundings, choose_device, is_out_of_memory, now, peak_memory_bytes, set_threads
 
 CPU = torch.device("cpu")
@@ -25,9 +25,24 @@ def test_devices_without_a_gpu(no_gpu: None) -> None:
             choose_device(name)
 
 
-def test_devices_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+def test_a_gpu_that_takes_no_work(a_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*shape: int, device: torch.device) -> None:
+        raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nCUDA kernel errors might ...")
+
+    monkeypatch.setattr(torch, "zeros", busy)
+    for name in ("auto", "cuda"):
+        with pytest.raises(RunFailed, match=r"^Device 'cuda' is there, but takes no work: .* are busy or unavailable\.$"):
+            choose_device(name)
+
+
+def test_devices_with_a_gpu(a_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "zeros", lambda *shape, device: None)
     assert choose_device("auto") == choose_device("cuda") == torch.device("cuda")
     assert choose_device("cuda:0") == torch.device("cuda:0")
     with pytest.raises(CondenseError, match=r"Device 'cuda:1' is not there: PyTorch sees 1 CUDA device\."):

@@ -114,6 +114,33 @@ def test_one_that_changed_is_another_evaluation(digits: DataSet, drawn: Syntheti
     ]
 
 
+def test_sets_with_rates_of_their_own_are_one_row(digits: DataSet, drawn: SyntheticSet) -> None:
+    """Else each set would stand alone, as no two learn the same rate; rates that a protocol states still tell rows apart."""
+    another = learn(LearnConfig(method="random", network="MLP", ipc=5, seed=1), digits.train).set
+    sets = replace(drawn, learning_rate=0.03), replace(another, learning_rate=0.07)
+    protocol = replace(OWN, learning_rate="own", steps=((2, 0.1),))
+    found = [next(evaluate(EvaluateConfig(seeds=1, protocol=protocol), one, digits)) for one in sets]
+    assert [record.config["recipe"]["stages"][0]["learning_rate"] for record in found] == [0.03, 0.07]
+    assert all(record.config["recipe"]["own_rate"] for record in found)
+    table = accuracy_table(found)
+    assert len(table.rows) == 1 and "stages" not in table.header
+    rates = "2 epochs at the set's own, 2 epochs at 0.1 times the set's own"
+    assert [note for note in table.notes if note.startswith("Protocol")] == [
+        f"Protocol 'own': {rates}; augmentation none; batch_size 20; momentum 0.9; new_optimisers false; weight_decay 0.0."
+    ]
+    stated = replace(OWN, learning_rate=0.03, steps=((2, 0.1),))
+    found.append(next(evaluate(EvaluateConfig(seeds=1, protocol=stated), sets[0], digits)))
+    assert len(accuracy_table(found).rows) == 2 and "own_rate" not in found[-1].config["recipe"]
+
+
+@pytest.mark.parametrize("stages", [None, [], [1], [{}], [{"learning_rate": "0.1"}], [{"learning_rate": True}], "text"])
+@pytest.mark.parametrize("rate", [0.1, 0.0, None, 1e308])
+def test_recipes_that_anyone_may_have_written_tabulate(stages: object, rate: float | None) -> None:
+    record = evaluated([0.5], learning_rate=rate)
+    record.config["recipe"] = {"own_rate": True, "stages": stages}
+    assert len(accuracy_table([record]).rows) == 1
+
+
 # Matrices
 
 CONFIG = MatrixConfig(learn=("MLP",), train=("MLP", "LeNet"), iterations=1, real_batch=8, seeds=1, protocol=(OWN, "report"))

@@ -144,6 +144,28 @@ def test_the_identity_is_what_the_format_says() -> None:
     assert one.sha256 == digest.hexdigest()
 
 
+def test_the_identity_of_a_normalised_set_states_how() -> None:
+    """What tested images pass through is part of what a set is; in format 1 it has no place, and with a whitening no use."""
+    one, facts = EXTENDED["rate"], EXTENDED["rate"].provenance
+    stated = (
+        '{"decoder":{"name":"identity"},"images":["torch.float32",4,3,4,5],"labels":["torch.int64",4],'
+        f'"learning_rate":0.0225,"mean":{json.dumps(facts.mean, separators=(",", ":"))},"preprocessing":"per channel",'
+        f'"std":{json.dumps(facts.std, separators=(",", ":"))}}}'
+    )
+    digest = hashlib.sha256(stated.encode() + one.images.numpy().tobytes() + one.labels.numpy().tobytes())
+    assert one.sha256 == digest.hexdigest()
+    for name in ("mean", "std"):
+        other = replace(facts, **{name: [0.25, 0.5, 0.75]})
+        assert replace(one, provenance=other).sha256 != one.sha256
+        for same in (sample(), EXTENDED["zca"]):
+            assert replace(same, provenance=replace(same.provenance, **{name: [0.25, 0.5, 0.75]})).sha256 == same.sha256
+
+
+def test_equal_rates_are_one_set() -> None:
+    assert replace(sample(), learning_rate=1).sha256 == replace(sample(), learning_rate=1.0).sha256
+    assert replace(sample(), learning_rate=1).to_bytes() == replace(sample(), learning_rate=1.0).to_bytes()
+
+
 def test_the_identity_covers_everything_a_network_is_trained_on() -> None:
     one = EXTENDED["all"]
     shifted = one.images.clone()

@@ -12,6 +12,7 @@ from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
 from condense.data.split import held_out
+from condense.decoding import Tiles
 from condense.errors import CondenseError
 from condense.experiments.hyperparameters.config import SweepConfig
 from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
@@ -37,6 +38,7 @@ from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
 from condense.files import taken
 from condense.machine import Surroundings
 from condense.networks.registry import build
+from condense.preprocessing import ZCA
 from condense.records import config_hash, read_records
 from condense.report.rendering import Table, render
 from condense.stage_c.learn import learn
@@ -515,6 +517,23 @@ def test_losses_take_soft_labels(digits: DataSet) -> None:
     hard = accuracies_and_losses(network, members, TensorSource(x, labels))
     soft = accuracies_and_losses(network, members, TensorSource(x, torch.nn.functional.one_hot(labels, 10).float()))
     assert hard[0] == soft[0] and hard[1] == pytest.approx(soft[1], rel=1e-12) and len(hard[0]) == 2
+
+
+def test_proxies_are_told_apart_by_what_networks_are_trained_on(digits: DataSet, tmp_path: Path) -> None:
+    one = learn(LearnConfig(method="random", network="MLP"), digits.train).set
+    forms = one, one.with_soft_labels(torch.eye(10)[one.labels] * 0.5 + 0.05), replace(one, decoder=Tiles(2))
+    paths = tuple(tmp_path / f"{number}.h5" for number in range(len(forms)))
+    for path, form in zip(paths, forms, strict=True):
+        form.save(path)
+    proxies = load_proxies(SweepConfig(proxy=paths), digits, digits)
+    assert [proxy.label for proxy, _ in proxies] == [
+        "random, 1 per class, seed 0",
+        "random, soft labels, 1 per class, seed 0",
+        "random, tiles of factor 2, 1 per class, seed 0",
+    ]
+    replace(one, preprocessing=ZCA.fit(digits.train.pixels[:9].float() / 255)).save(tmp_path / "zca.h5")
+    with pytest.raises(CondenseError, match=r"zca\.h5: The set is whitened \(ZCA\)"):
+        load_proxies(SweepConfig(proxy=(tmp_path / "zca.h5",)), digits, digits)
 
 
 def test_a_proxy_of_the_same_images_described_otherwise_is_refused(digits: DataSet, tmp_path: Path) -> None:

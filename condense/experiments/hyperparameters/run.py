@@ -50,6 +50,9 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         synthetic = SyntheticSet.load(path)
         of = data if data.train.is_known_as(synthetic.provenance.dataset_fingerprint) else whole
         try:
+            if synthetic.preprocessing is not None:
+                whitened = f"The set is whitened ({synthetic.preprocessing})"
+                raise CondenseError(f"{whitened}, and networks of a sweep are tested on images that are normalised.")
             if data_as_learned(synthetic, of) is not of:
                 raise CondenseError(
                     f"The set was learned from these images of {of.name}, but with classes in another order, or normalised "
@@ -62,7 +65,8 @@ def load_proxies(config: SweepConfig, whole: DataSet, data: DataSet) -> list[tup
         described = {"dataset": data.name, "dataset_fingerprint": of.train.fingerprint, "set": made}
         learned = f"{facts.method}, {facts.network}, {made['schedule']} schedule" if facts.iterations else facts.method
         number = f"{'up to ' if synthetic.unequal else ''}{facts.images_per_class}"
-        label = f"{learned}, {number} per class, seed {facts.seed}"
+        forms = ["soft labels" if synthetic.soft else "", made.get("decoder", "")]
+        label = ", ".join([learned, *filter(None, forms), f"{number} per class", f"seed {facts.seed}"])
         source = source_of(synthetic, data.test.device)
         proxy = Proxy(path.name, label, described, config.proxy_epochs, *_learning(path, synthetic))
         found[synthetic.sha256] = proxy, TrainedOn(label, source, described, config.proxy_epochs)
