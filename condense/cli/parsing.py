@@ -116,6 +116,8 @@ def _with_method(values: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(values.get("method"), dict):
         return values
     own = dict(values.pop("method"))
+    if "method" in own:
+        raise CondenseError(f"{shortened(path)}: method.method: in the table [method] the method is called name.")
     twice = sorted(own.keys() & values.keys())
     if twice:
         raise CondenseError(f"{shortened(path)}: {shortened(twice[0])} is there twice, in [method] and outside of it.")
