@@ -29,7 +29,7 @@ def toml_of(text: str, where: str) -> dict[str, Any]:
     except RecursionError:
         raise CondenseError(f"{where} is not valid TOML: nested too deep to be read.") from None
     except ValueError as error:  # TOMLDecodeError is one; whole numbers of thousands of digits raise others
-        raise CondenseError(f"{where} is not valid TOML: {shortened(error, 200)}.") from error
+        raise CondenseError(f"{where} is not valid TOML: {shortened(str(error), 200)}.") from error
 
 
 def toml_file(path: Path, what: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The operations' parameter laws are those of the siamese augmentation's published
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -22,14 +22,15 @@ OPERATIONS = (COLOUR, *GEOMETRIC, "cutout", "flip")
 Operations = Annotated[tuple[Annotated[str, one_of("augmentation", dict.fromkeys(OPERATIONS))], ...], Several]
 """The type of a setting that lists some."""
 
-SIAMESE = ("color", "crop", "cutout", "flip", "scale", "rotate")
+Operation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
+SIAMESE: tuple[Operation, ...] = ("color", "crop", "cutout", "flip", "scale", "rotate")
 """In the order of the authors' code."""
 
 DIGITS = ("mnist", "svhn", "digits")
 """Data sets of digits, which are not mirrored."""
 
 
-def siamese_operations(dataset: str) -> tuple[str, ...]:
+def siamese_operations(dataset: str) -> tuple[Operation, ...]:
     """The operations of siamese augmentation as published for a data set (name in the catalogue)."""
     return tuple(name for name in SIAMESE if name != "flip" or dataset not in DIGITS)
 

@@ -58,7 +58,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
-        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: datasets, evaluate, generalize, info, learn, "]),
+        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: datasets, doctor, evaluate, generalize, info, "]),
         ("--foo", ["Unknown command '--foo'."]),
         ("learn --out", ["--out needs a value."]),
         ("learn --ipc --out a.h5", ["--ipc needs a value."]),
@@ -107,7 +107,10 @@ def test_words_that_cannot_be_understood(said: Said, words: str, sentences: list
         ("--image-learning-rate nan", "--image-learning-rate = 'nan': Input should be a finite number."),
         ("--network VGG", "--network: Unknown network 'VGG'. Did you mean 'VGG11'? Known: AlexNet, "),
         ("--dataset minst", "--dataset: Unknown data set 'minst'. Did you mean 'mnist'? Known: cifar10, "),
-        ("--method dcc", "--method: Unknown method 'dcc'. Did you mean 'dc'? Known: dc, random."),
+        (
+            "--method dcc",
+            "--method: Unknown method 'dcc'. Did you mean 'dc'? Known: dc, dm, dsa, herding, ",
+        ),
         ("--device foo", "Unknown device 'foo'. Known: auto, cpu, cuda, cuda:0, cuda:1, ..."),
         ("--dataset no/where", "There is no file or folder no/where."),
         ("--train-size 7", "--train-size 7 cannot be balanced over the 10 classes of digits; a multiple of 10 can."),
@@ -243,10 +246,19 @@ def test_networks_that_cannot_take_the_images(said: Said, made: Path) -> None:
     assert found.startswith(sentence)
 
 
-@pytest.mark.parametrize("choice", [("--method", "random"), ("--init", "real")])
-def test_classes_smaller_than_the_images_asked_for(said: Said, made: Path, choice: tuple[str, str]) -> None:
-    words = ("learn", "--dataset", made / "few.npz", *LEARN, "--ipc", 5, *choice)
-    sentence = "Class 1 of few.npz has 2 images, fewer than the 5 images per class asked for."
+@pytest.mark.parametrize(
+    ("choice", "advice"),
+    [
+        (("--method", "random"), ""),
+        (("--method", "k-center"), ""),
+        (("--method", "dm"), ""),
+        (("--init", "real"), " --init noise does without real images to begin with."),
+    ],
+    ids=str,
+)
+def test_classes_smaller_than_the_images_asked_for(said: Said, made: Path, choice: tuple[str, str], advice: str) -> None:
+    words = ("learn", "--dataset", made / "few.npz", "--network", "MLP", "--quiet", "--ipc", 5, *choice)
+    sentence = f"Class 1 of few.npz has 2 images, fewer than the 5 images per class asked for.{advice}"
     assert said(*words, "--out", "a.h5") == [sentence]
 
 
@@ -423,8 +435,8 @@ def test_records_that_are_no_record_of_learning_survive_a_resumed_run(said: Said
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_its_state(said: Said, made: Path) -> None:
     words = ("learn", "--dataset", made / "noise.npz", *LEARN, "--iterations", 50, "--image-learning-rate", 1e35)
     (found,) = said(*words, "--out", "a.h5", exit_code=1)
-    assert found.startswith("Stage C stopped at iteration ")
-    assert "no longer finite. Try a smaller image learning rate. a.h5.checkpoint keeps the state before that step" in found
+    assert found.startswith("Stage C stopped at step ")
+    assert "no longer finite. Try a smaller learning rate. a.h5.checkpoint keeps the state before that step" in found
     assert sorted(os.listdir()) == ["a.h5.checkpoint"]
     assert said(*words, "--out", "a.h5", "--resume", exit_code=1) == [found]
     (unfinished,) = said(*words, "--out", "a.h5")

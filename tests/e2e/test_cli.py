@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -65,8 +65,8 @@ def test_help_of_a_command_lists_its_options_plainly(name: str, capsys: pytest.C
     out, err = capsys.readouterr()
     assert f"usage: condense {name}" in out and err == ""
     words = {"set", "records", "experiment", "framework", *(("dataset",) if name == "sweep" else ())}
-    for field in COMMANDS[name].__dataclass_fields__:
-        assert field in words or f"--{field.replace('_', '-')} " in out
+    for field in fields(COMMANDS[name]):
+        assert field.name in words or f"--{field.name.replace('_', '-')} " in out
     assert "{None}" not in out
     if name in ("evaluate", "show", "info"):
         assert "SET.h5" in out

@@ -18,14 +18,15 @@ def mistakes(kind: type, values: dict, **how) -> list[str]:
 
 def test_all_mistakes_are_said_at_once() -> None:
     found = mistakes(
-        LearnConfig, {"network": "ConvNt", "ipc": 0, "method": "DC", "seed": "x", "itterations": 3, "dataset": 3}
+        LearnConfig, {"network": "ConvNt", "ipc": 0, "method": "dcc", "seed": "x", "itterations": 3, "dataset": 3}
     )
-    assert len(found) == 5
+    assert len(found) == 6
     assert found[0] == "dataset = 3: Input should be a valid string."
     assert found[1] == "ipc = 0: Input should be greater than or equal to 1."
-    assert found[2].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
-    assert found[3] == "seed = 'x': Input should be a valid integer."
-    assert found[4].startswith("itterations: Unknown setting 'itterations'. Did you mean 'iterations'? Known: dataset, ")
+    assert found[2] == "method: Unknown method 'dcc'. Did you mean 'dc'? Known: dc, dm, dsa, herding, k-center, random."
+    assert found[3].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
+    assert found[4] == "seed = 'x': Input should be a valid integer."
+    assert found[5].startswith("itterations: Unknown setting 'itterations'. Did you mean 'iterations'? Known: dataset, ")
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def beside_the_twin(method: str, data: LabelledImages, network: str = "ConvNetW8
     else:
         settings = replace(DM.published(Occasion("cifar10", 2, network)), iterations=2, **given)
         twin = list(distribution_matching.steps(settings, problem))
-    state = settings.begin(problem)
+    state: Any = settings.begin(problem)
     for number, (loss, images) in enumerate(twin):
         state, losses = settings.step(problem, state, number)
         assert float(losses["distance"]) == pytest.approx(loss, rel=1e-10)

@@ -288,7 +288,11 @@ def test_the_upper_bound_is_of_the_same_images() -> None:
 @pytest.mark.parametrize("method", ["dm", "dsa", "herding", "random"])
 def test_sets_of_another_method_have_a_row_of_their_own(method: str) -> None:
     config = as_dict(LearnConfig(dataset="mnist", method=method, precision="fp32").resolved())
-    stated = {"init": config.get("init"), "distance": config.get("distance"), "iterations": config.get("iterations")}
+    stated: dict[str, Any] = {
+        "init": config.get("init"),
+        "distance": config.get("distance"),
+        "iterations": config.get("iterations"),
+    }
     own = evaluated(LOW, sha256="b", method=method, config=config, seed=1, **stated)
     found = tabled([*of_set(HIGH, "a"), own])
     assert sorted((row["method"], row["n"]) for row in found) == sorted([("dc", "3"), (method, "3")])

@@ -40,10 +40,11 @@ class DM(Method):
     name: ClassVar[str] = "dm"
     title: ClassVar[str] = "distribution matching (Zhao and Bilen, WACV 2023)"
 
-    iterations: Count = setting("Image updates, each with a new network; published: 20000, fast: 2000.")
-    real_batch: AtLeastOne = setting("Real images per class and step; published: 256, fast: 64.")
+    iterations: Count = setting("Image updates, each with a new network; published: 20000, fast: 1000.")
+    real_batch: AtLeastOne = setting("Real images per class and step; published: 256, fast: 32.")
     image_learning_rate: Positive = setting(
-        "Learning rate of the images; published: 1 (10 from 100 images per class of CIFAR-10 on)."
+        "Learning rate of the images; published: 1 (10 from 100 images per class of CIFAR-10 on), fast: the images per "
+        "class, 10 at most."
     )
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] = setting(
         "Learning rate of the images over the run: constant or cosine; published: constant, fast: cosine."
@@ -67,8 +68,13 @@ class DM(Method):
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
-        """A tenth of the iterations."""
-        return replace(cls.published(occasion), iterations=2000, real_batch=64, image_decay="cosine")
+        """A twentieth of the iterations on an eighth of the real images; the rate was chosen on held-out images.
+
+        The gradient of an image falls with the number of images whose mean it is part of.
+        """
+        rate = float(min(occasion.images_per_class, 10))
+        settings = cls.published(occasion)
+        return replace(settings, iterations=1000, real_batch=32, image_learning_rate=rate, image_decay="cosine")
 
     def check(self, problem: Problem) -> None:
         """Raises `CondenseError` where a class has too few images to begin with."""
