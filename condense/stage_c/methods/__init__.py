@@ -91,13 +91,10 @@ def is_known(name: str) -> bool:
 
 
 def looks_at_network(name: str) -> bool:
-    """Whether sets made by a method depend on the network they were made with; of one that is not to be had here they do."""
-    if name in BUILT_IN:
-        return BUILT_IN[name].uses_network
-    try:
-        return method_class(name).uses_network if is_known(name) else True
-    except CondenseError:  # of a package that cannot be used
-        return True
+    """Whether sets made by a method depend on the network they were made with; those of packages are taken to, as their
+    tables must be the same where the package is not installed.
+    """
+    return BUILT_IN[name].uses_network if name in BUILT_IN else True
 
 
 @cache
