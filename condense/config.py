@@ -66,7 +66,7 @@ PUBLISHED_ROWS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11BN", "ResNet18BN_A
 PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
 
-TAKEN = ("name", "set", "path", "execution", "reading")
+TAKEN = ("name", "set", "path", "execution", "reading", "dataset_fingerprint")
 """What no setting of a method may be called, beside the settings of all: tables of TOML and records say other things so."""
 
 Kind = TypeVar("Kind", bound="StageC")
@@ -110,8 +110,17 @@ class StageC(Varying, Reading):
 
     @classmethod
     def kind_for(cls, values: dict[str, Any]) -> type[Self]:
-        """The class with the fields of the method named among the values. Raises `CondenseError` for an unknown one."""
-        return cls if cls.own_settings else of_method(cls, proper_name(str(values.get("method", DEFAULT))))
+        """The class with the fields of the method named among the values.
+
+        Raises `CondenseError` for an unknown one, and for another than this class has the fields of.
+        """
+        method = proper_name(str(values.get("method", cls.method)))
+        if cls.own_settings and method != cls.method:
+            raise CondenseError(
+                f"These settings are those of {quoted(cls.method)}, and those of {quoted(method)} are others: make a new "
+                f"{cls.__name__}(method={method!r}, ...)."
+            )
+        return cls if cls.own_settings else of_method(cls, method)
 
     @property
     def making(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from condense.cli.arguments import called, read
 from condense.cli.help import overview, print_help
 from condense.cli.options import COMMANDS
 from condense.config import StageC
-from condense.errors import CondenseError, in_sentences, shortened, unknown_name
+from condense.errors import CondenseError, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
 from condense.stage_c.methods import DEFAULT
 from condense.texts import toml_file
@@ -38,7 +38,7 @@ def parse(arguments: list[str]) -> Any:
 def _options(name: str, words: list[str]) -> Any:
     """The options of a command; raises `CondenseError` with all that is wrong on the command line and in the file."""
     path = _value_of("config", words)
-    in_file = _read_toml(path) if path else {}
+    in_file = _read_toml(path, _value_of("method", words)) if path else {}
     unusable = ""
     try:
         asked = _value_of("method", words) or in_file.get("method")
@@ -102,21 +102,31 @@ def _check_paths(chosen: Any) -> None:
                 check_path(path, called(type(chosen), field.name))
 
 
-def _read_toml(text: str) -> dict[str, Any]:
+def _read_toml(text: str, method: str | None) -> dict[str, Any]:
+    """The options in a file; method: the one that is asked for on the command line, if any."""
     check_path(text, "--config")
     path = Path(text)
     values = toml_file(path, "the configuration")
     if "config" in values:
         raise CondenseError(f"{shortened(path)}: config can be given on the command line only.")
-    return _with_method(values, path)
+    return _with_method(values, path, method)
 
 
-def _with_method(values: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The settings of a table [method], whose `name` is the method's, among all others."""
+def _with_method(values: dict[str, Any], path: Path, asked: str | None) -> dict[str, Any]:
+    """The settings of a table [method], whose `name` is the method's, among all others.
+
+    Raises `CondenseError` where they are those of another method than is asked for on the command line.
+    """
     if not isinstance(values.get("method"), dict):
         return values
     own = dict(values.pop("method"))
+    if "method" in own:
+        raise CondenseError(f"{shortened(path)}: method.method: in the table [method] the method is called name.")
     twice = sorted(own.keys() & values.keys())
     if twice:
         raise CondenseError(f"{shortened(path)}: {shortened(twice[0])} is there twice, in [method] and outside of it.")
+    name = own.get("name", DEFAULT)
+    if asked and len(own) > ("name" in own) and str(name).lower() != asked.lower():
+        others = f"[method] has settings of {quoted(name)}, and --method is {quoted(asked)}"
+        raise CondenseError(f"{shortened(path)}: {others}: leave one of them out.")
     return values | ({"method": own.pop("name")} if "name" in own else {}) | own

@@ -13,6 +13,7 @@ from condense.matrix.folder import MatrixFolder
 from condense.matrix.tasks import CellTask, SetTask, Task, images_of
 from condense.networks.network import Network
 from condense.networks.registry import build
+from condense.stage_c.answers import answering
 from condense.stage_c.learn import problem_of
 from condense.stage_t.protocols import recipe
 from condense.training.accuracy import accuracies
@@ -51,7 +52,9 @@ class Costs:
 
     def _of_set(self, task: SetTask) -> float:
         train = images_of(task, self.data).train
-        images = task.config.plan().cost(problem_of(task.config, train))
+        method = task.config.plan()
+        with answering(method):
+            images = method.cost(problem_of(task.config, train))
         return images * self._speed(task.config.network)[0] if images else 0.0
 
     def _speed(self, network: str) -> tuple[float, float]:

@@ -65,6 +65,8 @@ def learning_settings(of_set: Mapping[str, Any], config: Mapping[str, Any] | Non
         before = BEFORE_SETTINGS if config.get("method", DEFAULT) == DEFAULT else {}
         values = {name: value for name, value in (before | dict(config)).items() if name not in _NOT_A_SETTING}
         text = {"schedule": schedule_text(config, occasion)}
+        if not stated.get("iterations") and "iterations" not in config:
+            stated.pop("iterations", None)  # a selection has none
     else:
         named, method = of_set.get("schedule"), of_set["method"]
         values = values_of(schedule(named, method, occasion)) if named in SCHEDULES and is_known(method) else {}

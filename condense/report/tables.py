@@ -120,8 +120,7 @@ def _of_others(published: Published | None) -> dict[str, str | float | None]:
 def _notes(found: Sequence[Cell]) -> list[str]:
     """Protocols, how the sets were learned, and the sources of the published numbers, as far as this table has them."""
     notes = protocol_notes(found)
-    learning = dict.fromkeys(_learning(cell) for cell in found if "iterations" in cell.settings)
-    notes += [f"Learned by {text}." for text in learning]
+    notes += dict.fromkeys(_learning(cell) for cell in found if {"iterations", "schedule"} & cell.settings.keys())
     published = dict.fromkeys((p.kind.capitalize(), p.n, p.source) for p in (cell.published for cell in found) if p)
     notes += [f"{kind}{f' (n = {n})' if n else ''}: {source}." for kind, n, source in published]
     compared = _kinds([cell for cell in found if cell.difference is not None])
@@ -130,7 +129,8 @@ def _notes(found: Sequence[Cell]) -> list[str]:
 
 
 def _learning(cell: Cell) -> str:
-    parts = [f"{cell.settings['iterations']} iterations"]
+    """How the sets of a cell were made, in a sentence; a selection has no iterations."""
+    iterations = [f"{cell.settings['iterations']} iterations"] if "iterations" in cell.settings else []
     names = ("schedule", "init", "distance", "precision")
-    parts += [f"{name} {cell.settings[name]}" for name in names if name in cell.settings]
-    return f"{cell.method}: {', '.join(parts)}"
+    parts = [*iterations, *(f"{name} {cell.settings[name]}" for name in names if name in cell.settings)]
+    return f"{'Learned' if iterations else 'Selected'} by {cell.method}: {', '.join(parts)}."

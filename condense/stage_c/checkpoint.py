@@ -87,6 +87,8 @@ def read_begun(path: Path, device: Device = "cpu") -> Begun:
 def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
     """What two descriptions say otherwise, in words; nothing where they agree."""
     names = sorted(name for name in there.keys() | now.keys() if there.get(name) != now.get(name))
+    if "method" in names:  # which has settings of its own, so that others differ of themselves
+        names = ["method"]
     texts = (f"{shortened(name)}: {quoted(there.get(name))} there, {quoted(now.get(name))} now" for name in names[:8])
     return "; ".join(texts)
 

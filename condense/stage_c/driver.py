@@ -12,6 +12,7 @@ from torch import Tensor
 from condense.errors import Interrupted, RunFailed
 from condense.execution import Execution, shrinking
 from condense.sealed import damaged
+from condense.stage_c.answers import answering, check_state, checked_step, counts_of
 from condense.stage_c.checkpoint import Checkpoint, save_checkpoint
 from condense.stage_c.method import Method, all_finite, state_tensors
 from condense.stage_c.problem import Problem
@@ -62,17 +63,19 @@ class Driver:
     ) -> None:
         self.method, self.problem, self.path = method, problem, path
         self.identity, self.surroundings, self.moves = identity, surroundings, moves
-        self.steps, self.round = method.steps(problem), method.round(problem)
+        self.steps, self.round = counts_of(method, problem)
         self.look_after = STEPS_BETWEEN_LOOKS[problem.data.device.type]
         self.seconds = 0.0
+        self.names: list[str] | None = None
 
     def finish(self, begun: Checkpoint | None, progress: Progress) -> Finished:
         """Does all steps that are left. Raises `RunFailed` where numbers are no longer finite, `Interrupted` on Ctrl-C.
 
         begun: where an earlier call stood.
         """
-        reached = _Reached(self.method.begin(self.problem))
-        if begun is not None:
+        if begun is None:
+            reached = self._begun()
+        else:
             reached = _Reached(begun.state, begun.step, begun.series)
             self.seconds = begun.seconds
         try:
@@ -86,6 +89,12 @@ class Driver:
             raise RunFailed(f"{error}{kept}") from error
         self._save(reached)  # whatever fails from here on, in making the set or saving it, loses nothing
         return Finished(reached.state, reached.series, self.seconds, self.problem)
+
+    def _begun(self) -> _Reached:
+        with answering(self.method):
+            state = self.method.begin(self.problem)
+        check_state(self.method, self.problem, state, 0)
+        return _Reached(state)
 
     def _go_on(self, reached: _Reached, progress: Progress) -> None:
         saved = mark = time.perf_counter()
@@ -102,11 +111,9 @@ class Driver:
         """So many steps; what is reached changes only once their losses and the last state are seen to be finite."""
         state, losses = reached.state, list[dict[str, float | Tensor]]()
         for number in range(reached.step, reached.step + count):
-            state, found = self._step(state, number)
+            state, found = self._step(state, number, reached)
             losses.append(found)
         series = {name: _numbers([found[name] for found in losses]) for name in losses[0]}
-        if self.path is not None and reached.series and reached.series.keys() != series.keys():
-            raise damaged(self.path)  # what it says of the steps before is not of this method
         floating = [tensor for tensor in state_tensors(state).values() if tensor.is_floating_point()]
         finite = all(torch.isfinite(torch.tensor(values)).all() for values in series.values())
         if not (finite and bool(all_finite(floating))):
@@ -118,15 +125,23 @@ class Driver:
         for name, values in series.items():
             reached.series.setdefault(name, []).extend(values)
 
-    def _step(self, state: Any, number: int) -> tuple[Any, dict[str, float | Tensor]]:
+    def _step(self, state: Any, number: int, reached: _Reached) -> tuple[Any, dict[str, float | Tensor]]:
         """A step; where a GPU's memory runs out, again in smaller parts, in which the run goes on."""
 
-        def step(execution: Execution) -> tuple[Any, dict[str, float | Tensor]]:
+        def step(execution: Execution) -> Any:
             if execution != self.problem.execution:
                 self.problem = replace(self.problem, given=execution)
-            return self.method.step(self.problem, state, number)
+            with answering(self.method):
+                return self.method.step(self.problem, state, number)
 
-        return shrinking(self.problem.execution, step, divisible=not self.problem.network.has_batch_norm)[1]
+        answer = shrinking(self.problem.execution, step, divisible=not self.problem.network.has_batch_norm)[1]
+        after, losses = checked_step(self.method, answer, self.names)
+        if self.names is None:  # of the first step: what holds then is taken to hold of all
+            check_state(self.method, self.problem, after, number + 1)
+            if self.path is not None and reached.series and reached.series.keys() != losses.keys():
+                raise damaged(self.path)  # what it says of the steps before is not of this method
+            self.names = list(losses)
+        return after, losses
 
     def _save(self, reached: _Reached) -> None:
         if self.path is not None:
@@ -154,7 +169,8 @@ class Driver:
         """Of the iteration that the last step belongs to, as far as it is done."""
         values = next(iter(reached.series.values()))
         done = reached.step % self.round or self.round
-        return self.method.loss(self.problem, values[-done:])
+        with answering(self.method):
+            return self.method.loss(self.problem, values[-done:])
 
 
 def losses_of(method: Method, problem: Problem, series: dict[str, list[float]]) -> list[float]:
@@ -162,11 +178,12 @@ def losses_of(method: Method, problem: Problem, series: dict[str, list[float]]) 
     if not series:
         return []
     values, size = next(iter(series.values())), method.round(problem)
-    return [method.loss(problem, values[first : first + size]) for first in range(0, len(values) - size + 1, size)]
+    with answering(method):
+        return [method.loss(problem, values[first : first + size]) for first in range(0, len(values) - size + 1, size)]
 
 
 def _numbers(values: list[float | Tensor]) -> list[float]:
     """Losses as numbers; those of tensors are fetched at once."""
     if all(isinstance(value, Tensor) for value in values):
-        return torch.stack([value.detach().double() for value in values if isinstance(value, Tensor)]).tolist()
+        return torch.stack([value.detach().double().reshape(()) for value in values if isinstance(value, Tensor)]).tolist()
     return [float(value) for value in values]

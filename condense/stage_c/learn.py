@@ -19,6 +19,7 @@ from condense.machine import Surroundings, peak_memory_bytes, reproducible
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Record
+from condense.stage_c.answers import answering, result_of
 from condense.stage_c.checkpoint import (
     Begun,
     check_same_run,
@@ -72,7 +73,8 @@ def learn(
     path = None if checkpoint is None else Path(checkpoint)
     with reproducible(data.device):
         run = _Run(config, data, config.plan(data.name), problem_of(config, data))
-        return run.learned(path, resume=resume, anywhere=anywhere, progress=progress)
+        with answering(run.method):
+            return run.learned(path, resume=resume, anywhere=anywhere, progress=progress)
 
 
 def problem_of(config: LearnConfig, data: LabelledImages) -> Problem:
@@ -82,7 +84,9 @@ def problem_of(config: LearnConfig, data: LabelledImages) -> Problem:
 
 def check(config: LearnConfig, data: LabelledImages) -> None:
     """Raises `CondenseError` for what the method cannot do with these images and this network."""
-    config.plan(data.name).check(problem_of(config, data))
+    method = config.plan(data.name)
+    with answering(method):
+        method.check(problem_of(config, data))
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +173,7 @@ class _Run:
         return for_learning(network, device, work, precision=precision)
 
     def _learned(self, config: LearnConfig, finished: Finished, surroundings: Surroundings, notes: Sequence[str]) -> Learned:
-        condensed = self.method.result(finished.problem, finished.state)
+        condensed = result_of(self.method, finished.problem, finished.state)
         losses, series = losses_of(self.method, finished.problem, finished.series), finished.series
         if self.method.kind == "selected":
             losses = []
@@ -203,8 +207,9 @@ def used_precision(config: LearnConfig, network: Network, data: LabelledImages) 
 
 def remarks(config: LearnConfig, data: LabelledImages) -> list[str]:
     """Sentences on what differs from what one may expect; they become notes of the record."""
-    of_method = config.plan(data.name).remarks(problem_of(config, data))
-    return [*of_method, *filter(None, [other_precision(config, data)])]
+    method = config.plan(data.name)
+    with answering(method):
+        return [*method.remarks(problem_of(config, data)), *filter(None, [other_precision(config, data)])]
 
 
 def other_precision(config: LearnConfig, data: LabelledImages) -> str | None:

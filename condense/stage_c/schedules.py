@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, quoted
+from condense.stage_c.answers import answering, refuse
 from condense.stage_c.method import Method, Occasion
 from condense.stage_c.methods import DEFAULT, is_known, method_class
 
@@ -19,7 +20,11 @@ BEFORE_SETTINGS = {"image_decay": "constant", "image_clip": "none"}
 def schedule(name: str, method: str, occasion: Occasion) -> Method:
     """A method with the settings of a schedule, one of `SCHEDULES`."""
     kind = method_class(method)
-    return kind.fast(occasion) if name == "fast" else kind.published(occasion)
+    with answering(kind):
+        found = kind.fast(occasion) if name == "fast" else kind.published(occasion)
+    if not isinstance(found, kind):
+        refuse(kind, f"gives {quoted(found)} for its schedule {name}, which must be settings of its own")
+    return found
 
 
 def occasion_of(settings: Mapping[str, Any]) -> Occasion:
@@ -29,7 +34,7 @@ def occasion_of(settings: Mapping[str, Any]) -> Occasion:
 
 def schedule_name(settings: Mapping[str, Any], occasion: Occasion) -> str:
     """The schedule whose values a resolved configuration has in every respect; 'own' where it is none's."""
-    if not _is_readable(settings):
+    if not _is_readable(settings, occasion):
         return str(settings.get("schedule", "own"))
     return next((name for name in SCHEDULES if not overridden(settings, name, occasion)), "own")
 
@@ -39,7 +44,7 @@ def schedule_text(settings: Mapping[str, Any], occasion: Occasion) -> str:
     nearest) with the settings that were not its own: 'published with iterations 3'.
     """
     name = schedule_name(settings, occasion)
-    if name != "own" or not _is_readable(settings):
+    if name != "own" or not _is_readable(settings, occasion):
         return name
     found = {name: overridden(settings, name, occasion) for name in SCHEDULES}
     asked = settings.get("schedule")
@@ -71,13 +76,14 @@ def _text(value: Any) -> str:
     return "not known" if value is None else str(value)
 
 
-def _is_readable(settings: Mapping[str, Any]) -> bool:
+def _is_readable(settings: Mapping[str, Any], occasion: Occasion) -> bool:
     """Whether the method of a configuration is one that can be asked for its schedules here."""
     method = str(settings.get("method", DEFAULT))
     if not is_known(method):
         return False
     try:
-        method_class(method)
-    except CondenseError:  # of a package that cannot be imported; what it made can be read all the same
+        for name in SCHEDULES:
+            schedule(name, method, occasion)
+    except CondenseError:  # of a package that cannot be used; what it made can be read all the same
         return False
     return True

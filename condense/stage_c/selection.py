@@ -46,6 +46,7 @@ def k_center(features: Tensor, count: int) -> Tensor:
     chosen = [int(_distances(features, features.mean(0)).argmin())]
     apart = _distances(features, features[chosen[0]])
     while len(chosen) < count:
+        apart[chosen] = -torch.inf  # none twice, even where others lie in the same place
         chosen.append(int(apart.argmax()))
         apart = torch.minimum(apart, _distances(features, features[chosen[-1]]))
     return torch.tensor(chosen, device=features.device)

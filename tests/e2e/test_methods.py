@@ -82,6 +82,12 @@ def test_mistakes_in_the_table_of_a_method(capsys: pytest.CaptureFixture[str], t
     file.write_text('[method]\nname = "dm"\nouter_loop = 4\niterations = -1\n')
     found = said(capsys, *words)
     assert [line.split(" = ")[0].split(": Unknown")[0] for line in found] == [f"{file}: iterations", f"{file}: outer_loop"]
+    file.write_text('[method]\nname = "dsa"\nreal_batch = 4\n')
+    (sentence,) = said(capsys, *words, "--method", "dm")
+    assert sentence == f"{file}: [method] has settings of 'dsa', and --method is 'dm': leave one of them out."
+    for text in ('[method]\nname = "dm"\nmethod = "dsa"\n', '[method]\nmethod = "dm"\n'):
+        file.write_text(text)
+        assert said(capsys, *words) == [f"{file}: method.method: in the table [method] the method is called name."]
     file.write_text('[method]\nname = "dmm"\n')
     assert "Unknown method 'dmm'" in said(capsys, *words)[0]
 

@@ -103,7 +103,7 @@ def test_a_checkpoint_of_another_method_is_refused(method: str, digits: Labelled
     path = stopped(method, digits, tmp_path)
     for other in SETTINGS:
         if other != method:
-            with pytest.raises(CondenseError, match="belongs to another run"):
+            with pytest.raises(CondenseError, match=rf"belongs to another run \(method: '{method}' there, '{other}' now\)"):
                 learn(config(other), digits, checkpoint=path, resume=True)
 
 
@@ -284,6 +284,13 @@ def test_a_method_has_no_settings_of_another() -> None:
         with pytest.raises(CondenseError, match=f"{setting}: Unknown setting '{setting}'"):
             checked(LearnConfig, {"method": method, setting: 1})
         assert setting not in as_dict(LearnConfig(method=method).resolved())
+
+
+def test_another_method_takes_a_new_configuration() -> None:
+    for kind, other in ((LearnConfig, "dsa"), (LearnConfig, "herding"), (MatrixConfig, "dm")):
+        with pytest.raises(CondenseError, match=rf"those of 'dc', .* make a new {kind.__name__}\(method='{other}'"):
+            replace(kind(iterations=3), method=other)  # type: ignore[type-var]
+    assert replace(LearnConfig(iterations=3), method="DC").plan() == LearnConfig(iterations=3).plan()
 
 
 def test_an_unknown_method_is_refused() -> None:

@@ -310,6 +310,14 @@ def test_sets_of_one_method_are_told_apart_by_its_settings(method: str, name: st
     assert found[0] | {"accuracy %": ""} != found[1] | {"accuracy %": ""}, "nothing tells the rows apart"
 
 
+def test_a_selection_is_said_to_have_no_iterations() -> None:
+    config = as_dict(LearnConfig(dataset="mnist", method="herding", precision="fp32", epochs=3).resolved())
+    record = evaluated(LOW, sha256="b", method="herding", config=config, init=None, distance=None, iterations=0)
+    notes = accuracy_table([record]).notes
+    assert "Selected by herding: schedule published with epochs 3, precision fp32." in notes
+    assert not any("iterations" in note for note in notes)
+
+
 def test_a_method_that_is_not_installed_tabulates() -> None:
     config = configuration() | {"method": "elsewhere", "temperature": 3}
     (row,) = tabled([evaluated(LOW, sha256="a", method="elsewhere", config=config)])

@@ -31,6 +31,12 @@ def test_both_begin_with_the_same_image_and_take_none_twice(seed: int) -> None:
         assert sorted(select(points, 30).tolist()) == list(range(30))
 
 
+@pytest.mark.parametrize("select", [herding, k_center])
+def test_none_is_taken_twice_where_several_lie_in_one_place(select: Callable[[Tensor, int], Tensor]) -> None:
+    points = torch.tensor([[0.0, 0.0], [5.0, 0.0], [0.0, 0.0], [5.0, 0.0]])
+    assert sorted(select(points, 4).tolist()) == [0, 1, 2, 3]
+
+
 def test_k_center_goes_to_the_corners_and_herding_keeps_the_mean() -> None:
     points = torch.tensor([[0.0, 0.0], [10.0, 0.0], [-10.0, 0.0], [0.1, 0.0], [-0.1, 0.0]])
     assert set(k_center(points, 3).tolist()) == {0, 1, 2}

@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
+from condense.stage_c.answers import why
 from condense.stage_c.method import Method
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
@@ -90,7 +91,9 @@ def is_known(name: str) -> bool:
 
 
 def looks_at_network(name: str) -> bool:
-    """Whether sets made by a method depend on the network they were made with; of a method that is not here they do."""
+    """Whether sets made by a method depend on the network they were made with; those of packages are taken to, as their
+    tables must be the same where the package is not installed.
+    """
     return BUILT_IN[name].uses_network if name in BUILT_IN else True
 
 
@@ -100,9 +103,7 @@ def _of_package(point: EntryPoint) -> type[Method]:
         found = point.load()
         fault = _fault(found, point)
     except (Exception, SystemExit) as error:  # whatever foreign code may raise
-        raise CondenseError(
-            f"Method {quoted(point.name)} of {_package(point)} cannot be imported: {_why(error)}."
-        ) from error
+        raise CondenseError(f"Method {quoted(point.name)} of {_package(point)} cannot be imported: {why(error)}.") from error
     if fault:
         raise CondenseError(f"Method {quoted(point.name)} of {_package(point)} cannot be used: {fault}.")
     return found
@@ -158,8 +159,3 @@ def titles() -> dict[str, str]:
 
 def _package(point: EntryPoint) -> str:
     return f"the package {point.dist.name}" if point.dist else "an installed package"
-
-
-def _why(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return shortened(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 200).rstrip(".")
