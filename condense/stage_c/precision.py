@@ -1,6 +1,7 @@
 """Whether stage C may convolve real images in bfloat16: by a test of what it does to the image gradient."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ def image_gradient_cosine(precision: Precision, network: Network, distance: str,
     """
     both: tuple[Precision, Precision] = ("fp32", precision)
     short = Work(multiply_adds=1.0, batch=PROBE_IMAGES)
-    executions = [for_learning(network, data.device, short, precision=each) for each in both]
+    executions = [replace(for_learning(network, data.device, short, precision=each), path="eager") for each in both]
     gradients = [_probe(GradientMatcher(network, distance, data.device, execution), data) for execution in executions]
     return float(F.cosine_similarity(*gradients, dim=0))
 

@@ -265,7 +265,7 @@ def test_a_class_of_one_image_under_the_fast_schedule(tmp_path: Path, capsys: py
     (sentence,) = [line for line in said(capsys, *words) if line.startswith("Class")]
     assert sentence == (
         "Class 1 of few.npz has 1 image, fewer than the 2 images per class asked for. "
-        "The schedule 'fast' begins with real images here; --init noise does without them."
+        "--init noise does without real images to begin with."
     )
     assert condense(*words, "--init", "noise", "--iterations", 1, "--inner-loop", 1) == 0
     assert SyntheticSet.load(tmp_path / "a.h5").provenance.config["init"] == "noise"

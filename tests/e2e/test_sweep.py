@@ -92,7 +92,7 @@ def test_what_is_printed_and_written(uninterrupted: SweepFolder, made: Path, cap
 def test_a_plan_changes_nothing(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert condense(*words(made, tmp_path / "s", "--dry-run")) == 0
     out = capsys.readouterr().out
-    assert "6 of 6 rows are left, about " in out and "random, 2 a class, seed 0" in out and not (tmp_path / "s").exists()
+    assert "6 of 6 rows are left, about " in out and "random, 2 per class, seed 0" in out and not (tmp_path / "s").exists()
 
 
 def test_killed_in_mid_row_and_continued(uninterrupted: SweepFolder, made: Path, tmp_path: Path) -> None:
