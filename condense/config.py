@@ -132,14 +132,18 @@ def _remade(kind: type[StageC], values: dict[str, Any]) -> StageC:
     return kind(**values)
 
 
-@cache
 def of_method(kind: type[Kind], method: str) -> type[Kind]:
     """A class of configurations with the settings of a method as fields; unset they are as the schedule has them.
 
     Raises `CondenseError` where the method cannot be used.
     """
+    return _with_settings(kind, method, method_class(method))
+
+
+@cache  # by the method itself, as a name may come to mean another one
+def _with_settings(kind: type[Kind], method: str, settings: type[Method]) -> type[Kind]:
     taken, own = {*TAKEN, *(one.name for one in fields(kind))}, []
-    for name, (hint, one) in method_class(method).settings().items():
+    for name, (hint, one) in settings.settings().items():
         if name in taken or hasattr(kind, name):
             raise CondenseError(
                 f"Method {quoted(method)} has a setting called {quoted(name)}, which means something else to every method: "

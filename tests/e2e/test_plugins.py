@@ -13,7 +13,7 @@ import pytest
 import torch
 from command_line import condense, write_images
 
-from condense import LearnConfig, Problem, config, learn
+from condense import LearnConfig, Problem, learn
 from condense.data.images import LabelledImages
 from condense.networks.registry import build
 from condense.stage_c import methods
@@ -24,7 +24,7 @@ PIP = ("pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isola
 
 
 def forget_packages() -> None:
-    for cached in (methods._entry_points, methods._of_package, config.of_method):
+    for cached in (methods._entry_points, methods._of_package):
         cached.cache_clear()
 
 

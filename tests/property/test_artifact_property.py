@@ -66,7 +66,7 @@ def synthetic_sets(draw: st.DrawFn) -> SyntheticSet:
 def extensions(draw: st.DrawFn, shape: tuple[int, ...]) -> dict[str, Any]:
     """A decoder, a whitening and a learned rate for images of a shape, each there or not."""
     factors = st.integers(2, min(8, *shape[1:])) if min(shape[1:]) > 1 else st.nothing()
-    greys = st.lists(NUMBERS, min_size=1, max_size=1) | st.lists(NUMBERS, min_size=shape[0], max_size=shape[0])
+    greys = st.lists(WIDTH_32, min_size=1, max_size=1) | st.lists(WIDTH_32, min_size=shape[0], max_size=shape[0])
     tiles = st.builds(lambda factor, grey: Tiles(factor, tuple(grey)), factors, greys)
     size = int(np.prod(shape))
     values = np.array(draw(st.lists(WIDTH_32, min_size=1, max_size=20)), np.float32)

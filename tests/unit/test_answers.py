@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from condense import config, learn
+from condense import learn
 from condense.condensed import Condensed
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
@@ -108,7 +108,6 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(methods.BUILT_IN, "own", Own)
     yield
     monkeypatch.undo()
-    config.of_method.cache_clear()
 
 
 @pytest.fixture
