@@ -87,14 +87,12 @@ class Execution:
         """Classes whose synthetic images go through in one pass, of so many each."""
         return max(1, self.part // images_per_class)
 
-    @property
-    def smaller(self) -> "Execution | None":
-        """What needs less of a GPU's memory: half the networks of a stack, else half the images of a part, else without what
-        a compiler keeps; None where nothing is left to be made smaller, and on a CPU, whose parts are small.
-        """
-        return self._smaller(divisible=True)
+    def smaller(self, *, divisible: bool = True) -> "Execution | None":
+        """The same with half the networks of a stack, else half the images of a part, else without what a compiler keeps;
+        None where nothing is left to be made smaller, and on a CPU, whose parts are small.
 
-    def _smaller(self, *, divisible: bool) -> "Execution | None":
+        divisible: whether images may go through in smaller parts.
+        """
         if self.device == "cpu":
             return None
         if self.stack > 1:
@@ -211,7 +209,7 @@ def shrinking(
         try:
             return execution, work(execution)
         except (RuntimeError, MemoryError) as error:
-            left = execution._smaller(divisible=divisible) if is_out_of_memory(error) else None
+            left = execution.smaller(divisible=divisible) if is_out_of_memory(error) else None
             if left is None:
                 raise
         # Beyond the handler, as the error's traceback holds what the work had in memory.

@@ -40,15 +40,18 @@ RESUMING = "The same command with --resume"
 def run(chosen: options.Run) -> None:
     """Condense run"""
     config, evaluation = part(LearnConfig, chosen), EvaluateConfig(protocol=chosen.protocol, seeds=chosen.seeds)
-    outputs = pipeline.Outputs(chosen.out or pipeline.default_folder(config))
+    outputs, resume = (
+        pipeline.Outputs(chosen.out or pipeline.default_folder(config)),
+        chosen.resume or chosen.resume_anywhere,
+    )
     pipeline.check_apart(config.dataset, outputs.folder)
-    pipeline.check_outputs(outputs.set, outputs.records, resume=chosen.resume or chosen.resume_anywhere, force=chosen.force)
+    pipeline.check_outputs(outputs.set, outputs.records, resume=resume, force=chosen.force)
     check_not_taken(outputs.set, outputs.records)
     data = load_to_learn(config, chosen)
     with resumable(by=RESUMING), _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
         pipeline.run(
             *(config, evaluation, data, outputs.folder),
-            resume=chosen.resume or chosen.resume_anywhere,
+            resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
             learn_progress=learning,
@@ -63,14 +66,15 @@ def learn(chosen: options.Learn) -> None:
     (out,) = required((chosen.out, "--out SET.h5"))
     check_suffix(out, ".h5")
     config, records = part(LearnConfig, chosen), out.with_suffix(".jsonl")
+    resume = chosen.resume or chosen.resume_anywhere
     pipeline.check_apart(config.dataset, out)
-    pipeline.check_outputs(out, records, resume=chosen.resume or chosen.resume_anywhere, force=chosen.force)
+    pipeline.check_outputs(out, records, resume=resume, force=chosen.force)
     check_not_taken(out, records)
     data = load_to_learn(config, chosen)
     with resumable(by=RESUMING), _learn_bar(chosen.quiet) as progress:
         pipeline.learn_and_save(
             *(config, data, out, records),
-            resume=chosen.resume or chosen.resume_anywhere,
+            resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
             progress=progress,

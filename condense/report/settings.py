@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from condense.checking import as_dict
 from condense.data.known import PUBLISHED, known_as
 from condense.records import Record
 from condense.stage_c.method import Occasion
@@ -14,7 +15,6 @@ from condense.stage_c.schedules import (
     overridden,
     schedule,
     schedule_text,
-    values_of,
     with_settings,
 )
 
@@ -69,7 +69,7 @@ def learning_settings(of_set: Mapping[str, Any], config: Mapping[str, Any] | Non
             stated.pop("iterations", None)  # a selection has none
     else:
         named, method = of_set.get("schedule"), of_set["method"]
-        values = values_of(schedule(named, method, occasion)) if named in SCHEDULES and is_known(method) else {}
+        values = as_dict(schedule(named, method, occasion)) if named in SCHEDULES and is_known(method) else {}
         text = {"schedule": _as_stated(named, method, stated, values, occasion)} if named else {}
     return {name: value for name, value in {**values, **stated, **text, **data}.items() if value is not None}
 

@@ -73,10 +73,22 @@ class Problem:
         drawn = torch.randn(shape, generator=generator(self.seed, "initial images"))
         return drawn.to(self.data.device, self.dtype)
 
-    def siamese(self, law: Law, *step: int) -> Draw:
-        """One draw for each class, for all its images of this step, real and synthetic; drawn on the CPU, for any device."""
-        drawn = law.draw(self.data.classes, self.data.shape[1:], generator(self.seed, "siamese augmentation", *step))
-        return drawn.to(self.data.device)
+    def siamese(self, operations: tuple[str, ...], *step: int) -> Draw | None:
+        """One of the operations drawn for each class, for all its images of this step, real and synthetic; on the CPU, for
+        any device. None where there are no operations.
+        """
+        if not operations:
+            return None
+        random = generator(self.seed, "siamese augmentation", *step)
+        return Law("single", operations).draw(self.data.classes, self.data.shape[1:], random).to(self.data.device)
+
+    def synthetic_draws(self, siamese: Draw | None) -> Draw | None:
+        """The draw of its class for each image of the set."""
+        return siamese and siamese.repeated([self.images_per_class] * self.data.classes)
+
+    def real_batch_images(self, real_batch: int) -> int:
+        """Images in a batch of so many real images of each class, of fewer where a class has fewer."""
+        return sum(min(count, real_batch) for count in self.data.counts)
 
     def check_classes(self, advice: str = "") -> None:
         """Raises `CondenseError` where a class has fewer real images than are to be made of it; advice: what would help."""

@@ -1,9 +1,9 @@
 """Schedules of stage C: the settings that a method has by name, and what of a stored configuration is not so."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
+from condense.checking import as_dict
 from condense.errors import CondenseError, quoted
 from condense.stage_c.answers import answering, refuse
 from condense.stage_c.method import Method, Occasion
@@ -61,13 +61,8 @@ def with_settings(name: str, settings: Mapping[str, Any]) -> str:
 def overridden(settings: Mapping[str, Any], name: str, occasion: Occasion) -> dict[str, Any]:
     """The settings of a resolved configuration that are not those of a schedule; None for those it does not state."""
     stated = BEFORE_SETTINGS | dict(settings)
-    values = values_of(schedule(name, str(stated.get("method", DEFAULT)), occasion))
+    values = as_dict(schedule(name, str(stated.get("method", DEFAULT)), occasion))
     return {key: stated.get(key) for key, value in values.items() if stated.get(key) != value}
-
-
-def values_of(method: Method) -> dict[str, Any]:
-    """The settings of a method as plain JSON values."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(method).items()}
 
 
 def _text(value: Any) -> str:

@@ -183,7 +183,7 @@ def test_at_last_the_compilers_memory_is_given_up(monkeypatch: pytest.MonkeyPatc
     released: list[bool] = []
     monkeypatch.setattr(module, "release_memory", lambda compiled: released.append(compiled))
     one = replace(for_training(CONVNET, GPU, batch=256), path="compiled", part=1, stack=1)
-    assert one.smaller == replace(one, path="eager") and replace(one, path="eager").smaller is None
+    assert one.smaller() == replace(one, path="eager") and replace(one, path="eager").smaller() is None
     with pytest.raises(MemoryError), pytest.warns(UserWarning, match="goes on with path eager"):
         shrinking(one, lambda execution: (_ for _ in ()).throw(MemoryError()))
     assert released == [True]

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from condense.augmentation.laws import Law
 from condense.augmentation.operations import Draw, apply, through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
@@ -180,13 +179,13 @@ class DC(Method):
 
     def work(self, problem: Problem) -> Work:
         """That on real images."""
-        real = sum(min(count, self.real_batch) for count in problem.data.counts)
+        real = problem.real_batch_images(self.real_batch)
         each = problem.network.multiply_adds * 3 * real
         return Work(multiply_adds=each * self.steps(problem), batch=self.real_batch)
 
     def cost(self, problem: Problem) -> float:
         """Real images, synthetic ones, and the training of the network between."""
-        real = sum(min(count, self.real_batch) for count in problem.data.counts)
+        real = problem.real_batch_images(self.real_batch)
         synthetic = problem.data.classes * problem.images_per_class
         inner = self.iterations * (self.outer_loop - 1) * self.inner_loop * synthetic
         return self.steps(problem) * (real + SYNTHETIC_COST * synthetic) + inner
@@ -239,10 +238,10 @@ class DC(Method):
         """(Gradient (N, C, H, W), sum over classes) of the distance between real and synthetic gradients."""
         parameters = Layout.of(problem.network).views(vector)
         drawn = problem.data.draw_class_batches(self.real_batch, problem.random("real batch", *step))
-        siamese = problem.siamese(Law("single", self.augmentation), *step) if self.augmentation else None
-        of_each = siamese.repeated([problem.images_per_class] * problem.data.classes) if siamese else None
+        siamese = problem.siamese(self.augmentation, *step)
         together = problem.execution.together and len(set(drawn.counts)) == 1
         way = self._of_all_classes if together else partial(self._class_by_class, step=step)
+        of_each = problem.synthetic_draws(siamese)
         return through(images, of_each, lambda x: way(problem, parameters, statistics, x, drawn, siamese))
 
     def _class_by_class(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
-from condense.augmentation.laws import Law, Operations, siamese_operations
+from condense.augmentation.laws import Operations, siamese_operations
 from condense.augmentation.operations import Draw, apply, through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
@@ -86,12 +86,12 @@ class DM(Method):
 
     def work(self, problem: Problem) -> Work:
         """The features of real images, once forward."""
-        real = sum(min(count, self.real_batch) for count in problem.data.counts)
+        real = problem.real_batch_images(self.real_batch)
         return Work(multiply_adds=float(problem.network.multiply_adds) * real * self.iterations, batch=self.real_batch)
 
     def cost(self, problem: Problem) -> float:
         """Real images forward, synthetic ones there and back."""
-        real = sum(min(count, self.real_batch) for count in problem.data.counts)
+        real = problem.real_batch_images(self.real_batch)
         return self.iterations * (real / 3 + len(problem.labels))
 
     def begin(self, problem: Problem) -> State:
@@ -104,14 +104,15 @@ class DM(Method):
         vector, statistics = problem.new_network(number)
         parameters = Layout.of(problem.network).views(vector)
         drawn = problem.data.draw_class_batches(self.real_batch, problem.random("real batch", number))
-        siamese = problem.siamese(Law("single", self.augmentation), number) if self.augmentation else None
+        siamese = problem.siamese(self.augmentation, number)
         real = augmented(problem.data.inputs(drawn.indices, problem.dtype), siamese, drawn.counts)
         features = problem.once("features", lambda: Features(problem))
         with torch.no_grad():
             wanted = class_means(features.real(parameters, statistics, real), drawn.counts)
-        of_each = siamese.repeated([problem.images_per_class] * problem.data.classes) if siamese else None
         gradient, distance = through(
-            state.images, of_each, lambda images: features.move(images, parameters, statistics, wanted)
+            state.images,
+            problem.synthetic_draws(siamese),
+            lambda images: features.move(images, parameters, statistics, wanted),
         )
         rate = decayed(self.image_learning_rate, self.image_decay, number / self.iterations)
         images, velocity = with_momentum(state.images, state.velocity, gradient, rate, self.image_momentum)
