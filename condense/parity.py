@@ -1,8 +1,8 @@
 """Does another framework compute the same? `check` compares two dumps of training runs; `Recorder` writes one."""
 
-from condense.experiments.framework_parity.check import Check, check, nudge
-from condense.experiments.framework_parity.comparison import Differences, Divergence, differences, first_divergence
-from condense.experiments.framework_parity.trajectory import Recorder, Trajectory, load_trajectory, sha256, spread_steps
+from condense.studies.parity.check import Check, check, nudge
+from condense.studies.parity.comparison import Differences, Divergence, differences, first_divergence
+from condense.studies.parity.trajectory import Recorder, Trajectory, load_trajectory, sha256, spread_steps
 
 __all__ = [
     "Check",

@@ -18,13 +18,13 @@ from tqdm import tqdm
 from condense.condensed import Condensed
 from condense.config import LearnConfig
 from condense.data.catalog import load
-from condense.experiments.statistics import paired
 from condense.files import write_atomically
 from condense.machine import Surroundings, keep_freed_memory, prepare, set_threads
 from condense.networks.registry import build
 from condense.pipeline import Outputs, evaluate_and_keep, write_report
 from condense.records import read_records
 from condense.reference.gradient_matching import PlainGradientMatching
+from condense.report.comparisons import paired
 from condense.stage_c.driver import losses_of
 from condense.stage_c.learn import learned_result
 from condense.stage_c.methods.dc import DC

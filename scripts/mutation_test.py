@@ -112,22 +112,22 @@ FAULTS = (
     Fault("execution.py", "REPAYING_SECONDS = 20.0", "REPAYING_SECONDS = 200.0", COSTS),
     Fault("matrix/costs.py", "PROBED = 10", "PROBED = 100", COSTS),
     Fault("stage_c/methods/dc.py", "(self.outer_loop - 1) * self.inner_loop", "self.outer_loop * self.inner_loop", COSTS),
-    Fault("experiments/hyperparameters/estimate.py", "TRAINING_PASSES = 3", "TRAINING_PASSES = 2", COSTS),
+    Fault("studies/hyperparameters/estimate.py", "TRAINING_PASSES = 3", "TRAINING_PASSES = 2", COSTS),
     Fault("networks/winograd.py", "LEAST_GAIN = 1.15", "LEAST_GAIN = 1.5", COSTS),
     Fault("machine.py", "torch.use_deterministic_algorithms(True, warn_only=True)", "pass", COSTS),
     # Experiments.
-    Fault("experiments/generalization/runs.py", "DECAY, DECAY_IMAGES = 0.95", "DECAY, DECAY_IMAGES = 0.99", EXPERIMENT),
-    Fault("experiments/generalization/runs.py", "BATCH = 60", "BATCH = 128", EXPERIMENT),
-    Fault("experiments/generalization/course.py", "share + 3 * math.sqrt", "share + 2 * math.sqrt", EXPERIMENT),
-    Fault("experiments/generalization/images.py", "** -0.5", "** -1.0", EXPERIMENT),
+    Fault("studies/generalization/runs.py", "DECAY, DECAY_IMAGES = 0.95", "DECAY, DECAY_IMAGES = 0.99", EXPERIMENT),
+    Fault("studies/generalization/runs.py", "BATCH = 60", "BATCH = 128", EXPERIMENT),
+    Fault("studies/generalization/course.py", "share + 3 * math.sqrt", "share + 2 * math.sqrt", EXPERIMENT),
+    Fault("studies/generalization/images.py", "** -0.5", "** -1.0", EXPERIMENT),
     Fault(
-        "experiments/generalization/plan.py",
+        "studies/generalization/plan.py",
         '"weight decay": {"weight_decay": 5e-4}',
         '"weight decay": {"weight_decay": 1e-4}',
         EXPERIMENT,
     ),
     Fault("data/corrupt.py", "torch.randint(images.classes,", "torch.randint(1,", EXPERIMENT),
-    Fault("experiments/hyperparameters/rows.py", "self.batch_size / classes if", "self.batch_size if", T),
+    Fault("studies/hyperparameters/rows.py", "self.batch_size / classes if", "self.batch_size if", T),
     Fault("machine.py", "torch.backends.cudnn.allow_tf32 = torch", "torch", COSTS),
     Fault(
         "stage_c/methods/dc.py",
@@ -156,11 +156,9 @@ FAULTS = (
     Fault("report/published.py", '"LeNet": (85.3, 1.8)', '"LeNet": (83.5, 1.8)', NUMBERS),
     Fault("report/published.py", "10: (31.6, 0.7), 50: (40.4, 0.6)", "10: (31.6, 0.7), 50: (44.0, 0.6)", NUMBERS),
     Fault("report/published.py", '"alexnet-classic": (19.5, 5.9)', '"alexnet-classic": (15.9, 5.9)', NUMBERS),
-    Fault("experiments/generalization/published.py", '("100.0", "10.12")', '("100.0", "12.10")', NUMBERS),
-    Fault("experiments/framework_parity/published.py", "98.27", "98.72", NUMBERS),
-    Fault(
-        "experiments/hyperparameters/grids/report-cifar10.toml", "training_loss = 6.047", "training_loss = 6.074", NUMBERS
-    ),
+    Fault("studies/generalization/published.py", '("100.0", "10.12")', '("100.0", "12.10")', NUMBERS),
+    Fault("studies/parity/published.py", "98.27", "98.72", NUMBERS),
+    Fault("studies/hyperparameters/grids/report-cifar10.toml", "training_loss = 6.047", "training_loss = 6.074", NUMBERS),
 )
 
 

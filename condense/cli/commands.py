@@ -18,9 +18,7 @@ from condense.cli.sweep import sweep, sweep_text
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data import catalog
 from condense.errors import CondenseError
-from condense.experiments.hyperparameters.folder import SweepFolder
 from condense.files import check_not_taken, refuse_overwrite, write_atomically
-from condense.matrix.folder import MatrixFolder
 from condense.networks import registry
 from condense.records import Record, check_appendable, read_records
 from condense.report.figures import image_grid
@@ -32,6 +30,8 @@ from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
+from condense.studies.hyperparameters.folder import SweepFolder
+from condense.studies.matrix.folder import MatrixFolder
 from condense.synthetic_set import SyntheticSet
 
 RESUMING = "The same command with --resume"

@@ -7,9 +7,10 @@ from contextlib import closing, contextmanager
 from condense.cli import options
 from condense.cli.common import load, part, required
 from condense.cli.progress import Bars
-from condense.experiments.generalization.images import remark
-from condense.experiments.generalization.report import write_report
-from condense.experiments.generalization.run import (
+from condense.report.rendering import render
+from condense.studies.generalization.images import remark
+from condense.studies.generalization.report import write_report
+from condense.studies.generalization.run import (
     GeneralizeConfig,
     Listener,
     as_recorded,
@@ -19,7 +20,6 @@ from condense.experiments.generalization.run import (
     run_missing,
     sized,
 )
-from condense.report.rendering import render
 
 
 def generalize(chosen: options.Generalize) -> None:

@@ -10,16 +10,16 @@ from condense.cli.progress import Bars
 from condense.config import MatrixConfig
 from condense.data.naming import stored_name
 from condense.machine import forget_compiled
-from condense.matrix.costs import Costs
-from condense.matrix.folder import MatrixFolder
-from condense.matrix.progress import progress_table
-from condense.matrix.report import write_report
-from condense.matrix.results import check_results, matrices
-from condense.matrix.run import Listener, run_matrix
-from condense.matrix.tasks import SetTask, Task, cell_tasks, check_possible, set_tasks
 from condense.pipeline import check_apart
 from condense.report.matrix import matrix_tables
 from condense.report.rendering import render
+from condense.studies.matrix.costs import Costs
+from condense.studies.matrix.folder import MatrixFolder
+from condense.studies.matrix.progress import progress_table
+from condense.studies.matrix.report import write_report
+from condense.studies.matrix.results import check_results, matrices
+from condense.studies.matrix.run import Listener, run_matrix
+from condense.studies.matrix.tasks import SetTask, Task, cell_tasks, check_possible, set_tasks
 
 
 def matrix(chosen: options.Matrix) -> None:

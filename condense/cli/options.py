@@ -10,9 +10,9 @@ from tyro.conf import Positional, arg
 from condense.checking import AtLeastOne
 from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 from condense.data.reading import Reading
-from condense.experiments.framework_parity.config import Framework, ParityConfig
-from condense.experiments.generalization.run import ALL, ExperimentName, GeneralizeConfig
-from condense.experiments.hyperparameters.config import SweepConfig
+from condense.studies.generalization.run import ALL, ExperimentName, GeneralizeConfig
+from condense.studies.hyperparameters.config import SweepConfig
+from condense.studies.parity.config import Framework, ParityConfig
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]

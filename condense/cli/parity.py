@@ -7,12 +7,12 @@ from condense.cli import options
 from condense.cli.common import load, part, required
 from condense.cli.progress import Bars
 from condense.errors import RunFailed
-from condense.experiments.framework_parity.config import ParityConfig
-from condense.experiments.framework_parity.folder import ParityFolder
-from condense.experiments.framework_parity.parts import FAIL
-from condense.experiments.framework_parity.report import headline, overall, tables, write_report
-from condense.experiments.framework_parity.run import run_parity
 from condense.report.rendering import render
+from condense.studies.parity.config import ParityConfig
+from condense.studies.parity.folder import ParityFolder
+from condense.studies.parity.parts import FAIL
+from condense.studies.parity.report import headline, overall, tables, write_report
+from condense.studies.parity.run import run_parity
 
 
 def parity(chosen: options.Parity) -> None:

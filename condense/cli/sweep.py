@@ -10,14 +10,16 @@ from condense.cli import options
 from condense.cli.common import load, part, required
 from condense.cli.progress import Bars
 from condense.data.split import held_out
-from condense.experiments.hyperparameters.config import SweepConfig
-from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.experiments.hyperparameters.grid import chosen_grid
-from condense.experiments.hyperparameters.plan import plan_table
-from condense.experiments.hyperparameters.proxy_study import studied
-from condense.experiments.hyperparameters.report import write_report
-from condense.experiments.hyperparameters.results import sweep_of
-from condense.experiments.hyperparameters.run import (
+from condense.files import taken
+from condense.report.rendering import Table, render
+from condense.studies.hyperparameters.config import SweepConfig
+from condense.studies.hyperparameters.folder import SweepFolder
+from condense.studies.hyperparameters.grid import chosen_grid
+from condense.studies.hyperparameters.plan import plan_table
+from condense.studies.hyperparameters.proxy_study import studied
+from condense.studies.hyperparameters.report import write_report
+from condense.studies.hyperparameters.results import sweep_of
+from condense.studies.hyperparameters.run import (
     Listener,
     all_images,
     asked_for,
@@ -25,9 +27,7 @@ from condense.experiments.hyperparameters.run import (
     run_sweep,
     trials_of,
 )
-from condense.experiments.hyperparameters.tables import sweep_tables
-from condense.files import taken
-from condense.report.rendering import Table, render
+from condense.studies.hyperparameters.tables import sweep_tables
 
 
 def sweep(chosen: options.Sweep) -> None:

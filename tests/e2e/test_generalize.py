@@ -53,7 +53,7 @@ def test_what_is_written_and_not_done_again(images: Path, whole: Path, capsys: p
 
 ALONE = (
     # Runs one by one, so that there is a middle to be killed in, and work to be shared.
-    "import condense.experiments.generalization.fit as f; f.members_at_once = lambda *a: 1\n"
+    "import condense.studies.generalization.fit as f; f.members_at_once = lambda *a: 1\n"
     "from condense.cli.main import main; main()"
 )
 

@@ -12,8 +12,8 @@ import pytest
 from command_line import condense, write_images
 
 from condense.config import MatrixConfig
-from condense.matrix.folder import MatrixFolder
-from condense.matrix.tasks import CellTask, cell_tasks
+from condense.studies.matrix.folder import MatrixFolder
+from condense.studies.matrix.tasks import CellTask, cell_tasks
 
 NETWORKS = ("MLP", "ConvNetW4")
 WORDS = (

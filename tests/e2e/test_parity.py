@@ -11,13 +11,13 @@ import scipy.io
 import torch
 from command_line import condense, write_images
 
-from condense.experiments.framework_parity import keras_process, octave, simplenn_torch
-from condense.experiments.framework_parity import simplenn_twin as twin
-from condense.experiments.framework_parity.comparison import TOLERANCE, differences
-from condense.experiments.framework_parity.octave import check_octave, train_octave
-from condense.experiments.framework_parity.records import read
-from condense.experiments.framework_parity.simplenn_twin import Convolution, Network, Sgd
-from condense.experiments.framework_parity.trajectory import Recorder
+from condense.studies.parity import keras_process, octave, simplenn_torch
+from condense.studies.parity import simplenn_twin as twin
+from condense.studies.parity.comparison import TOLERANCE, differences
+from condense.studies.parity.octave import check_octave, train_octave
+from condense.studies.parity.records import read
+from condense.studies.parity.simplenn_twin import Convolution, Network, Sgd
+from condense.studies.parity.trajectory import Recorder
 
 SHORT = ("--train-size", "100", "--epochs", "3", "--batch", "20", "--quiet", "--threads", "1")
 CHECKOUT = os.environ.get("CONDENSE_SIMPLENN")

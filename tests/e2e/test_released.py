@@ -8,15 +8,15 @@ import pytest
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.errors import CondenseError
-from condense.experiments.generalization.results import Recorded
-from condense.experiments.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
-from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.experiments.hyperparameters.run import asked_for
-from condense.matrix.folder import MatrixFolder
 from condense.records import read_records
 from condense.report.figures import image_grid
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
+from condense.studies.generalization.results import Recorded
+from condense.studies.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
+from condense.studies.hyperparameters.folder import SweepFolder
+from condense.studies.hyperparameters.run import asked_for
+from condense.studies.matrix.folder import MatrixFolder
 from condense.synthetic_set import SyntheticSet
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from condense.experiments.framework_parity.causes import CAUSES
-from condense.experiments.framework_parity.published import RATES, SETTINGS
-from condense.experiments.framework_parity.records import ParityRecord, read
-from condense.experiments.generalization.plan import EXPERIMENTS, NETWORKS, SCALES, Line, lines
-from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.experiments.hyperparameters.grid import load_grid
-from condense.experiments.hyperparameters.proxy_study import studied
-from condense.experiments.hyperparameters.results import Sweep, sweep_of
 from condense.records import Record, read_records
+from condense.studies.generalization.plan import EXPERIMENTS, NETWORKS, SCALES, Line, lines
+from condense.studies.hyperparameters.folder import SweepFolder
+from condense.studies.hyperparameters.grid import load_grid
+from condense.studies.hyperparameters.proxy_study import studied
+from condense.studies.hyperparameters.results import Sweep, sweep_of
+from condense.studies.parity.causes import CAUSES
+from condense.studies.parity.published import RATES, SETTINGS
+from condense.studies.parity.records import ParityRecord, read
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FRAMEWORKS = sorted(path.parent.name for path in (ARTIFACTS / "framework-parity").glob("*/records.jsonl"))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from condense.matrix.folder import MatrixFolder
-from condense.matrix.results import finished_sets, matrices
 from condense.report.matrix import Matrix
+from condense.studies.matrix.folder import MatrixFolder
+from condense.studies.matrix.results import finished_sets, matrices
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 SHARED = ("MLP", "ConvNet", "LeNet", "AlexNet")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import LEARN, condense, write_images
 
-from condense.experiments.hyperparameters.folder import SweepFolder
-from condense.experiments.hyperparameters.trial import SweepRecord
+from condense.studies.hyperparameters.folder import SweepFolder
+from condense.studies.hyperparameters.trial import SweepRecord
 
 GRID = """
 title = "Digits"
@@ -117,7 +117,7 @@ def test_interrupted_it_says_where_it_goes_on(made: Path, tmp_path: Path, monkey
     def stop(*told: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("condense.experiments.hyperparameters.trial.train", stop)
+    monkeypatch.setattr("condense.studies.hyperparameters.trial.train", stop)
     assert condense(*words(made, tmp_path / "s", "--quiet")) == 130
     assert f"Stopped in row 1; the same command goes on in {tmp_path / 's'}." in capsys.readouterr().err
 

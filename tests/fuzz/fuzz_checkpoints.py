@@ -18,12 +18,12 @@ from fuzz_studies import changed
 from condense.config import LearnConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import Interrupted
-from condense.experiments.generalization import fit
-from condense.experiments.generalization.checkpoint import checkpoint_path
-from condense.experiments.generalization.fit import ordered_key
-from condense.experiments.generalization.runs import Run
 from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import Tested, save_tested
+from condense.studies.generalization import fit
+from condense.studies.generalization.checkpoint import checkpoint_path
+from condense.studies.generalization.fit import ordered_key
+from condense.studies.generalization.runs import Run
 
 TESTED_IDENTITY = {"config": {"seeds": 2}}
 

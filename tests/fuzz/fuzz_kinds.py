@@ -16,13 +16,13 @@ from condense.cli.main import main
 from condense.cli.parsing import parse
 from condense.data import catalog
 from condense.data.images import DataSet
-from condense.experiments.generalization.fit import fit
-from condense.experiments.generalization.results import Recorded
-from condense.experiments.generalization.run import check_folder, recorded
-from condense.experiments.hyperparameters.grid import load_grid
 from condense.parity import check
 from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import load_tested
+from condense.studies.generalization.fit import fit
+from condense.studies.generalization.results import Recorded
+from condense.studies.generalization.run import check_folder, recorded
+from condense.studies.hyperparameters.grid import load_grid
 from condense.synthetic_set import SyntheticSet
 
 FORMATS = ("text", "markdown", "csv")

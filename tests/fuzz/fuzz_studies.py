@@ -22,7 +22,7 @@ from condense.preprocessing import ZCA
 from condense.synthetic_set import SyntheticSet
 
 ROOT = Path(__file__).parents[2]
-GRIDS = ROOT / "condense" / "experiments" / "hyperparameters" / "grids"
+GRIDS = ROOT / "condense" / "studies" / "hyperparameters" / "grids"
 STAGE_C = {"dataset": "digits", "ipc": 1, "iterations": 3, "image_momentum": 0.5, "real_batch": 8, "precision": "auto"}
 COMMANDS: dict[str, dict[str, Any]] = {
     "run": {**STAGE_C, "network": "MLP", "schedule": "fast", "seed": 0, "protocol": "published", "seeds": 2},

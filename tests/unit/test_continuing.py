@@ -9,10 +9,10 @@ import pytest
 from condense import pipeline
 from condense.config import EvaluateConfig, LearnConfig, MatrixConfig
 from condense.data.images import DataSet, LabelledImages
-from condense.matrix.folder import MatrixFolder
 from condense.records import Record, read_records
 from condense.report.tables import accuracy_table
 from condense.stage_t import evaluate as stage_t
+from condense.studies.matrix.folder import MatrixFolder
 from condense.training.recipe import Recipe, Stage
 
 QUICK = LearnConfig(network="MLP", iterations=1, inner_loop=1)

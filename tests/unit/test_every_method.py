@@ -18,7 +18,6 @@ from condense.config import LearnConfig, MatrixConfig
 from condense.data.catalog import load
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
-from condense.matrix.tasks import set_tasks
 from condense.reference import distribution_matching
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.sealed import load_sealed, save_sealed
@@ -28,6 +27,7 @@ from condense.stage_c.method import Occasion
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
 from condense.stage_c.methods.selections import Herding, KCenter, Random
+from condense.studies.matrix.tasks import set_tasks
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dc": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},

@@ -16,8 +16,6 @@ import torch
 
 from condense.config import LearnConfig
 from condense.errors import CondenseError, Interrupted
-from condense.experiments.generalization import checkpoint as fitting
-from condense.experiments.generalization.course import Course
 from condense.networks.registry import build
 from condense.records import config_hash
 from condense.sealed import load_sealed, save_sealed
@@ -25,6 +23,8 @@ from condense.stage_c.checkpoint import FORMAT
 from condense.stage_c.learn import learn
 from condense.stage_t import checkpoint as stage_t_checkpoint
 from condense.stage_t.checkpoint import load_tested, save_tested
+from condense.studies.generalization import checkpoint as fitting
+from condense.studies.generalization.course import Course
 from condense.training.engine import MemberDraws
 from condense.training.recipe import Recipe, Stage
 

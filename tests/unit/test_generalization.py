@@ -14,21 +14,24 @@ from matplotlib.figure import Figure
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
-from condense.experiments.generalization import figures, published
-from condense.experiments.generalization import fit as fitting
-from condense.experiments.generalization import run as run_module
-from condense.experiments.generalization.checkpoint import checkpoint_path
-from condense.experiments.generalization.course import LAST_EPOCHS, stuck_epoch
-from condense.experiments.generalization.figures import course_figure, error_figure, slowdown_figure
-from condense.experiments.generalization.findings import rates_without_norm
-from condense.experiments.generalization.fit import fit, ordered_key
-from condense.experiments.generalization.images import Augmented, Cropped, Standardised, fitted, remark, standardised
-from condense.experiments.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
-from condense.experiments.generalization.report import _sizes, write_report
-from condense.experiments.generalization.results import Recorded, Result, gathered
-from condense.experiments.generalization.run import GeneralizeConfig, Sized, sized
-from condense.experiments.generalization.runs import Run, rate_of
-from condense.experiments.generalization.tables import (
+from condense.networks.registry import build
+from condense.records import Record, append_record, config_hash
+from condense.report.comparisons import holm, paired
+from condense.studies.generalization import figures, published
+from condense.studies.generalization import fit as fitting
+from condense.studies.generalization import run as run_module
+from condense.studies.generalization.checkpoint import checkpoint_path
+from condense.studies.generalization.course import LAST_EPOCHS, stuck_epoch
+from condense.studies.generalization.figures import course_figure, error_figure, slowdown_figure
+from condense.studies.generalization.findings import rates_without_norm
+from condense.studies.generalization.fit import fit, ordered_key
+from condense.studies.generalization.images import Augmented, Cropped, Standardised, fitted, remark, standardised
+from condense.studies.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
+from condense.studies.generalization.report import _sizes, write_report
+from condense.studies.generalization.results import Recorded, Result, gathered
+from condense.studies.generalization.run import GeneralizeConfig, Sized, sized
+from condense.studies.generalization.runs import Run, rate_of
+from condense.studies.generalization.tables import (
     capped_table,
     comparison_table,
     published_table,
@@ -36,9 +39,6 @@ from condense.experiments.generalization.tables import (
     summary_table,
     without_ratio,
 )
-from condense.experiments.statistics import holm, paired
-from condense.networks.registry import build
-from condense.records import Record, append_record, config_hash
 from condense.training import engine
 from condense.training.engine import fresh_members
 from condense.training.layout import Layout

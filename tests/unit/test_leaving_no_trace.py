@@ -10,11 +10,11 @@ from condense import machine
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.machine import compiled_function, reproducible
-from condense.matrix import costs
 from condense.networks.registry import build
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as stage_t
 from condense.stage_t.evaluate import evaluate
+from condense.studies.matrix import costs
 from condense.training.recipe import Recipe, Stage
 
 CPU = torch.device("cpu")

@@ -11,17 +11,17 @@ from condense.config import MatrixConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
 from condense.errors import CondenseError, RunFailed
-from condense.matrix import run as run_module
-from condense.matrix.costs import Costs
-from condense.matrix.folder import DONE, MISSING, RUNNING, MatrixFolder
-from condense.matrix.progress import progress_table
-from condense.matrix.report import write_report
-from condense.matrix.results import matrices
-from condense.matrix.run import Listener, run_matrix
-from condense.matrix.tasks import CellTask, SetTask, cell_tasks, set_tasks
 from condense.pipeline import evaluation_checkpoint
 from condense.records import read_records
 from condense.stage_t import checkpoint, evaluate
+from condense.studies.matrix import run as run_module
+from condense.studies.matrix.costs import Costs
+from condense.studies.matrix.folder import DONE, MISSING, RUNNING, MatrixFolder
+from condense.studies.matrix.progress import progress_table
+from condense.studies.matrix.report import write_report
+from condense.studies.matrix.results import matrices
+from condense.studies.matrix.run import Listener, run_matrix
+from condense.studies.matrix.tasks import CellTask, SetTask, cell_tasks, set_tasks
 from condense.training.recipe import Recipe, Stage
 
 CONFIG = MatrixConfig(learn=("ConvNetW4", "MLP"), train=("MLP", "ConvNetW4"), iterations=2, real_batch=8, seeds=2)

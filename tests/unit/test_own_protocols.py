@@ -12,13 +12,6 @@ from condense.config import EvaluateConfig, LearnConfig, MatrixConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
 from condense.errors import CondenseError
-from condense.matrix.costs import Costs
-from condense.matrix.folder import MatrixFolder
-from condense.matrix.progress import progress_table
-from condense.matrix.report import write_report
-from condense.matrix.results import matrices
-from condense.matrix.run import Listener, run_matrix
-from condense.matrix.tasks import cell_tasks, check_possible, set_tasks
 from condense.pipeline import evaluate_into
 from condense.records import Record, read_records
 from condense.report.matrix import matrix_tables
@@ -26,6 +19,13 @@ from condense.report.tables import accuracy_table
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate, evaluate_network
 from condense.stage_t.protocols import Protocol, Where, recipe
+from condense.studies.matrix.costs import Costs
+from condense.studies.matrix.folder import MatrixFolder
+from condense.studies.matrix.progress import progress_table
+from condense.studies.matrix.report import write_report
+from condense.studies.matrix.results import matrices
+from condense.studies.matrix.run import Listener, run_matrix
+from condense.studies.matrix.tasks import cell_tasks, check_possible, set_tasks
 from condense.synthetic_set import SyntheticSet
 
 OWN = Protocol(name="own", epochs=4, learning_rate=0.05, momentum=0.9, where=(Where(dataset=("digits",), batch_size=20),))

@@ -10,9 +10,9 @@ from torch import nn
 
 from condense import parity
 from condense.errors import CondenseError
-from condense.experiments.framework_parity.comparison import differences, first_divergence
-from condense.experiments.framework_parity.nudging import nudged
-from condense.experiments.framework_parity.trajectory import Trajectory, load_trajectory, spread_steps
+from condense.studies.parity.comparison import differences, first_divergence
+from condense.studies.parity.nudging import nudged
+from condense.studies.parity.trajectory import Trajectory, load_trajectory, spread_steps
 
 # Comparisons
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from condense.errors import CondenseError
-from condense.experiments.framework_parity.trajectory import load_trajectory
+from condense.studies.parity.trajectory import load_trajectory
 
 GOOD = {"loss": np.ones(3), "steps": np.array([1, 3]), "weight/1": np.ones((2, 4), dtype=np.float32)}
 

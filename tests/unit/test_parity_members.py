@@ -9,16 +9,16 @@ import torch
 from parity_samples import images
 from torch import nn
 
-from condense.experiments.framework_parity import effects, members, perceptron, simplenn_torch
-from condense.experiments.framework_parity import simplenn_twin as twin
-from condense.experiments.framework_parity.causes import CAUSES, Cause, chosen_causes
-from condense.experiments.framework_parity.members import Task
-from condense.experiments.framework_parity.records import ParityRecord
-from condense.experiments.framework_parity.setting import Setting, aligned
-from condense.experiments.framework_parity.simplenn_twin import Sgd
-from condense.experiments.framework_parity.tables import _difference, printed_table
-from condense.experiments.framework_parity.trajectory import Recorder
-from condense.experiments.statistics import holm, paired
+from condense.report.comparisons import holm, paired
+from condense.studies.parity import effects, members, perceptron, simplenn_torch
+from condense.studies.parity import simplenn_twin as twin
+from condense.studies.parity.causes import CAUSES, Cause, chosen_causes
+from condense.studies.parity.members import Task
+from condense.studies.parity.records import ParityRecord
+from condense.studies.parity.setting import Setting, aligned
+from condense.studies.parity.simplenn_twin import Sgd
+from condense.studies.parity.tables import _difference, printed_table
+from condense.studies.parity.trajectory import Recorder
 
 # Statistics
 

@@ -8,12 +8,12 @@ import torch
 
 from condense import parity
 from condense.data.images import DataSet, LabelledImages
-from condense.experiments.framework_parity.config import ParityConfig
-from condense.experiments.framework_parity.nudging import nudged
-from condense.experiments.framework_parity.parts import judge
-from condense.experiments.framework_parity.preparation import prepared
-from condense.experiments.framework_parity.simplenn_parts import SimplennSides
-from condense.experiments.framework_parity.trajectory import Trajectory
+from condense.studies.parity.config import ParityConfig
+from condense.studies.parity.nudging import nudged
+from condense.studies.parity.parts import judge
+from condense.studies.parity.preparation import prepared
+from condense.studies.parity.simplenn_parts import SimplennSides
+from condense.studies.parity.trajectory import Trajectory
 
 STEPS, RATE, DECAY = 200, 0.01, 0.01
 Weights = dict[str, np.ndarray]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from parity_samples import images
 
-from condense.experiments.framework_parity import simplenn_torch
-from condense.experiments.framework_parity import simplenn_twin as twin
-from condense.experiments.framework_parity.comparison import TOLERANCE, differences, first_divergence
-from condense.experiments.framework_parity.preparation import minmax_centred, simplenn_centred
-from condense.experiments.framework_parity.simplenn_twin import Convolution, Network, Sgd
-from condense.experiments.framework_parity.trajectory import Recorder, Trajectory
+from condense.studies.parity import simplenn_torch
+from condense.studies.parity import simplenn_twin as twin
+from condense.studies.parity.comparison import TOLERANCE, differences, first_divergence
+from condense.studies.parity.preparation import minmax_centred, simplenn_centred
+from condense.studies.parity.simplenn_twin import Convolution, Network, Sgd
+from condense.studies.parity.trajectory import Recorder, Trajectory
 
 STEPS = 96
 
@@ -57,7 +57,7 @@ def test_twin_equals_pytorch_for_96_steps(network: Network, c: float) -> None:
 @pytest.mark.parametrize("c", [0.01, float("inf")])
 def test_twin_equals_pytorch_on_the_published_network(real_data: Path, c: float) -> None:
     from condense.data import catalog
-    from condense.experiments.framework_parity.preparation import prepared
+    from condense.studies.parity.preparation import prepared
 
     problem = prepared(catalog.load("mnist", data_root=real_data, train_size=500), "minmax")
     network, sgd = twin.layer4((1, 28, 28), 10), Sgd(C=c, batch=32)

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from condense.data import catalog
-from condense.experiments.framework_parity.cause_table import CauseTable
-from condense.experiments.framework_parity.config import ParityConfig
-from condense.experiments.framework_parity.keras_parts import KerasSides
-from condense.experiments.framework_parity.preparation import prepared
-from condense.experiments.framework_parity.records import ParityRecord
-from condense.experiments.framework_parity.tables import cause_table, claims_table
+from condense.studies.parity.cause_table import CauseTable
+from condense.studies.parity.config import ParityConfig
+from condense.studies.parity.keras_parts import KerasSides
+from condense.studies.parity.preparation import prepared
+from condense.studies.parity.records import ParityRecord
+from condense.studies.parity.tables import cause_table, claims_table
 
 
 def record(name: str = "reduction-sum", **results: Any) -> ParityRecord:

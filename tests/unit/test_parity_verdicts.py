@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from condense import parity
-from condense.experiments.framework_parity.comparison import differences, first_divergence
-from condense.experiments.framework_parity.parts import Part, judge
-from condense.experiments.framework_parity.trajectory import Trajectory
+from condense.studies.parity.comparison import differences, first_divergence
+from condense.studies.parity.parts import Part, judge
+from condense.studies.parity.trajectory import Trajectory
 
 
 def losses(*values: float, program: str = "p") -> Trajectory:

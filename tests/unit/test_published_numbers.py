@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from condense.experiments.framework_parity.published import EPOCHS, PRINTED, RATES, SETTINGS
-from condense.experiments.generalization.published import TABLE_1, TRAINING_IMAGES
-from condense.experiments.hyperparameters.grid import load_grid
 from condense.report.published import WHOLE_SET, published_accuracy
+from condense.studies.generalization.published import TABLE_1, TRAINING_IMAGES
+from condense.studies.hyperparameters.grid import load_grid
+from condense.studies.parity.published import EPOCHS, PRINTED, RATES, SETTINGS
 
 README_AND_KIP = """
 mnist          91.7±0.5 97.4±0.2 98.8±0.1

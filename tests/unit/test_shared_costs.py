@@ -10,15 +10,15 @@ import torch
 from condense import calibration, execution, machine
 from condense.config import MatrixConfig
 from condense.data.images import DataSet
-from condense.experiments.framework_parity import comparison
-from condense.experiments.hyperparameters import estimate
-from condense.experiments.hyperparameters.estimate import Speed, Work, training_seconds
-from condense.matrix import costs
-from condense.matrix.costs import Costs
-from condense.matrix.tasks import cell_tasks, set_tasks
 from condense.networks import winograd
 from condense.networks.registry import build
 from condense.stage_c.methods import dc
+from condense.studies.hyperparameters import estimate
+from condense.studies.hyperparameters.estimate import Speed, Work, training_seconds
+from condense.studies.matrix import costs
+from condense.studies.matrix.costs import Costs
+from condense.studies.matrix.tasks import cell_tasks, set_tasks
+from condense.studies.parity import comparison
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GREY = (1, 28, 28)

@@ -5,10 +5,10 @@ import torch
 
 from condense.data.corrupt import corrupted_labels, gaussian_pixels, random_pixels, shuffled_pixels
 from condense.data.images import DataSet
-from condense.experiments.generalization import checkpoint, course, fit, images, plan, runs
-from condense.experiments.generalization.course import Course, add_epoch, stuck_epoch
-from condense.experiments.generalization.images import Standardised, standardised
-from condense.experiments.generalization.runs import Run, rate_of
+from condense.studies.generalization import checkpoint, course, fit, images, plan, runs
+from condense.studies.generalization.course import Course, add_epoch, stuck_epoch
+from condense.studies.generalization.images import Standardised, standardised
+from condense.studies.generalization.runs import Run, rate_of
 from condense.training.engine import Members
 
 

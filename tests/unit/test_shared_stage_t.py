@@ -10,11 +10,11 @@ from condense.augmentation import published as augmentation
 from condense.augmentation.published import Draw, apply, draw
 from condense.config import EvaluateConfig
 from condense.data.images import DataSet, LabelledImages
-from condense.experiments.hyperparameters.grid import parse_grid
 from condense.networks.layers import NORM_EPSILON, RUNNING_MOMENTUM, LocalResponseNorm, Pass
 from condense.networks.registry import build
 from condense.stage_t import evaluate
 from condense.stage_t.protocols import Protocol, recipe, whole_recipe
+from condense.studies.hyperparameters.grid import parse_grid
 from condense.training.optimisers import adamw_step, fresh_state, sgd_step
 from condense.training.recipe import Cosine, Recipe, Stage
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from condense.data.catalog import load
 from condense.errors import CondenseError
-from condense.experiments.hyperparameters.grid import BUILT_IN, Grid, load_grid, parse_grid
-from condense.experiments.hyperparameters.rows import Row
+from condense.studies.hyperparameters.grid import BUILT_IN, Grid, load_grid, parse_grid
+from condense.studies.hyperparameters.rows import Row
 from condense.training.engine import MemberDraws, fresh_members, train
 from condense.training.layout import Layout
 from condense.training.sources import TensorSource

@@ -14,16 +14,23 @@ from condense.data.images import DataSet
 from condense.data.split import held_out
 from condense.decoding import Tiles
 from condense.errors import CondenseError
-from condense.experiments.hyperparameters.config import SweepConfig
-from condense.experiments.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
-from condense.experiments.hyperparameters.folder import Proxy, SweepFolder
-from condense.experiments.hyperparameters.grid import Grid, load_grid, parse_grid
-from condense.experiments.hyperparameters.plan import plan_table
-from condense.experiments.hyperparameters.proxy_study import studied
-from condense.experiments.hyperparameters.report import write_report
-from condense.experiments.hyperparameters.results import sweep_of
-from condense.experiments.hyperparameters.rows import Reported
-from condense.experiments.hyperparameters.run import (
+from condense.files import taken
+from condense.machine import Surroundings
+from condense.networks.registry import build
+from condense.preprocessing import ZCA
+from condense.records import config_hash, read_records
+from condense.report.rendering import Table, render
+from condense.stage_c.learn import learn
+from condense.studies.hyperparameters.config import SweepConfig
+from condense.studies.hyperparameters.estimate import Speed, Work, group_size, memory, training_seconds
+from condense.studies.hyperparameters.folder import Proxy, SweepFolder
+from condense.studies.hyperparameters.grid import Grid, load_grid, parse_grid
+from condense.studies.hyperparameters.plan import plan_table
+from condense.studies.hyperparameters.proxy_study import studied
+from condense.studies.hyperparameters.report import write_report
+from condense.studies.hyperparameters.results import sweep_of
+from condense.studies.hyperparameters.rows import Reported
+from condense.studies.hyperparameters.run import (
     Listener,
     all_images,
     asked_for,
@@ -33,15 +40,8 @@ from condense.experiments.hyperparameters.run import (
     run_sweep,
     trials_of,
 )
-from condense.experiments.hyperparameters.tables import sweep_tables
-from condense.experiments.hyperparameters.trial import Calibration, SweepRecord
-from condense.files import taken
-from condense.machine import Surroundings
-from condense.networks.registry import build
-from condense.preprocessing import ZCA
-from condense.records import config_hash, read_records
-from condense.report.rendering import Table, render
-from condense.stage_c.learn import learn
+from condense.studies.hyperparameters.tables import sweep_tables
+from condense.studies.hyperparameters.trial import Calibration, SweepRecord
 from condense.training.accuracy import accuracies_and_losses
 from condense.training.engine import MemberDraws, fresh_members, train
 from condense.training.sources import TensorSource
@@ -406,7 +406,7 @@ def test_a_large_networks_memory_is_estimated_beyond_context_and_data(
     digits: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the context is not most of it: 80 MB of parameters, so that a copy too many or too few shows."""
-    monkeypatch.setattr("condense.experiments.hyperparameters.probe.ROUND_SECONDS", 0.01)
+    monkeypatch.setattr("condense.studies.hyperparameters.probe.ROUND_SECONDS", 0.01)
     text = '[[rows]]\nnetwork = "mlp-2x4096"\nlearning_rate = 0.01\nbatch_size = 64\nepochs = 1'
     (trial,) = trials_of(parse_grid(text, "g.toml"), digits, [all_images(digits)])
     calibration = calibrate([(trial, 3)], digits)
@@ -487,7 +487,7 @@ def test_a_part_of_the_images_is_called_so(grid: Grid, digits: DataSet, tmp_path
 def test_long_rows_are_probed_again(grid: Grid, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     trial = trials_of(grid, digits, [all_images(digits)])[0]
     key, fast = trial.speed_key(2), Speed(1e-9, 1e15)
-    monkeypatch.setattr("condense.experiments.hyperparameters.run.probe", lambda *asked: fast)
+    monkeypatch.setattr("condense.studies.hyperparameters.run.probe", lambda *asked: fast)
     slow, quick = (Calibration({key: Speed(constant, 1e12)}, 1, 1) for constant in (10.0, 1e-3))
     assert probed_again(slow, trial, 2, digits).speeds == {key: fast}
     assert probed_again(quick, trial, 2, digits) is quick
@@ -502,8 +502,8 @@ def test_the_probe_steps_with_momentum_where_rows_have_it(
         seen.append(recipe.momentum)
         return train(network, members, source, recipe, draws)
 
-    monkeypatch.setattr("condense.experiments.hyperparameters.probe.train", spied)
-    monkeypatch.setattr("condense.experiments.hyperparameters.probe.ROUND_SECONDS", 0.01)
+    monkeypatch.setattr("condense.studies.hyperparameters.probe.train", spied)
+    monkeypatch.setattr("condense.studies.hyperparameters.probe.ROUND_SECONDS", 0.01)
     rows = tuple(replace(grid.rows[0], momentum=momentum) for momentum in (0.0, 0.5, 0.9))
     trials = trials_of(replace(grid, rows=rows), digits, [all_images(digits)])
     speeds = calibrate([(trial, 1) for trial in trials], digits).speeds

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from condense.experiments.hyperparameters import figures
-from condense.experiments.hyperparameters.comparison import against_best, differences
-from condense.experiments.hyperparameters.figures import row_strips
-from condense.experiments.hyperparameters.folder import FORMAT, Asked
-from condense.experiments.hyperparameters.grid import load_grid
-from condense.experiments.hyperparameters.proxy_study import correlation, studied, study
-from condense.experiments.hyperparameters.proxy_table import proxy_table
-from condense.experiments.hyperparameters.report import headline
-from condense.experiments.hyperparameters.results import RowResult, Sweep, Trained
-from condense.experiments.hyperparameters.tables import accuracy_table, difference_table, ratio_table
-from condense.experiments.hyperparameters.trial import SweepRecord
+from condense.studies.hyperparameters import figures
+from condense.studies.hyperparameters.comparison import against_best, differences
+from condense.studies.hyperparameters.figures import row_strips
+from condense.studies.hyperparameters.folder import FORMAT, Asked
+from condense.studies.hyperparameters.grid import load_grid
+from condense.studies.hyperparameters.proxy_study import correlation, studied, study
+from condense.studies.hyperparameters.proxy_table import proxy_table
+from condense.studies.hyperparameters.report import headline
+from condense.studies.hyperparameters.results import RowResult, Sweep, Trained
+from condense.studies.hyperparameters.tables import accuracy_table, difference_table, ratio_table
+from condense.studies.hyperparameters.trial import SweepRecord
 
 
 def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> RowResult:

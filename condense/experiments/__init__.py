@@ -1,1 +1,0 @@
-"""Experiments on real images: the same images, networks, training engine and records, and what is theirs alone."""

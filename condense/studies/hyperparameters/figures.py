@@ -1,0 +1,107 @@
+"""Figures of a sweep: every row's networks as points, and each proxy's accuracies against those on all images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from condense.report.cells import decimal
+from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
+from condense.studies.hyperparameters.proxy_study import ProxyResult
+from condense.studies.hyperparameters.results import RowResult, Sweep
+from condense.studies.hyperparameters.rows import Row
+
+ACROSS = 3
+
+
+def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
+    """One strip a row: every network's accuracy as a point, the mean, what was reported. Needs a comparable row."""
+    results, on = list(sweep.full.comparable.values()), sweep.asked.compared_on
+    with matplotlib.rc_context(STYLE):
+        names = _names([result.row for result in results])
+        width = 4.2 + 0.075 * max(map(len, names))
+        figure = Figure(figsize=(width, 1.2 + 0.3 * len(results)), layout="constrained")
+        axes = figure.add_subplot(xlabel=f"{on} accuracy (%)")
+        for place, result in enumerate(results):
+            _strip(axes, place, result, reported=sweep.reported and on == "test")
+        axes.set_yticks(range(len(results)), names, parse_math=False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(len(results) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3))
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "borderaxespad": 0.2}
+        axes.legend(handles.values(), handles.keys(), handletextpad=0.3, **place)
+        return encoded(figure, format)
+
+
+def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None:
+    values, offsets = spread_points(list(result.compared.values()))
+    axes.scatter(values, place + offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0, label="one network")
+    mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
+    assert result.score, "Only rows with a score are drawn."
+    axes.plot(100 * result.score.mean, place + 0.2, label="mean", **mean)
+    if reported and result.row.reported:
+        diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
+        axes.plot(result.row.reported.test_accuracy, place + 0.2, "D", color=MARK, label="reported (one run)", **diamond)
+
+
+_SETTINGS = {
+    "learning_rate": "rate {:g}",
+    "momentum": "momentum {:g}",
+    "batch_size": "batch {}",
+    "epochs": "{} epochs",
+    "weight_decay": "decay {:g}",
+    "dropout": "dropout {:g}",
+    "objective": "{}",
+}
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Name and network of each row, and of its settings those in which rows differ."""
+    differ = {key: text for key, text in _SETTINGS.items() if len({getattr(row, key) for row in rows}) > 1}
+    return [
+        f"{row.name}: {', '.join([row.network, *(text.format(getattr(row, key)) for key, text in differ.items())])}"
+        for row in rows
+    ]
+
+
+def proxy_scatter(found: Sequence[ProxyResult], label: str, on: str, format: Format = "png") -> bytes:
+    """One panel a proxy, one point a configuration: accuracy trained on it against accuracy trained on real images.
+
+    label: what these images are called, such as 'all images'; on: whether rows are compared on 'held-out' or 'test' images.
+    """
+    across = min(len(found), ACROSS)
+    down = -(-len(found) // across)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(0.6 + 3.1 * across, 0.7 + 3.0 * down), layout="constrained")
+        panels = figure.subplots(down, across, sharey=True, squeeze=False).flatten()
+        for axes, one in zip(panels, found, strict=False):
+            _panel(axes, one, label)
+        for axes in panels[len(found) :]:
+            axes.set_visible(False)
+        for axes in panels[::across]:
+            axes.set_ylabel(f"trained on {label}")
+        figure.supxlabel(f"trained on the set; {on} accuracy (%)", fontsize=9)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3 if across > 1 else 1, handletextpad=0.3
+        )
+        return encoded(figure, format)
+
+
+def _panel(axes: Axes, one: ProxyResult, label: str) -> None:
+    x, y = 100 * np.array(one.proxy), 100 * np.array(one.full)
+    axes.scatter(x, y, s=16, color=ACCENT, alpha=0.6, linewidths=0, label="one configuration")
+    ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.5, "linestyle": "none"}
+    chosen = list(one.chosen)
+    axes.plot(x[chosen], y[chosen], "D", color=MARK, label="the set's choice", **ring)
+    best = int(y.argmax())
+    axes.plot(x[best], y[best], "o", color=INK, label=f"best on {label}", **ring)
+    rho = "not defined" if one.spearman.value is None else decimal(one.spearman.value, 2)
+    axes.set_title(f"{one.label}\nSpearman {rho}", fontsize=8, loc="left", parse_math=False)
+    axes.tick_params(colors=MUTED, labelcolor=INK)
