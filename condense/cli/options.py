@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
-from condense.checking import AtLeastOne
+from condense.checking import AtLeastOne, Several
 from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 from condense.data.reading import Reading
 from condense.studies.generalization.run import ALL, ExperimentName, GeneralizeConfig
@@ -15,12 +15,13 @@ from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.parity.config import Framework, ParityConfig
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
+StudyPath = Positional[Annotated[Path | None, arg(metavar="STUDY")]]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Common:
-    """Options of every command that computes."""
+class Computing:
+    """Where and with what it is computed."""
 
     data_root: Path | None = None
     """Folder of the data sets; by default $CONDENSE_DATA, else the user's cache."""
@@ -28,12 +29,34 @@ class Common:
     """auto, cpu, cuda or cuda:<index>."""
     threads: Threads | None = None
     """CPU threads; by default as many as there are cores."""
-    config: Path | None = None
-    """TOML file with any of these options; flags override it."""
     quiet: bool = False
     """No progress bars, remarks or tables, only results and errors."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common(Computing):
+    """Options of every command that computes."""
+
+    config: Path | None = None
+    """TOML file with any of these options; flags override it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conducted(Common):
+    """Options of every command that computes the cells of a study."""
+
+    out: Path | None = None
+    """Folder of the study; what is done in it already is not done again."""
+    dry_run: bool = False
+    """Only show what is done, what is missing, and how long it will take."""
+    processes: Annotated[AtLeastOne, Field(le=1024)] = 1
+    """Cells computed at once, each by a process of its own; the threads are shared among them."""
+    devices: Annotated[tuple[str, ...], Several] = ()
+    """Devices that the processes take in turn, such as cuda:0,cuda:1."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 1
+    """How often a cell that fails is tried again, before the others go on without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +169,36 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cell(Computing):
+    """Compute one cell of a study, and nothing else."""
+
+    study: StudyPath = None
+    """Folder of the study."""
+    key: Positional[Annotated[str | None, arg(metavar="KEY")]] = None
+    """The cell, as condense status --all lists it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Show where a study stands: what is done, running and failed, and the time left."""
+
+    study: StudyPath = None
+    """Folder of the study."""
+    all: bool = False
+    """List every cell with its key."""
+    watch: bool = False
+    """Show it anew every two seconds, until all is done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Make the tables, figures and page of a study anew from what is done."""
+
+    study: StudyPath = None
+    """Folder of the study."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Show:
     """Draw the images of a synthetic set."""
 
@@ -204,6 +257,9 @@ COMMANDS: dict[str, type] = {
     "generalize": Generalize,
     "sweep": Sweep,
     "parity": Parity,
+    "cell": Cell,
+    "status": Status,
+    "page": Page,
     "table": Table,
     "show": Show,
     "info": Info,

@@ -1,1 +1,82 @@
-"""What there is to study: which cells, and what is reported of them, one folder a study."""
+"""What there is to study: a folder or file for each, with its cells and what is reported of them."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from condense.errors import CondenseError, quoted, shortened, unknown_name
+from condense.files import refuse_other_files
+from condense.study.folder import StudyFolder
+from condense.study.study import Study
+
+GROUP = "condense.studies"
+"""Entry points of installed packages: kind = "module:Class"."""
+
+
+@cache
+def built_in() -> Mapping[str, type[Study]]:
+    """The studies of this package, by kind."""
+    from condense.studies.generalization.study import Generalization
+    from condense.studies.hyperparameters.study import Sweep
+    from condense.studies.matrix.study import Matrix
+    from condense.studies.parity.study import Parity
+
+    return {study.kind: study for study in (Matrix, Generalization, Sweep, Parity)}
+
+
+def study_class(kind: str) -> type[Study]:
+    """The class of a kind of study, built in or of an installed package. Raises `CondenseError` where there is none."""
+    if kind in built_in():
+        return built_in()[kind]
+    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if kind not in installed:
+        raise unknown_name("study", shortened(kind, 40), [*built_in(), *installed])
+    try:
+        found = installed[kind].load()
+    except Exception as error:  # whatever the import of a package may raise
+        raise CondenseError(
+            f"The study {quoted(kind)} of an installed package cannot be imported: {shortened(error, 200)}."
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Study)):
+        raise CondenseError(f"The study {quoted(kind)} of an installed package is not a class derived from condense.Study.")
+    return found
+
+
+def opened(path: Path) -> tuple[Study, StudyFolder]:
+    """The study of a folder, of this version or 0.1. Raises `CondenseError` where there is none, or it is damaged."""
+    found = _found(path)
+    if found is None:
+        raise CondenseError(f"{shortened(path)} holds no study: there is no study.json.")
+    return found, StudyFolder(path, found.earlier_records(path))
+
+
+def _found(path: Path) -> Study | None:
+    folder = StudyFolder(path)
+    if folder.description.exists():
+        content = folder.content()
+        kind = study_class(str(content.pop("kind")))
+        return kind.of(content, f"{shortened(folder.description)} is damaged")
+    return next((study for kind in built_in().values() if (study := kind.earlier(path)) is not None), None)
+
+
+def joined(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+    """What is asked for in all, with what was asked for in the folder before.
+
+    Raises `CondenseError` where the folder holds another study, or other files.
+    """
+    before = _found(path)
+    if before is None:
+        refuse_other_files(StudyFolder(path).description, f"study '{study.kind}'")
+        return study, StudyFolder(path)
+    if before.kind != study.kind:
+        raise CondenseError(f"{shortened(path)} holds a study '{before.kind}', not '{study.kind}'. Choose another --out.")
+    return study.joined(before, shortened(path)), StudyFolder(path, before.earlier_records(path))
+
+
+def ask_for(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+    """The same, written down; of several processes that ask at once, each finds what those before it asked for."""
+    with StudyFolder(path).described_alone():
+        whole, folder = joined(study, path)
+        folder.describe(whole.kind, whole.content())
+        return whole, StudyFolder(path, whole.earlier_records(path))
