@@ -11,7 +11,7 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report_samples import COST, tested
+from report_samples import COST, of_networks
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
@@ -340,7 +340,7 @@ def result(x: float, *ends: tuple[str, int], at: float = 0.5, group: str = "MLP"
             "test_accuracy": [at] * len(looks),
             "tested_at": [float(epoch) for epoch in looks],
         }
-        records[seed] = tested("fit", {}, [at], seeds=[seed], notes=[outcome], series=series)
+        records[seed] = of_networks("fit", {}, [at], seeds=[seed], notes=[outcome], series=series)
     return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), None, x), records)
 
 
@@ -563,7 +563,7 @@ def test_a_rate_at_which_some_runs_diverged_does_not_train_reliably() -> None:
     runs = [Run(network="small-inception-nobn", learning_rate=0.1, seed=seed) for seed in range(3)]
     notes, accuracies = (["diverged"], ["diverged"], ["censored"]), (0.1, 0.1, 0.225)
     records = {
-        run.seed: tested(
+        run.seed: of_networks(
             "fit",
             {"network": run.network, "learning_rate": 0.1},
             [0.1],
