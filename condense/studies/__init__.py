@@ -98,7 +98,7 @@ def asked_before(kind: type[AnyStudy], path: Path) -> AnyStudy | None:
     return before
 
 
-def joined(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+def joined(study: AnyStudy, path: Path) -> tuple[AnyStudy, StudyFolder]:
     """What is asked for in all, with what was asked for in the folder before. Raises `CondenseError` as `asked_before`."""
     before = asked_before(type(study), path)
     whole = study if before is None else study.joined(before, shortened(path))
