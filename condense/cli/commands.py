@@ -33,7 +33,7 @@ from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
 from condense.studies import opened_if_there
 from condense.studies.hyperparameters.folder import SweepFolder
-from condense.studies.matrix.folder import MatrixFolder
+from condense.studies.matrix.study import Matrix
 from condense.study.folder import StudyFolder
 from condense.study.study import Study
 from condense.synthetic_set import SyntheticSet
@@ -117,8 +117,6 @@ def _folder_text(folder: Path, chosen: options.Table) -> str:
     """The tables of a folder of results, whatever wrote it."""
     if SweepFolder(folder).description.exists():
         return sweep_text(SweepFolder(folder), chosen)
-    if MatrixFolder(folder).description.exists():
-        return matrix_text(MatrixFolder(folder), chosen)
     if (found := opened_if_there(folder)) is not None:
         return _study_text(*found, chosen)
     if not pipeline.Outputs(folder).records.exists():
@@ -127,6 +125,8 @@ def _folder_text(folder: Path, chosen: options.Table) -> str:
 
 
 def _study_text(of: Study, folder: StudyFolder, chosen: options.Table) -> str:
+    if isinstance(of, Matrix):
+        return matrix_text(of, folder, chosen)
     tables = of.tables(folder, published=chosen.published, bold_best=chosen.bold == "best")
     return "\n".join(render(table, chosen.format) for table in tables)
 
