@@ -184,7 +184,8 @@ class NetworksCell(MatrixCell):
     @property
     def label(self) -> str:
         """For people."""
-        seeds = "" if self.first else f", seeds {self.seeds[0]} to {self.seeds[-1]}"
+        several = f"seeds {self.seeds[0]} to {self.seeds[-1]}" if len(self.seeds) > 1 else f"seed {self.seeds[0]}"
+        seeds = "" if self.first else f", {several}"
         return f"{self.trained} ({self.protocol}{seeds}) on the set of {self.of.described}"
 
     @property

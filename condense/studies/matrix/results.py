@@ -31,7 +31,7 @@ def learned(cell: SetCell, folder: StudyFolder) -> Record | None:
     return next(iter(folder.records(cell.key)), None)
 
 
-def tested(cell: NetworksCell, folder: StudyFolder) -> list[Record]:
+def trained(cell: NetworksCell, folder: StudyFolder) -> list[Record]:
     """The records of networks, none where they or their set are not finished.
 
     Raises `CondenseError` for those of another set, network or protocol, or of other seeds.
@@ -72,13 +72,13 @@ def check_results(cells: Sequence[MatrixCell], folder: StudyFolder) -> None:
     """Raises `CondenseError` where a set or a record is damaged: found before hours of work, not after."""
     finished_sets(cells, folder)
     for cell in networks_of(cells):
-        tested(cell, folder)
+        trained(cell, folder)
 
 
 def all_records(cells: Sequence[MatrixCell], folder: StudyFolder) -> list[Record]:
     """Those of sets, then those of networks."""
     of_sets = [record for cell in sets_of(cells) if (record := learned(cell, folder))]
-    return of_sets + [record for cell in networks_of(cells) for record in tested(cell, folder)]
+    return of_sets + [record for cell in networks_of(cells) for record in trained(cell, folder)]
 
 
 def matrices(cells: Sequence[MatrixCell], folder: StudyFolder) -> list[Matrix]:
@@ -109,7 +109,7 @@ def _order(cells: Sequence[NetworksCell]) -> Callable[[NetworksCell], list[int]]
 
 def _matrix(cells: list[NetworksCell], folder: StudyFolder, *, with_method: bool) -> Matrix:
     of_sets = [record for cell in _each(cells, lambda cell: cell.of) if (record := learned(cell, folder))]
-    records = [record for cell in cells for record in tested(cell, folder)]
+    records = [record for cell in cells for record in trained(cell, folder)]
     asked: Counter[tuple[str, str]] = Counter()
     for cell in cells:
         asked[cell.of.row, cell.trained] += len(cell.seeds)

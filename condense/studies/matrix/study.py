@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from condense.checking import as_dict
+from condense.checking import as_dict, several, verified
 from condense.config import LearnConfig, MatrixConfig
 from condense.data.naming import stored_name
 from condense.errors import CondenseError, quoted, shortened
@@ -202,6 +202,7 @@ class Matrix(Study):
 
 def asked_for(config: MatrixConfig, machine: Machine) -> Matrix:
     """What a command asks for. Raises `CondenseError` where protocols or data sets cannot be told apart."""
+    config = replace(verified(config), dataset=several(config.dataset))
     check_names(config.protocol)
     names = [stored_name(name) for name in config.dataset]
     if twice := [name for name in names if len({d for d in config.dataset if stored_name(d) == name}) > 1]:
