@@ -85,7 +85,7 @@ def verified(config: Config) -> Config:
     Raises `CondenseError` as `checked` does. The data set may be called anything, as its images are given.
     """
     values = as_dict(config)
-    named = {name: values.pop(name) for name in ("dataset",) if name in values}
+    named = {name: getattr(config, name) for name in ("dataset",) if values.pop(name, None) is not None}
     return replace(checked(type(config), values), **named)  # type: ignore[type-var]
 
 

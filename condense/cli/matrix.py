@@ -1,6 +1,4 @@
-"""`condense matrix`, and the tables of its folders."""
-
-from dataclasses import replace
+"""`condense matrix`."""
 
 from condense.cli import options
 from condense.cli.common import part, required
@@ -8,10 +6,8 @@ from condense.cli.studies import conduct, machine_of
 from condense.config import MatrixConfig
 from condense.data.reading import Reading
 from condense.pipeline import check_apart
-from condense.report.rendering import render
 from condense.studies import asked_before, joined
 from condense.studies.matrix.study import Matrix, asked_for
-from condense.study.folder import StudyFolder
 from condense.study.machine import sources_of
 
 
@@ -27,12 +23,3 @@ def matrix(chosen: options.Matrix) -> None:
     study, folder = joined(asked, out)
     study.check(study.materials(machine, folder), folder, asked.requests[0])
     conduct(asked, out, machine, chosen)
-
-
-def matrix_text(study: Matrix, folder: StudyFolder, chosen: options.Table) -> str:
-    """The tables of a matrix; as CSV one of all cells."""
-    tables = study.tables(folder, published=chosen.published, bold_best=chosen.bold == "best")
-    if chosen.format == "csv":
-        cells = [table for table in tables if table.title.startswith("Test accuracy")]
-        tables = [replace(cells[0], data=tuple(row for table in cells for row in table.data))]
-    return "\n".join(render(table, chosen.format) for table in tables)

@@ -155,10 +155,10 @@ class Parity(ParityConfig, Reading, Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Print accuracies as a table: of files of records, or of a folder of results."""
+    """Print results as tables: of files of records, of runs and of studies."""
 
     records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl|DIR")]] = ()
-    """Files of records (.jsonl), or the folder of a run, a matrix or a sweep."""
+    """Any number of files of records (.jsonl) and folders of runs and studies."""
     format: Literal["text", "markdown", "latex", "html", "csv"] = "text"
     """Format of the table."""
     published: bool = False
@@ -186,9 +186,9 @@ class StudyOf(Varying, Conducted):
 
 @cache
 def _of_study(options: type[Any], name: str) -> Any:
-    found = study_class(name)
     if name in BUILT_IN:
         raise CondenseError(f"The study {quoted(name)} has a command of its own, condense {BUILT_IN[name]}.")
+    found = study_class(name)
     own = {"own": found, "__doc__": found.__doc__, "__module__": found.__module__}
     return make_dataclass(options.__name__, [], bases=(found, options), namespace=own, frozen=True, kw_only=True)
 

@@ -1,6 +1,7 @@
 """The released cross-architecture matrices: complete, intact, and what the documentation says of them."""
 
 import html
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -51,27 +52,35 @@ def test_every_cell_asked_for_is_there_with_as_many_networks(name: str) -> None:
         asked[cell.base] = max(asked.get(cell.base, 0), cell.seeds.stop)
         assert [seed for record in trained(cell, folder) for seed in sorted(record.seeds)] == list(cell.seeds)
     for request in study.requests:
-        bases = {
-            f"{of.name}/{network}-{protocol}"
-            for of in study.sets(request)
-            for network in request.train
-            for protocol in request.protocol
-        }
-        assert all(asked[base] >= request.seeds for base in bases)
+        places = product(study.sets(request), request.train, request.protocol)
+        assert all(asked[f"{of.name}/{network}-{protocol}"] >= request.seeds for of, network, protocol in places)
     sets, page = finished_sets(study.cells(), folder), html.unescape((folder.path / "page.html").read_text())
     assert len(sets) >= len(SHARED) and all(one.sha256 for _, one in sets)
     assert all(matrix.title in page for matrix in matrices(study.cells(), folder))
     assert f"`{name}`" in (ARTIFACTS / "README.md").read_text()
 
 
+def rows_of(text: str) -> dict[str, list[str]]:
+    """The lines of each table in a page of Markdown by its title, but for those on how images carry over and on time: what
+    the former says was defined anew after two of the three were released, the latter stands in the page alone.
+    """
+    found: dict[str, list[str]] = {}
+    title = ""
+    for line in text.splitlines():
+        title = line if line.startswith("**") else title
+        if line.startswith("|") and not title.startswith(("**How images", "**Mean wall")):
+            found.setdefault(title, []).append(line)
+    return found
+
+
 @pytest.mark.parametrize("name", RELEASED)
 def test_its_tables_are_those_that_were_released(name: str) -> None:
     study, folder = study_of(name)
     tables = [matrix_tables([one], published=True, bold_best=True) for one in matrices(study.cells(), folder)]
-    now = [render(table, "markdown") for of_one in tables for table in of_one]
-    there = (folder.path / "tables.md").read_text()
-    assert now and there.startswith("\n".join(now)), "cell by cell, title by title, note by note"
-    assert there.count("**Test accuracy") == sum(text.startswith("**Test accuracy") for text in now)
+    now = "\n".join(render(table, "markdown") for of_one in tables for table in of_one)
+    there = rows_of((folder.path / "tables.md").read_text())
+    assert rows_of(now) == there and sum(map(len, there.values())) > 5
+    assert len(study.data_table(folder).data) == sum(len(one.asked) for one in matrices(study.cells(), folder))
 
 
 @pytest.mark.parametrize("schedule", ["fast", "published"])

@@ -199,6 +199,12 @@ class Matrix(Study):
         """Those of every data set, number of images per class, method, schedule and protocol."""
         return matrix_tables(matrices(self.cells(), folder), published=published, bold_best=bold_best)
 
+    def data_table(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> Table:
+        """The accuracies of all."""
+        tables = self.tables(folder, published=published, bold_best=bold_best)
+        of_cells = [table for table in tables if table.title.startswith("Test accuracy")]
+        return replace(of_cells[0], data=tuple(row for table in of_cells for row in table.data))
+
 
 def asked_for(config: MatrixConfig, machine: Machine) -> Matrix:
     """What a command asks for. Raises `CondenseError` where protocols or data sets cannot be told apart."""
