@@ -20,12 +20,12 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def several(value: object) -> Any:
-    """One text or number as a tuple of it, a list as a tuple."""
-    return (value,) if isinstance(value, str | int) else tuple(value) if isinstance(value, list) else value
+    """One text as a tuple of it, a list as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 Several = BeforeValidator(several)
-"""Of a tuple of names or numbers: one of them stands for itself."""
+"""Of a tuple of names: one name stands for itself."""
 
 
 def one_of(kind: str, known: dict[str, Any]) -> AfterValidator:

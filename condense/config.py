@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from tyro.conf import arg
 
 from condense.checking import AtLeastOne, Seed, Several, Varying, one_of, several
@@ -47,6 +47,11 @@ def _dataset(name: str) -> str:
         raise ValueError(f"{shortened(name)}: there is no user of that name, so no home folder.") from error
     except OSError as error:
         raise ValueError(f"{shortened(name)} cannot be looked at: {error.strerror or error}.") from error
+
+
+def _numbers(value: object) -> object:
+    """One number as a tuple of it, a list as a tuple."""
+    return (value,) if isinstance(value, int) else several(value)
 
 
 NetworkName = Annotated[str, AfterValidator(_network)]
@@ -247,7 +252,7 @@ class MatrixConfig(OfMethods):
 
     dataset: Annotated[tuple[DatasetName, ...], Several, Field(min_length=1)] = ("digits",)
     """Names or paths of the real images."""
-    ipc: Annotated[tuple[ImagesPerClass, ...], Several, Field(min_length=1)] = (1,)
+    ipc: Annotated[tuple[ImagesPerClass, ...], BeforeValidator(_numbers), Field(min_length=1)] = (1,)
     """Images per class, one number or several."""
     method: Annotated[tuple[MethodName, ...], Several, Field(min_length=1)] = (DEFAULT,)
     """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package, or several; each has

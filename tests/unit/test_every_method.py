@@ -326,7 +326,7 @@ def test_several_methods_take_what_all_of_them_have() -> None:
         ({"method": ["dc", "dm"], "iterations": "x"}, r"^iterations = 'x': Input should be a valid integer"),
         ({"method": ["dc", "dsa"], "distance": "cosine"}, r"^distance: Unknown distance 'cosine'\. Did you mean 'cos'"),
         ({"method": ["dc", "dmm"]}, r"^method\.1: Unknown method 'dmm'\. Did you mean 'dm'"),
-        ({"method": []}, r"^method = \[\]: Tuple should have at least 1 item"),
+        ({"method": []}, r"^method = \[\]: Value should have at least 1 item"),
         ({"method": ["dc", "dm"], "iteratoins": 5}, r"^iteratoins: Unknown setting 'iteratoins'"),
     ]
     for values, sentence in cases:
