@@ -113,13 +113,8 @@ class Evaluate(EvaluateConfig, Reading, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matrix(MatrixConfig, Common):
+class Matrix(MatrixConfig, Conducted):
     """Learn sets with some networks, train others on each, and make tables of all pairs."""
-
-    out: Path | None = None
-    """Folder of the matrix; what is done in it already is not done again."""
-    dry_run: bool = False
-    """Only show what is done, what is missing, and how long it will take."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
@@ -12,11 +13,13 @@ from condense.records import read_records
 from condense.report.figures import image_grid
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
+from condense.studies import opened
 from condense.studies.generalization.results import Recorded
 from condense.studies.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
 from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.hyperparameters.run import asked_for
-from condense.studies.matrix.folder import MatrixFolder
+from condense.studies.matrix.study import Matrix
+from condense.study.machine import Machine
 from condense.synthetic_set import SyntheticSet
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -73,10 +76,13 @@ def test_its_first_network_scores_about_as_recorded(real_data: Path) -> None:
 
 @pytest.mark.realdata
 def test_the_released_matrix_is_known_to_be_of_mnist(real_data: Path) -> None:
-    folder, data = MatrixFolder(ARTIFACTS / "mnist-ipc1-matrix"), load("mnist", data_root=real_data)
-    folder.check_images(data)
+    study, folder = opened(ARTIFACTS / "mnist-ipc1-matrix")
+    assert isinstance(study, Matrix)
+    machine = Machine(torch.device("cpu"), real_data)
+    data = study.materials(machine, folder).of("mnist")
+    machine._loaded["mnist"] = replace(data, train=data.train.subset(1000, 0))
     with pytest.raises(CondenseError, match="a matrix of other training images"):
-        folder.check_images(replace(data, train=data.train.subset(1000, 0)))
+        study.materials(machine, folder).of("mnist")
 
 
 @pytest.mark.realdata
