@@ -31,8 +31,11 @@ from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
+from condense.studies import opened_if_there
 from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.matrix.folder import MatrixFolder
+from condense.study.folder import StudyFolder
+from condense.study.study import Study
 from condense.synthetic_set import SyntheticSet
 
 RESUMING = "The same command with --resume"
@@ -116,9 +119,16 @@ def _folder_text(folder: Path, chosen: options.Table) -> str:
         return sweep_text(SweepFolder(folder), chosen)
     if MatrixFolder(folder).description.exists():
         return matrix_text(MatrixFolder(folder), chosen)
+    if (found := opened_if_there(folder)) is not None:
+        return _study_text(*found, chosen)
     if not pipeline.Outputs(folder).records.exists():
         raise CondenseError(f"{folder} holds no results: there is no matrix.json, sweep.json or records.jsonl in it.")
     return _records_text([pipeline.Outputs(folder).records], chosen)
+
+
+def _study_text(of: Study, folder: StudyFolder, chosen: options.Table) -> str:
+    tables = of.tables(folder, published=chosen.published, bold_best=chosen.bold == "best")
+    return "\n".join(render(table, chosen.format) for table in tables)
 
 
 def _records_text(paths: Iterable[Path], chosen: options.Table) -> str:
