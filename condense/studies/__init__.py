@@ -78,6 +78,10 @@ def _found(path: Path) -> Study | None:
         content = folder.content()
         kind = study_class(str(content.pop("kind")))
         return kind.of(content, f"{shortened(folder.description)} is damaged")
+    return _earlier(path)
+
+
+def _earlier(path: Path) -> Study | None:
     return next((study for kind in built_in().values() if (study := kind.earlier(path)) is not None), None)
 
 
