@@ -11,6 +11,7 @@ import fuzz_checkpoints
 import fuzz_folders
 import fuzz_studies
 import torch
+from condense.studies.generalization.run import check_folder, recorded
 
 from condense.cli.main import main
 from condense.cli.parsing import parse
@@ -21,7 +22,6 @@ from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import load_tested
 from condense.studies.generalization.fit import fit
 from condense.studies.generalization.results import Recorded
-from condense.studies.generalization.run import check_folder, recorded
 from condense.studies.hyperparameters.grid import load_grid
 from condense.synthetic_set import SyntheticSet
 

@@ -86,6 +86,24 @@ def section_tables(shown: Shown, *, published: bool) -> list[Table]:
     return [*tables, *([compared] if compared else [])]
 
 
+def runs_table(shown: Sequence[Shown]) -> Table:
+    """Every run of these experiments as plain values."""
+    rows = [
+        {
+            **{"experiment": one.called, "network": result.line.group, "setting": result.line.label, "seed": seed},
+            **{name: record.config[name] for name in ("dataset", "train_images", "test_images") if name in record.config},
+            **{"outcome": record.notes[0], "epochs": result.epochs[seed], "test_accuracy": record.accuracies[0]},
+            **{name: record.series[name][-1] for name in ("train_accuracy", "train_loss") if record.series.get(name)},
+        }
+        for one in shown
+        for result in one.results
+        for seed, record in result.records.items()
+    ]
+    header = tuple(dict.fromkeys(name for row in rows for name in row))
+    texts = tuple(tuple(str(row.get(name, "")) for name in header) for row in rows)
+    return Table("Every run", header, texts, (), tuple(rows), (False,) * len(header))
+
+
 def _figures(shown: Shown) -> list[Figure]:
     name, file, results, sizes = shown.experiment, shown.file, shown.results, _sizes(shown)
     if not any(result.records for result in results):

@@ -10,7 +10,7 @@ from condense.records import Record
 from condense.report.rendering import Table
 from condense.studies.generalization.cells import Fits, Materials, configuration
 from condense.studies.generalization.earlier import recorded, requests_of
-from condense.studies.generalization.report import section_tables, write_report
+from condense.studies.generalization.report import runs_table, section_tables, write_report
 from condense.studies.generalization.request import Request
 from condense.studies.generalization.results import Recorded, check_complete
 from condense.studies.generalization.shown import shown_of
@@ -100,6 +100,10 @@ class Generalization(Study):
         """The tables of the same."""
         shown = shown_of(self.requests, self.known(folder))
         return [table for one in shown for table in section_tables(one, published=published)]
+
+    def data_table(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> Table:
+        """A row for each run."""
+        return runs_table(shown_of(self.requests, self.known(folder)))
 
 
 def _check_images(request: Request, others: Sequence[Request], where: str) -> None:
