@@ -115,6 +115,24 @@ def test_what_was_asked_for_is_read_as_it_was_written(data: DataSet) -> None:
         Generalization.of({"requests": [content["requests"][1] | {"more": 1}]}, "here")
 
 
+@pytest.mark.parametrize("wrong", [None, "x", -1, 10**30, 1.5, [], {}, [[]]], ids=str)
+def test_every_value_of_what_was_asked_for_may_be_another(wrong: object, data: DataSet, tmp_path: Path) -> None:
+    """It is refused with one sentence, or means something."""
+    content = json.loads(json.dumps(Generalization((asked(data, experiment="table1"),)).content()))
+    request = content["requests"][0]
+    of_size = request["images"][0]
+    for holder in (content, request, of_size, of_size["subset"]):
+        for name in list(holder):
+            before, holder[name] = holder[name], wrong
+            try:
+                study = Generalization.of(content, "here")
+                study.tables(StudyFolder(tmp_path))
+                assert all(cell.work >= 0 for cell in study.cells())
+            except CondenseError as error:
+                assert len(str(error)) < 500
+            holder[name] = before
+
+
 def test_what_is_asked_for_again_is_asked_for_once(data: DataSet) -> None:
     first = Generalization((asked(data),))
     for again in (asked(data), asked(data, experiment="fig1a"), asked(data, seeds=1), asked(data, seeds_per_cell=1)):
