@@ -26,7 +26,7 @@ FINGERPRINTS = {
 UNKNOWN = ("1" * 64, "2" * 64)
 
 
-def tested(task: Task, config: dict[str, Any], accuracies: Sequence[float], **more: Any) -> Record:
+def of_networks(task: Task, config: dict[str, Any], accuracies: Sequence[float], **more: Any) -> Record:
     """A record of networks with seeds 0, 1, ..."""
     fixed = {"cost": COST, "code": CODE, "metrics": {"accuracy": list(accuracies)}, "seeds": list(range(len(accuracies)))}
     return Record(task, config, **fixed | more)
@@ -66,14 +66,14 @@ def evaluated(
         "test_images": 10_000,
         "test_fingerprint": test,
     }
-    return tested("evaluate", config, accuracies)
+    return of_networks("evaluate", config, accuracies)
 
 
 def on_whole_set(accuracies: Sequence[float], network: str = "ConvNet", dataset: str = "mnist") -> Record:
     training, test = FINGERPRINTS.get(dataset, UNKNOWN)
     config = {"dataset": dataset, "network": network, "protocol": "whole", "recipe": {"batch_size": 256}}
     config |= {"dataset_fingerprint": training, "test_fingerprint": test}
-    return tested("whole", config, accuracies)
+    return of_networks("whole", config, accuracies)
 
 
 def synthetic_set(pixels: torch.Tensor, class_names: Sequence[str], labels: torch.Tensor | None = None) -> SyntheticSet:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import report_samples
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from report_samples import of_networks
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
@@ -341,7 +341,7 @@ def result(x: float, *ends: tuple[str, int], at: float = 0.5, group: str = "MLP"
             "test_accuracy": [at] * len(looks),
             "tested_at": [float(epoch) for epoch in looks],
         }
-        records[seed] = report_samples.tested("fit", {}, [at], seeds=[seed], notes=[outcome], series=series)
+        records[seed] = of_networks("fit", {}, [at], seeds=[seed], notes=[outcome], series=series)
     return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), None, x), records)
 
 
@@ -537,7 +537,7 @@ def test_a_rate_at_which_some_runs_diverged_does_not_train_reliably() -> None:
     runs = [Run(network="small-inception-nobn", learning_rate=0.1, seed=seed) for seed in range(3)]
     notes, accuracies = (["diverged"], ["diverged"], ["censored"]), (0.1, 0.1, 0.225)
     records = {
-        run.seed: report_samples.tested(
+        run.seed: of_networks(
             "fit",
             {"network": run.network, "learning_rate": 0.1},
             [0.1],

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import report_samples
 import torch
+from report_samples import COST, of_networks
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
@@ -63,7 +63,7 @@ def recorded_as_ended(request: Request, skip: Callable[[Run], bool] = lambda run
         if not skip(run)
     }
     return [
-        report_samples.tested("fit", run.config(subset), [0.5], seeds=[run.seed], notes=["fitted"], series=series)
+        of_networks("fit", run.config(subset), [0.5], seeds=[run.seed], notes=["fitted"], series=series)
         for run, subset in runs.values()
     ]
 
@@ -199,7 +199,7 @@ def test_runs_that_are_recorded_are_not_trained(
 def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path) -> None:
     request = asked(data, experiment="fig2a", networks=(), seeds=1, epochs=2)
     records = recorded_as_ended(request)
-    other = replace(records[0], config={"of": "another experiment"}, cost=replace(report_samples.COST, wall_seconds=1e6))
+    other = replace(records[0], config={"of": "another experiment"}, cost=replace(COST, wall_seconds=1e6))
     write_report(shown_of([request], Recorded([*records, other])), tmp_path)
     page = (tmp_path / "page.html").read_text()
     assert "3 runs on 20 training images of noise" in page and "table1: " not in page
