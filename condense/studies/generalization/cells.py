@@ -48,14 +48,17 @@ class Fits(Cell):
         """Such as runs/mlp-1x512-p0.5-1a2b3c4d-seeds0-2."""
         one = self.settings
         images = f"p{one.p:g}" if one.corruption == "labels" else one.corruption.replace(" ", "-")
-        seeds = f"seed{self.seeds[0]}" if len(self.seeds) == 1 else f"seeds{self.seeds[0]}-{self.seeds[-1]}"
-        return f"runs/{one.network}-{images}-{configuration(one, self.subset)[:8]}-{seeds}"
+        return f"runs/{one.network}-{images}-{configuration(one, self.subset)[:8]}-{''.join(self._span)}"
 
     @property
     def label(self) -> str:
         """Such as 'fig1b: mlp-1x512, p = 0.5, seeds 0-2'."""
-        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else f"seeds {self.seeds[0]}-{self.seeds[-1]}"
-        return f"{self.called}, {seeds}"
+        return f"{self.called}, {' '.join(self._span)}"
+
+    @property
+    def _span(self) -> tuple[str, str]:
+        first, last = self.seeds[0], self.seeds[-1]
+        return ("seed", f"{first}") if first == last else ("seeds", f"{first}-{last}")
 
     @property
     def pace(self) -> str:
@@ -75,9 +78,8 @@ class Fits(Cell):
     @property
     def work_of_epoch(self) -> float:
         """Multiply-adds of one epoch of one run, forwards."""
-        return float(self.subset.train_images) * _multiply_adds(
-            self.settings.network, self.subset.shape[0], self.subset.classes
-        )
+        network, channels, classes = self.settings.network, self.subset.shape[0], self.subset.classes
+        return float(self.subset.train_images) * _multiply_adds(network, channels, classes)
 
     def run(self, materials: Materials, place: Place, progress: Progress) -> Sequence[Record]:
         """Trains the runs that no record is of; a run that ends is kept at once, and a long one in its middle."""

@@ -1,6 +1,6 @@
 """What was asked for at one time: experiments, and what is known of their images without reading them again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -60,10 +60,9 @@ class Request(Experiments):
         return self.subsets[line.train_size]
 
     @property
-    def setting(self) -> Mapping[str, Any]:
-        """What all experiments of a page have in common."""
-        names = ("dataset", "scale", "train_size", "networks", "epochs")
-        return {name: getattr(self, name) for name in names}
+    def setting(self) -> tuple[Any, ...]:
+        """What experiments that are shown together have in common."""
+        return self.dataset, self.scale, self.train_size, self.networks, self.epochs
 
     @property
     def described(self) -> str:

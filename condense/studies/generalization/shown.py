@@ -1,7 +1,9 @@
 """What a folder's page is made of: experiments of one setting each, with the records of their runs."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from condense.studies.generalization.plan import EXPERIMENTS
 from condense.studies.generalization.request import Request
@@ -42,9 +44,10 @@ def shown_of(requests: Sequence[Request], known: Recorded) -> list[Shown]:
 
     What is part of the same experiment with more networks or seeds is left out.
     """
-    found = list[Shown]()
-    for alike in _by_setting(requests):
-        found += _of_setting(alike, known)
+    by_setting: dict[tuple[Any, ...], list[Request]] = defaultdict(list)
+    for request in requests:
+        by_setting[request.setting].append(request)
+    found = [one for alike in by_setting.values() for one in _of_setting(alike, known)]
     runs = [one.runs for one in found]
     kept = list[Shown]()
     for place, one in enumerate(found):
@@ -56,11 +59,6 @@ def shown_of(requests: Sequence[Request], known: Recorded) -> list[Shown]:
             one = replace(one, file=f"{one.experiment}-{number}", called=f"{one.experiment} ({one.request.described})")
         kept.append(one)
     return kept
-
-
-def _by_setting(requests: Sequence[Request]) -> list[list[Request]]:
-    settings = list(dict.fromkeys(str(request.setting) for request in requests))
-    return [[request for request in requests if str(request.setting) == setting] for setting in settings]
 
 
 def _of_setting(requests: Sequence[Request], known: Recorded) -> list[Shown]:

@@ -43,9 +43,10 @@ class Generalization(Study):
 
     def earlier_records(self, path: Path) -> Mapping[str, Sequence[Record]]:
         """The records of version 0.1, of cells all of whose runs are there."""
-        records = recorded(path)
+        if not (records := recorded(path)):
+            return {}
         known = Recorded(records)
-        found = {cell.key: [known.of(run, cell.subset) for run in cell.runs] for cell in self.cells() if records}
+        found = {cell.key: [known.of(run, cell.subset) for run in cell.runs] for cell in self.cells()}
         return {key: [one for one in of_cell if one] for key, of_cell in found.items() if None not in of_cell}
 
     def cells(self) -> list[Fits]:
@@ -77,11 +78,9 @@ class Generalization(Study):
         """The records of all runs that are there, those of version 0.1 too."""
         records = recorded(folder.path)
         for cell in self.cells():
-            if not (cell.key in folder.earlier or not folder.is_done(cell.key)):
-                of_cell = folder.records(cell.key)
-                for record in of_cell:
-                    check_complete(record, shortened(folder.records_path(cell.key)))
-                records += of_cell
+            for record in folder.records(cell.key):
+                check_complete(record, shortened(folder.records_path(cell.key)))
+                records.append(record)
         return Recorded(records)
 
     def fingerprints(self, path: Path) -> tuple[list[str], list[str]]:
