@@ -14,8 +14,6 @@ from condense.report.figures import image_grid
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
 from condense.studies import opened
-from condense.studies.generalization.results import Recorded
-from condense.studies.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
 from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.hyperparameters.run import asked_for
 from condense.studies.matrix.study import Matrix
@@ -98,15 +96,3 @@ def test_a_released_sweep_is_of_these_images_and_takes_no_other_rows(real_data: 
     assert replace(now, held_out=asked.held_out).described == asked.described
     with pytest.raises(CondenseError, match="compared rows on the test images"):
         folder.check(now)
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize("name", ["small", "small-fig2"])
-def test_the_same_experiments_go_on_in_a_released_folder(real_data: Path, name: str) -> None:
-    records = recorded(ARTIFACTS / "generalization" / name)
-    config = GeneralizeConfig()
-    data = as_recorded(sized(config, load("cifar10", data_root=real_data)), records)
-    known = Recorded(records)
-    found = [known.of(run, data[line.train_size]) for line in config.lines("fig1a") for run in line.runs]
-    done = [known.of(run, data[line.train_size]) for line in config.lines("fig2a") for run in line.runs]
-    assert all(found) if name == "small" else all(done)
