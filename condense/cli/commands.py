@@ -14,7 +14,7 @@ from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix, matrix_text
 from condense.cli.parity import parity
 from condense.cli.progress import Bar
-from condense.cli.studies import cell, page, status
+from condense.cli.studies import cell, page, status, study
 from condense.cli.sweep import sweep, sweep_text
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data import catalog
@@ -199,6 +199,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Generalize: generalize,
     options.Sweep: sweep,
     options.Parity: parity,
+    options.StudyOf: study,
     options.Cell: cell,
     options.Status: status,
     options.Page: page,

@@ -1,18 +1,22 @@
 """The options of every command, as one dataclass each: command-line flags and TOML keys are its fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
-from condense.checking import AtLeastOne, Several
+from condense.checking import AtLeastOne, Several, Varying
 from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 from condense.data.reading import Reading
+from condense.errors import CondenseError, quoted
+from condense.studies import BUILT_IN, study_class
 from condense.studies.generalization.run import ALL, ExperimentName, GeneralizeConfig
 from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.parity.config import Framework, ParityConfig
+from condense.study.study import Study
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
 StudyPath = Positional[Annotated[Path | None, arg(metavar="STUDY")]]
@@ -169,6 +173,32 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyOf(Varying, Conducted):
+    """Compute a study of an installed package; without NAME, list those there are."""
+
+    varies_by: ClassVar[str] = "study"
+    own: ClassVar[type[Study] | None] = None
+
+    study: Positional[Annotated[str | None, arg(metavar="NAME")]] = None
+    """The study, whose own options condense study NAME --help lists."""
+
+    @classmethod
+    def kind_for(cls, values: dict[str, Any]) -> type[Self]:
+        """The class with the settings of a study as fields. Raises `CondenseError` for an unknown one."""
+        name = values.get("study")
+        return cls if name is None or cls.own is not None else _of_study(cls, str(name))
+
+
+@cache
+def _of_study(options: type[Any], name: str) -> Any:
+    found = study_class(name)
+    if name in BUILT_IN:
+        raise CondenseError(f"The study {quoted(name)} has a command of its own, condense {BUILT_IN[name]}.")
+    own = {"own": found, "__doc__": found.__doc__, "__module__": found.__module__}
+    return make_dataclass(options.__name__, [], bases=(found, options), namespace=own, frozen=True, kw_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cell(Computing):
     """Compute one cell of a study, and nothing else."""
 
@@ -257,6 +287,7 @@ COMMANDS: dict[str, type] = {
     "generalize": Generalize,
     "sweep": Sweep,
     "parity": Parity,
+    "study": StudyOf,
     "cell": Cell,
     "status": Status,
     "page": Page,

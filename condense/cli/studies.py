@@ -10,12 +10,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from condense.cli import options
-from condense.cli.common import required, resumable
+from condense.cli.common import part, required, resumable
 from condense.cli.progress import Bars
 from condense.errors import CondenseError, quoted, shortened
 from condense.machine import choose_device, forget_compiled, set_threads
 from condense.report.rendering import render
-from condense.studies import ask_for, joined, opened
+from condense.studies import BUILT_IN, ask_for, installed, joined, opened, study_class
 from condense.study.cell import Cell
 from condense.study.engine import Attempts, Listener, Worker, run_cells
 from condense.study.estimates import estimated_seconds
@@ -112,6 +112,23 @@ def _listener(*, quiet: bool) -> Iterator[Listener]:
             bars.update(done, total, **({} if loss is None else {"loss": loss}))
 
         yield Listener(begins, progress, lambda cells: bars.wait(f"{cells} cells"))
+
+
+def study(chosen: options.StudyOf) -> None:
+    """Condense study"""
+    if chosen.own is None:
+        _print_studies()
+        return
+    (out,) = required((chosen.out, "--out DIR"))
+    asked = part(chosen.own, chosen)
+    conduct(asked, out, machine_of(chosen, {}), chosen)
+
+
+def _print_studies() -> None:
+    names = {kind: f"condense {command}" for kind, command in BUILT_IN.items()}
+    names |= {kind: f"condense study {kind}: {study_class(kind).title}" for kind in installed()}
+    for kind, text in names.items():
+        print(f"{kind:<20} {text}")
 
 
 def cell(chosen: options.Cell) -> None:

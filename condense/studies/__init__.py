@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from condense.errors import CondenseError, quoted, shortened, unknown_name
@@ -12,6 +12,10 @@ from condense.study.study import Study
 
 GROUP = "condense.studies"
 """Entry points of installed packages: kind = "module:Class"."""
+
+
+BUILT_IN = {"matrix": "matrix", "generalization": "generalize", "sweep": "sweep", "parity": "parity"}
+"""The command of each kind of study of this package."""
 
 
 @cache
@@ -25,15 +29,20 @@ def built_in() -> Mapping[str, type[Study]]:
     return {study.kind: study for study in (Matrix, Generalization, Sweep, Parity)}
 
 
+def installed() -> dict[str, EntryPoint]:
+    """The studies of installed packages, by kind."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
 def study_class(kind: str) -> type[Study]:
     """The class of a kind of study, built in or of an installed package. Raises `CondenseError` where there is none."""
-    if kind in built_in():
+    if kind in BUILT_IN:
         return built_in()[kind]
-    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if kind not in installed:
-        raise unknown_name("study", shortened(kind, 40), [*built_in(), *installed])
+    entries = installed()
+    if kind not in entries:
+        raise unknown_name("study", shortened(kind, 40), [*BUILT_IN, *entries])
     try:
-        found = installed[kind].load()
+        found = entries[kind].load()
     except Exception as error:  # whatever the import of a package may raise
         raise CondenseError(
             f"The study {quoted(kind)} of an installed package cannot be imported: {shortened(error, 200)}."
