@@ -57,6 +57,14 @@ class Study(ABC):
         """The records of its cells in files of version 0.1, by the cells' keys."""
         return {}
 
+    def outdated(self, folder: StudyFolder) -> frozenset[str]:
+        """Keys of cells that are done, but whose records no longer hold, as what they were made of has changed since.
+
+        They count as not done, and a command that asks for the study removes their records. Those of `earlier_records` must
+        hold.
+        """
+        return frozenset()
+
     @abstractmethod
     def cells(self) -> Sequence[Cell]:
         """All of them, in the order they are shown."""
@@ -83,3 +91,7 @@ class Study(ABC):
     @abstractmethod
     def tables(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> list[Table]:
         """Its tables; published: with published numbers beside, where they can be left out; bold_best: the best in bold."""
+
+    def data_table(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> Table:
+        """All results as one table, for CSV; by default the first of all tables."""
+        return self.tables(folder, published=published, bold_best=bold_best)[0]
