@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from condense.data.images import DataSet, LabelledImages
+from condense.machine import reproducible
 from condense.memory import in_use
 from condense.stage_t.evaluate import source_of
 from condense.studies.hyperparameters.asked import TrainingImages
@@ -46,11 +47,13 @@ class Materials:
     def calibrate(self, trials: Iterable[tuple[Trial, int]]) -> Calibration:
         """Probes the networks of trials with so many networks each, as far as they were not probed before.
 
-        The context is what stays in memory after the first probe, less the data.
+        They are probed under the settings that they are trained under, whose libraries then are in memory: the context is
+        what stays there after the first probe, less the data.
         """
         there = self.calibration.speeds if self.calibration else {}
         missing = [(trial, count) for trial, count in trials if trial.speed_key(count) not in there]
-        speeds = there | probed(missing, self.data)
+        with reproducible(self.data.test.device):
+            speeds = there | probed(missing, self.data)
         if self.calibration is None:
             size = data_bytes(self.data)
             self.calibration = Calibration(speeds, max(in_use(self.data.test.device) - size, 0), size)

@@ -106,16 +106,6 @@ class Sweep(Asked, Study):
             raise CondenseError(f"The images {self.source} found here are others than those of the sweep in {folder.path}.")
         return Materials(data, *held_out(data.train), folder)
 
-    def check_sets(self, folder: StudyFolder, named: Sequence[Proxy]) -> None:
-        """Raises `CondenseError` where cells that are left need a set that is not kept there, nor named now."""
-        there = {proxy.sha256 for proxy in named}
-        for cell in self.cells():
-            proxy = cell.on.proxy
-            if proxy is None or proxy.sha256 in there or kept_path(folder.path, proxy).exists():
-                continue
-            if not folder.is_done(cell.key):
-                raise lacking(folder.path, proxy)
-
     def paces(self, cells: Sequence[RowCell], materials: Materials) -> dict[str, float]:
         """From the probe of every network, all cells of a kind of network together."""
         trials = [(materials.trial(cell.row, cell.on), len(cell.seeds)) for cell in cells]
@@ -173,6 +163,15 @@ def asked_for(
         held_out=len(held_out(data.train)[1]),
         draw_seed=config.seed,
     )
+
+
+def check_sets(study: Study, folder: StudyFolder, named: Sequence[Proxy]) -> None:
+    """Raises `CondenseError` where cells of a sweep that are left need a set that is not kept there, nor named now."""
+    there = {proxy.sha256 for proxy in named}
+    for cell in study.cells():
+        proxy = cell.on.proxy if isinstance(cell, RowCell) and not folder.is_done(cell.key) else None
+        if proxy and proxy.sha256 not in there and not kept_path(folder.path, proxy).exists():
+            raise lacking(folder.path, proxy)
 
 
 def _plain_rows(grid: Grid) -> list[dict[str, Any]]:
