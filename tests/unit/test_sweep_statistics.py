@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from condense.studies.hyperparameters.folder import FORMAT, Asked
 from scipy import stats
 
 from condense.studies.hyperparameters import figures
 from condense.studies.hyperparameters.comparison import against_best, differences
 from condense.studies.hyperparameters.figures import row_strips
-from condense.studies.hyperparameters.folder import FORMAT, Asked
 from condense.studies.hyperparameters.grid import load_grid
 from condense.studies.hyperparameters.proxy_study import correlation, studied, study
 from condense.studies.hyperparameters.proxy_table import proxy_table
