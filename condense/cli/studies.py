@@ -181,6 +181,6 @@ def study_text(found: Study, folder: StudyFolder, chosen: options.Table) -> str:
 
 def page(chosen: options.Page) -> None:
     """Condense page"""
-    (path,) = required((chosen.study, "DIR"))
+    (path,) = required((chosen.study, "STUDY"))
     study, folder = opened(path)
     print(f"Page:   {study.report(folder).resolve().as_uri()}")
