@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from condense.studies.hyperparameters.folder import SweepFolder
+from condense.studies.hyperparameters.run import asked_for
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
@@ -14,8 +16,6 @@ from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
 from condense.studies.generalization.results import Recorded
 from condense.studies.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
-from condense.studies.hyperparameters.folder import SweepFolder
-from condense.studies.hyperparameters.run import asked_for
 from condense.studies.matrix.folder import MatrixFolder
 from condense.synthetic_set import SyntheticSet
 

@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+from condense.studies.hyperparameters.folder import SweepFolder
 
 from condense.records import Record, read_records
 from condense.studies.generalization.plan import EXPERIMENTS, NETWORKS, SCALES, Line, lines
-from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.hyperparameters.grid import load_grid
 from condense.studies.hyperparameters.proxy_study import studied
 from condense.studies.hyperparameters.results import Sweep, sweep_of

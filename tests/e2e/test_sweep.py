@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from command_line import LEARN, condense, write_images
-
 from condense.studies.hyperparameters.folder import SweepFolder
+
 from condense.studies.hyperparameters.trial import SweepRecord
 
 GRID = """

@@ -19,7 +19,7 @@ from condense.stage_c.learn import learn
 from condense.studies import ask_for
 from condense.studies.hyperparameters.asked import Proxy
 from condense.studies.hyperparameters.grid import Grid, parse_grid
-from condense.studies.hyperparameters.study import Sweep, check_sets
+from condense.studies.hyperparameters.study import check_sets
 from condense.study.folder import StudyFolder
 from condense.study.machine import Machine
 
@@ -248,7 +248,7 @@ def test_every_value_of_a_record_may_be_of_another_type(wrong: object, done: Pat
     path = next((tmp_path / "rows").glob("*-on-real-images-*.jsonl"))
     whole = json.loads(path.read_text())
     parts = [whole, whole["config"], whole["cost"], whole["cost"]["estimate"], whole["metrics"], whole["code"]]
-    for holder, name in [(holder, name) for holder in parts for name in holder]:
+    for holder, name in [(part, name) for part in parts for name in part]:
         before, holder[name] = holder[name], wrong
         if isinstance(whole["config"], dict):
             whole["config_hash"] = config_hash(whole["config"])
@@ -318,7 +318,7 @@ def test_networks_that_were_not_trained_alike_are_no_row(done: Path, tmp_path: P
 
 def test_a_folder_without_results_has_no_table(grid: Grid, digits: DataSet, tmp_path: Path) -> None:
     study, folder = ask_for(asked(grid, digits), tmp_path)
-    assert isinstance(study, Sweep) and study.tables(folder) == []
+    assert study.tables(folder) == []
     with pytest.raises(CondenseError, match="holds no results yet"):
         study.data_table(folder)
     assert "No row has been trained on 320 of 400 training images yet." in study.report(StudyFolder(tmp_path)).read_text()

@@ -138,7 +138,7 @@ class Asked:
     @property
     def trained_on(self) -> list[TrainingImages]:
         """All real images but those held out, then the small sets."""
-        real = (self.train_images or 0) - (self.held_out or 0)
+        real = max((self.train_images or 0) - (self.held_out or 0), 0)
         return [TrainingImages("real-images", self.label, self.described, real), *map(self._small, self.proxies)]
 
     def _small(self, proxy: Proxy) -> TrainingImages:

@@ -165,11 +165,11 @@ def asked_for(
     )
 
 
-def check_sets(study: Study, folder: StudyFolder, named: Sequence[Proxy]) -> None:
-    """Raises `CondenseError` where cells of a sweep that are left need a set that is not kept there, nor named now."""
+def check_sets(study: Sweep, folder: StudyFolder, named: Sequence[Proxy]) -> None:
+    """Raises `CondenseError` where cells that are left need a set that is not kept there, nor named now."""
     there = {proxy.sha256 for proxy in named}
-    for cell in study.cells():
-        proxy = cell.on.proxy if isinstance(cell, RowCell) and not folder.is_done(cell.key) else None
+    left = (cell.on.proxy for cell in study.cells() if not folder.is_done(cell.key))
+    for proxy in left:
         if proxy and proxy.sha256 not in there and not kept_path(folder.path, proxy).exists():
             raise lacking(folder.path, proxy)
 
