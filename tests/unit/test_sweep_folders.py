@@ -281,6 +281,22 @@ def with_other_seeds(content: dict[str, Any]) -> None:
     content["seeds"] = [10, 11, 12]
 
 
+def with_too_few_losses(content: dict[str, Any]) -> None:
+    content["metrics"]["training_loss"] = []
+
+
+def with_losses_below_0(content: dict[str, Any]) -> None:
+    content["metrics"]["training_loss"] = [-1.0] * 3
+
+
+def without_held_out_accuracies(content: dict[str, Any]) -> None:
+    content["metrics"]["held_out_accuracy"] = [None] * 3
+
+
+def of_another_task(content: dict[str, Any]) -> None:
+    content["task"] = "fit"
+
+
 def without_a_loss(content: dict[str, Any]) -> None:
     del content["metrics"]["training_loss"]
 
@@ -291,6 +307,10 @@ def without_a_loss(content: dict[str, Any]) -> None:
         (of_another_row, "line 1: the record is not of row 1 on 320 of 400 training images, seeds 0 to 2"),
         (on_another_set, "line 1: the record is not of row 1 on 320"),
         (with_other_seeds, "line 1: the record has other seeds than row 1 on 320"),
+        (with_too_few_losses, "line 1: 3 seeds but 0 training losses"),
+        (with_losses_below_0, "line 1: a record is damaged: accuracies must lie between 0 and 1, losses from 0 on"),
+        (without_held_out_accuracies, "line 1: a record is damaged: accuracies must lie between 0 and 1"),
+        (of_another_task, "line 1: a record of task 'fit' is none of a sweep"),
         (without_a_loss, "line 1: a record is damaged: it does not hold one training accuracy and loss for each seed"),
     ],
 )
