@@ -126,15 +126,11 @@ class Generalize(GeneralizeConfig, Reading, Conducted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep(SweepConfig, Reading, Common):
+class Sweep(SweepConfig, Reading, Conducted):
     """Train a grid of hyper-parameters on a data set, and on small sets in its place, and compare how they rank it."""
 
     dataset: Positional[Annotated[DatasetName | None, arg(metavar="DATASET")]] = None
     """Name or path of the real images, such as fashion-mnist or cifar10."""
-    out: Path | None = None
-    """Folder of the sweep; what is done in it already is not done again."""
-    dry_run: bool = False
-    """Only show what is missing, and what it will take in time and memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
