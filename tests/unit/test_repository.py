@@ -25,8 +25,19 @@ LONGEST = 400
 
 LAYERS = (
     ("errors", "versions", "randomness"),
-    ("calibration", "files", "hdf5", "machine", "sizes", "texts"),
-    ("records", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
+    ("calibration", "files", "hdf5", "machine", "memory", "sizes", "texts"),
+    (
+        "records",
+        "record_settings",
+        "old_records",
+        "sealed",
+        "decoding",
+        "preprocessing",
+        "provenance",
+        "set_file",
+        "condensed",
+        "synthetic_set",
+    ),
     ("data", "networks"),
     ("checking", "execution"),
     ("augmentation",),
