@@ -1,6 +1,7 @@
 """What there is to study: a folder or file for each, with its cells and what is reported of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -57,7 +58,13 @@ def opened(path: Path) -> tuple[Study, StudyFolder]:
     found = _found(path)
     if found is None:
         raise CondenseError(f"{shortened(path)} holds no study: there is no study.json.")
-    return found, StudyFolder(path, found.earlier_records(path))
+    return found, _folder(found, path)
+
+
+def _folder(study: Study, path: Path) -> StudyFolder:
+    """The folder of a study, as far as its records hold."""
+    folder = StudyFolder(path, study.earlier_records(path))
+    return replace(folder, outdated=study.outdated(folder))
 
 
 def _found(path: Path) -> Study | None:
@@ -80,7 +87,8 @@ def joined(study: Study, path: Path) -> tuple[Study, StudyFolder]:
         return study, StudyFolder(path)
     if before.kind != study.kind:
         raise CondenseError(f"{shortened(path)} holds a study '{before.kind}', not '{study.kind}'. Choose another --out.")
-    return study.joined(before, shortened(path)), StudyFolder(path, before.earlier_records(path))
+    whole = study.joined(before, shortened(path))
+    return whole, _folder(whole, path)
 
 
 def ask_for(study: Study, path: Path) -> tuple[Study, StudyFolder]:
@@ -88,4 +96,6 @@ def ask_for(study: Study, path: Path) -> tuple[Study, StudyFolder]:
     with StudyFolder(path).described_alone():
         whole, folder = joined(study, path)
         folder.describe(whole.kind, whole.content())
-        return whole, StudyFolder(path, whole.earlier_records(path))
+        for key in folder.outdated:
+            folder.forget(key)
+        return whole, replace(folder, outdated=frozenset())

@@ -53,11 +53,13 @@ class Failure:
 class StudyFolder:
     """The files of a study.
 
-    earlier: records of cells in files of version 0.1, by the cells' keys.
+    earlier: records of cells in files of version 0.1, by the cells' keys; outdated: keys of cells that count as not done,
+    as their records no longer hold.
     """
 
     path: Path
     earlier: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    outdated: frozenset[str] = frozenset()
 
     @property
     def description(self) -> Path:
@@ -104,20 +106,26 @@ class StudyFolder:
         return Place(self.records_path(cell.key).parent, self._part(cell.key, "checkpoint"))
 
     def is_done(self, key: str) -> bool:
-        """Whether a cell's records are there."""
+        """Whether a cell's records are there, and hold."""
         path = self.records_path(key)
+        if key in self.outdated:
+            return False
         return key in self.earlier or (path.exists() and path.stat().st_size > 0)
 
     def records(self, key: str) -> list[Record]:
         """A cell's records, none where it is not done. Raises `CondenseError` where they are damaged."""
-        if key in self.earlier:
-            return list(self.earlier[key])
-        return read_records(self.records_path(key)) if self.is_done(key) else []
+        if not self.is_done(key):
+            return []
+        return list(self.earlier[key]) if key in self.earlier else read_records(self.records_path(key))
 
     def finish(self, key: str, records: list[Record]) -> None:
         """Writes a cell's records whole, by which it is done, and removes what only its computation needed."""
         write_atomically(self.records_path(key), "".join(f"{record.to_json()}\n" for record in records))
         self.tidy(key)
+
+    def forget(self, key: str) -> None:
+        """Removes a cell's records, by which it is not done; what else it made stays."""
+        self.records_path(key).unlink(missing_ok=True)
 
     def tidy(self, key: str) -> None:
         """Removes what is left of computing a cell that is done, as after a kill at the last moment; not its lock."""

@@ -57,6 +57,14 @@ class Study(ABC):
         """The records of its cells in files of version 0.1, by the cells' keys."""
         return {}
 
+    def outdated(self, folder: StudyFolder) -> frozenset[str]:
+        """Keys of cells that are done, but whose records no longer hold, as what they were made of has changed since.
+
+        They count as not done, and a command that asks for the study removes their records. Those of `earlier_records` must
+        hold.
+        """
+        return frozenset()
+
     @abstractmethod
     def cells(self) -> Sequence[Cell]:
         """All of them, in the order they are shown."""
