@@ -158,10 +158,10 @@ class Parity(ParityConfig, Reading, Conducted):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Print accuracies as a table: of files of records, or of a folder of results."""
+    """Print results as tables: of files of records, of runs and of studies."""
 
     records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl|DIR")]] = ()
-    """Files of records (.jsonl), or the folder of a run, a matrix or a sweep."""
+    """Any number of files of records (.jsonl) and folders of runs and studies."""
     format: Literal["text", "markdown", "latex", "html", "csv"] = "text"
     """Format of the table."""
     published: bool = False

@@ -172,6 +172,14 @@ def _status_text(status: Status, folder: StudyFolder, *, every: bool) -> str:
     return render(table, "text") if table.rows else headline(status)
 
 
+def study_text(path: Path, chosen: options.Table) -> str:
+    """The tables of a study's folder; as CSV one of all its results."""
+    found, folder = opened(path)
+    how = {"published": chosen.published, "bold_best": chosen.bold == "best"}
+    tables = [found.data_table(folder, **how)] if chosen.format == "csv" else found.tables(folder, **how)
+    return "\n".join(render(table, chosen.format) for table in tables)
+
+
 def page(chosen: options.Page) -> None:
     """Condense page"""
     (path,) = required((chosen.study, "DIR"))

@@ -64,12 +64,21 @@ def _folder(study: Study, path: Path) -> StudyFolder:
     return replace(folder, outdated=study.outdated(folder))
 
 
+def holds_study(path: Path) -> bool:
+    """Whether a folder is that of a study, of this version or 0.1."""
+    return StudyFolder(path).description.exists() or _earlier(path) is not None
+
+
 def _found(path: Path) -> Study | None:
     folder = StudyFolder(path)
     if folder.description.exists():
         content = folder.content()
         kind = study_class(str(content.pop("kind")))
         return kind.of(content, f"{shortened(folder.description)} is damaged")
+    return _earlier(path)
+
+
+def _earlier(path: Path) -> Study | None:
     return next((study for kind in built_in().values() if (study := kind.earlier(path)) is not None), None)
 
 

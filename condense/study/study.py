@@ -91,3 +91,7 @@ class Study(ABC):
     @abstractmethod
     def tables(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> list[Table]:
         """Its tables; published: with published numbers beside, where they can be left out; bold_best: the best in bold."""
+
+    def data_table(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> Table:
+        """All results as one table, for CSV; by default the first of all tables."""
+        return self.tables(folder, published=published, bold_best=bold_best)[0]

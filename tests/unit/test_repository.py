@@ -50,6 +50,7 @@ LAYERS = (
     ("", "reference"),
     ("doctor",),
     ("cli",),
+    ("__main__",),
 )
 """What may be imported, lowest first: what belongs to a layer imports from it and from those before it; ""
 is condense itself."""

@@ -21,11 +21,12 @@ STOP_SECONDS = 60.0
 
 @dataclass
 class Process:
-    """A process that computes a cell."""
+    """A process that computes a cell; failures: how often the cell had failed before."""
 
     cell: Cell
     device: str
     popen: "subprocess.Popen[bytes]"
+    failures: int
 
 
 def _silent(cells_done: int, cells: int, running: Sequence[Cell]) -> None:
@@ -77,23 +78,19 @@ class LocalLauncher:
         timed_on = {process.device for process in self.processes if process.cell.exclusive}
         return next((d for d in free if d not in timed_on and not (cell.exclusive and d in busy)), None)
 
+    def command(self, cell: Cell, device: str) -> list[str]:
+        """What computes a cell on a device, as words."""
+        condense = [sys.executable, "-m", "condense"]
+        return [*condense, "cell", str(self.folder.path), cell.key, "--device", device, *self.words]
+
     def _start(self, cell: Cell, device: str) -> None:
         log = self.folder.log(cell.key)
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable,
-            "-m",
-            "condense",
-            "cell",
-            str(self.folder.path),
-            cell.key,
-            "--device",
-            device,
-            *self.words,
-        ]
         with log.open("wb") as output:
-            popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        self.processes.append(Process(cell, device, popen))
+            popen = subprocess.Popen(
+                self.command(cell, device), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        self.processes.append(Process(cell, device, popen, self._failures(cell)))
 
     def _collect(self, attempts: Attempts) -> None:
         """Takes leave of the processes that have ended; what failed is counted, and recorded where its process could not."""
@@ -111,12 +108,16 @@ class LocalLauncher:
             self.folder.fail(process.cell.key, reason)
             return reason
         failure = self.folder.failure(process.cell.key)
-        if failure is not None:
+        if failure is not None and failure.times > process.failures:  # it has said itself why
             return failure.reason
         lines = self.folder.log(process.cell.key).read_text(errors="replace").strip().splitlines()
         reason = shortened(lines[-1].removeprefix("condense: "), 400) if lines else f"Its process ended with code {code}."
         self.folder.fail(process.cell.key, reason)
         return reason
+
+    def _failures(self, cell: Cell) -> int:
+        failure = self.folder.failure(cell.key)
+        return failure.times if failure else 0
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:

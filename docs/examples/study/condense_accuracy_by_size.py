@@ -39,6 +39,11 @@ class Size(Cell):
         return f"{self.network} on {self.images_per_class} per class"
 
     @property
+    def unit(self) -> str:
+        """What the progress bar counts."""
+        return "epoch"
+
+    @property
     def work(self) -> float:
         """In proportion to the images, as every network has the same number of epochs."""
         return float(self.images_per_class * self.seeds)
