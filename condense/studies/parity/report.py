@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from condense.records import Record
-from condense.report.experiment import Configuration, Report, Section, provenance, write_experiment
+from condense.report.experiment import Configuration, Picture, Report, Section, provenance, write_experiment
 from condense.report.html import Figure
 from condense.report.rendering import Table
 from condense.studies.parity.cells import RUNS, dump
@@ -23,6 +23,9 @@ from condense.studies.parity.tables import (
 from condense.studies.parity.trajectory import load_trajectory
 
 TITLES = {"simplenn": "PyTorch against simpleNN", "keras": "PyTorch against Keras"}
+_LOSSES = "Loss of each step's batch, smoothed over a hundredth of the run. Runs that agree lie on each other."
+_DIFFERENCES = "Largest relative difference of the loss up to each step, and the rounding floors."
+_EFFECTS = "Each cause's effect on the test loss: every seed as a point, mean and standard error."
 
 
 def overall(records: Sequence[Record]) -> str:
@@ -72,7 +75,7 @@ def write_report(
         title=f"{TITLES[settings['framework']]}, {settings['dataset']}",
         headline=headline(records, missing),
         sections=(
-            Section("Side by side", tuple(_figures(folder, records, parts))),
+            Section("Side by side", tuple(_pictures(folder, records, parts))),
             Section("Tables", tuple(tables(records, missing))),
             Section("Configuration", tuple(_configurations(settings, records))),
         ),
@@ -85,23 +88,26 @@ def _not_judged(titles: Sequence[str]) -> str:
     return f"Not judged yet, or only on runs that have changed since: {'; '.join(titles)}."
 
 
-def _figures(folder: Path, records: Sequence[Record], parts: Sequence[Part]) -> list[Figure]:
-    """The losses and differences of parts whose runs are there, the effects of causes that were measured."""
+def _pictures(folder: Path, records: Sequence[Record], parts: Sequence[Part]) -> list[Figure | Picture]:
+    """The losses and differences of parts whose runs are there, the effects of causes that were measured.
+
+    Where the runs are not, as in folders that were passed on without them, the figures that were drawn of them stay.
+    """
     files = {part: {name: dump(folder / RUNS, name) for name in names_of(part)} for part in parts if not part.reason}
     ready = [part for part, of_part in files.items() if all(file.exists() for file in of_part.values())]
     names = {name: files[part][name] for part in ready for name in files[part]}
     sides = {name: load_trajectory(file) for name, file in sorted(names.items())}
     main = [name for part in ready for name in (part.reference, part.run) if not {"regression", "norm"} & {*name.split("-")}]
-    shown = list(dict.fromkeys(main))
-    found = []
+    found = list[Figure | Picture]()
     if ready:
-        caption = "Loss of each step's batch, smoothed over a hundredth of the run. Runs that agree lie on each other."
-        found.append(Figure("losses", caption, partial(losses, sides, shown), caption))
-        caption = "Largest relative difference of the loss up to each step, and the rounding floors."
-        found.append(Figure("differences", caption, partial(difference_lines, sides, ready), caption))
+        found.append(Figure("losses", _LOSSES, partial(losses, sides, list(dict.fromkeys(main))), _LOSSES))
+        found.append(Figure("differences", _DIFFERENCES, partial(difference_lines, sides, ready), _DIFFERENCES))
+    else:
+        drawn = {"losses": _LOSSES, "differences": _DIFFERENCES}
+        files_drawn = {name: folder / f"{name}.png" for name in drawn if (folder / f"{name}.png").exists()}
+        found += [Picture(name, file.read_bytes(), drawn[name]) for name, file in files_drawn.items()]
     if any(record.task == "cause" for record in records):
-        caption = "Each cause's effect on the test loss: every seed as a point, mean and standard error."
-        found.append(Figure("effects", caption, partial(effects, records), caption))
+        found.append(Figure("effects", _EFFECTS, partial(effects, records), _EFFECTS))
     return found
 
 
