@@ -101,8 +101,22 @@ class SideRun(Cell):
         return [recorded("side", self.side.name, self.side.label, materials.settings, computed)]
 
 
+class Comparison(Cell):
+    """Of runs that are there, which takes a moment."""
+
+    @property
+    def pace(self) -> str:
+        """They all take equally long."""
+        return "comparison"
+
+    @property
+    def work(self) -> float:
+        """One of them."""
+        return 1.0
+
+
 @dataclass(frozen=True)
-class Verdict(Cell):
+class Verdict(Comparison):
     """A comparison of two runs."""
 
     part: Part
@@ -121,16 +135,6 @@ class Verdict(Cell):
     def needs(self) -> tuple[str, ...]:
         """The runs that it depends on."""
         return () if self.part.reason else tuple(f"{RUNS}/{name}" for name in names_of(self.part))
-
-    @property
-    def pace(self) -> str:
-        """They all take a moment."""
-        return PARTS
-
-    @property
-    def work(self) -> float:
-        """One comparison."""
-        return 1.0
 
     def run(self, materials: Materials, place: Place, progress: Progress) -> Sequence[Record]:
         """Judges the dumps as they lie there."""
@@ -204,7 +208,7 @@ class Training(Cell):
 
 
 @dataclass(frozen=True)
-class Effect(Cell):
+class Effect(Comparison):
     """What one changed default does, from the networks that were trained."""
 
     cause: Cause
@@ -224,16 +228,6 @@ class Effect(Cell):
     def needs(self) -> tuple[str, ...]:
         """The networks with and without the change, and those that measure the floor."""
         return tuple(run.key for run in self.runs)
-
-    @property
-    def pace(self) -> str:
-        """They all take a moment."""
-        return CAUSES
-
-    @property
-    def work(self) -> float:
-        """One comparison."""
-        return 1.0
 
     def run(self, materials: Materials, place: Place, progress: Progress) -> Sequence[Record]:
         """Compares what they came to."""

@@ -13,7 +13,7 @@ from condense.report.rendering import Table
 from condense.studies.parity import earlier, report
 from condense.studies.parity.cause_table import REGRESSION_EPOCHS
 from condense.studies.parity.causes import Cause, chosen_causes
-from condense.studies.parity.cells import RUNS, Effect, Materials, SideRun, Training, Verdict, digests_in, holds
+from condense.studies.parity.cells import RUNS, Comparison, Effect, Materials, SideRun, Training, Verdict, digests_in, holds
 from condense.studies.parity.config import ParityConfig
 from condense.studies.parity.keras_parts import keras_parts, keras_sides
 from condense.studies.parity.nudging import NUDGES
@@ -106,7 +106,7 @@ class Parity(ParityConfig, Study):
             return frozenset()
         cells, digest_of = self.cells(), digests_in(folder.path / RUNS)
         done = {cell.key for cell in cells if folder.is_done(cell.key)}
-        found = {cell.key: self._checked(cell.key, folder) for cell in cells if isinstance(cell, Verdict | Effect)}
+        found = {cell.key: self._checked(cell.key, folder) for cell in cells if isinstance(cell, Comparison)}
         stale = {key for key, record in found.items() if record and not holds(record, digest_of)}
         needed = {key for cell in cells if cell.key not in done - stale for key in cell.needs}
         gone = {key for key in done & needed if not (folder.path / f"{key}.npz").exists()}
@@ -168,7 +168,7 @@ class Parity(ParityConfig, Study):
 
     def results(self, folder: StudyFolder) -> list[Record]:
         """The records of verdicts and causes that are there and hold, in the order they are shown."""
-        found = [self._checked(cell.key, folder) for cell in self.cells() if isinstance(cell, Verdict | Effect)]
+        found = [self._checked(cell.key, folder) for cell in self.cells() if isinstance(cell, Comparison)]
         return [record for record in found if record is not None]
 
     def _missing(self, folder: StudyFolder) -> list[str]:
