@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from condense.versions import Code
 
-_DIVERGED = re.compile(r"seed (\d+): training diverged")
+_DIVERGED = re.compile(r"seed (\d{1,19}): training diverged")
 """The note that was all the first records said of it."""
 
 
@@ -17,6 +17,7 @@ _DIVERGED = re.compile(r"seed (\d+): training diverged")
 class _Finished:
     """What all lines had."""
 
+    kind: str
     config: dict[str, Any]
     wall_seconds: float
     threads: int
@@ -36,7 +37,7 @@ class _Finished:
 class _Trained(_Finished):
     """Of stage C, stage T and the generalization experiments."""
 
-    kind: Literal["learn", "evaluate", "whole", "fit"]
+    kind: Literal["learn", "evaluate", "whole", "fit"]  # pyright: ignore[reportIncompatibleVariableOverride]
     seeds: list[int]
     accuracies: list[float]
     peak_memory_bytes: int
@@ -50,13 +51,12 @@ class _Trained(_Finished):
 
     def in_format_2(self) -> dict[str, Any]:
         cost = {name: getattr(self, name) for name in ("peak_memory_bytes", "device", "warm_up_seconds")}
-        series = {name if name != "loss" else "loss of a step": values for name, values in self.series.items()}
         return self.upgraded(
             self.kind,
             cost | self.more_cost,
             seeds=self.seeds,
             metrics=self.metrics,
-            series=({"loss": self.losses} if self.losses else {}) | (series if self.losses else self.series),
+            series=self.all_series,
             notes=self.notes,
             diverged=self.all_diverged,
             execution=self.execution,
@@ -64,11 +64,16 @@ class _Trained(_Finished):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        return {"accuracy": self.accuracies} if self.accuracies or self.kind != "learn" else {}
+        return {"accuracy": self.accuracies} if self.seeds or self.accuracies or self.kind != "learn" else {}
 
     @property
     def more_cost(self) -> dict[str, Any]:
         return {}
+
+    @property
+    def all_series(self) -> dict[str, Any]:
+        losses = {"loss": self.losses} if self.losses else {}
+        return losses | {"loss of a step" if name in losses else name: values for name, values in self.series.items()}
 
     @property
     def all_diverged(self) -> list[int]:
@@ -110,7 +115,7 @@ class _Sweep(_Trained):
 class _Parity(_Finished):
     """Of `condense parity`, always on the processor; its memory was not measured."""
 
-    kind: Literal["part", "cause"]
+    kind: Literal["part", "cause"]  # pyright: ignore[reportIncompatibleVariableOverride]
     name: str
     title: str
     results: dict[str, Any]

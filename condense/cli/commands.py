@@ -31,7 +31,7 @@ from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
-from condense.studies import holds_study
+from condense.studies import opened_if_there
 from condense.synthetic_set import SyntheticSet
 
 RESUMING = "The same command with --resume"
@@ -103,9 +103,9 @@ def table(chosen: options.Table) -> None:
     """Condense table"""
     if not chosen.records:
         raise CondenseError("Name files of records, or folders of results: condense table RECORDS.jsonl|DIR ...")
-    studies = [path for path in chosen.records if path.is_dir() and holds_study(path)]
-    texts = [study_text(path, chosen) for path in studies]
-    files = [_records_of(path) for path in chosen.records if path not in studies]
+    studies = {path: opened_if_there(path) if path.is_dir() else None for path in chosen.records}
+    texts = [study_text(*study, chosen) for study in studies.values() if study is not None]
+    files = [_records_of(path) for path, study in studies.items() if study is None]
     if files:
         texts.insert(0, _records_text(files, chosen))
     print("\n".join(texts))

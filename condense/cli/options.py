@@ -189,9 +189,9 @@ class StudyOf(Varying, Conducted):
 
 @cache
 def _of_study(options: type[Any], name: str) -> Any:
-    found = study_class(name)
     if name in BUILT_IN:
         raise CondenseError(f"The study {quoted(name)} has a command of its own, condense {BUILT_IN[name]}.")
+    found = study_class(name)
     own = {"own": found, "__doc__": found.__doc__, "__module__": found.__module__}
     return make_dataclass(options.__name__, [], bases=(found, options), namespace=own, frozen=True, kw_only=True)
 

@@ -172,9 +172,8 @@ def _status_text(status: Status, folder: StudyFolder, *, every: bool) -> str:
     return render(table, "text") if table.rows else headline(status)
 
 
-def study_text(path: Path, chosen: options.Table) -> str:
+def study_text(found: Study, folder: StudyFolder, chosen: options.Table) -> str:
     """The tables of a study's folder; as CSV one of all its results."""
-    found, folder = opened(path)
     how = {"published": chosen.published, "bold_best": chosen.bold == "best"}
     tables = [found.data_table(folder, **how)] if chosen.format == "csv" else found.tables(folder, **how)
     return "\n".join(render(table, chosen.format) for table in tables)
@@ -182,6 +181,6 @@ def study_text(path: Path, chosen: options.Table) -> str:
 
 def page(chosen: options.Page) -> None:
     """Condense page"""
-    (path,) = required((chosen.study, "DIR"))
+    (path,) = required((chosen.study, "STUDY"))
     study, folder = opened(path)
     print(f"Page:   {study.report(folder).resolve().as_uri()}")

@@ -5,12 +5,14 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TypeVar
 
 from condense.errors import CondenseError, quoted, shortened, unknown_name
 from condense.files import refuse_other_files
 from condense.study.folder import StudyFolder
 from condense.study.study import Study
 
+AnyStudy = TypeVar("AnyStudy", bound=Study)
 GROUP = "condense.studies"
 """Entry points of installed packages: kind = "module:Class"."""
 
@@ -52,21 +54,22 @@ def study_class(kind: str) -> type[Study]:
 
 def opened(path: Path) -> tuple[Study, StudyFolder]:
     """The study of a folder, of this version or 0.1. Raises `CondenseError` where there is none, or it is damaged."""
-    found = _found(path)
+    found = opened_if_there(path)
     if found is None:
         raise CondenseError(f"{shortened(path)} holds no study: there is no study.json.")
-    return found, _folder(found, path)
+    return found
+
+
+def opened_if_there(path: Path) -> tuple[Study, StudyFolder] | None:
+    """The same, None where there is none."""
+    study = _found(path)
+    return None if study is None else (study, _folder(study, path))
 
 
 def _folder(study: Study, path: Path) -> StudyFolder:
     """The folder of a study, as far as its records hold."""
     folder = StudyFolder(path, study.earlier_records(path))
     return replace(folder, outdated=study.outdated(folder))
-
-
-def holds_study(path: Path) -> bool:
-    """Whether a folder is that of a study, of this version or 0.1."""
-    return StudyFolder(path).description.exists() or _earlier(path) is not None
 
 
 def _found(path: Path) -> Study | None:
@@ -82,18 +85,24 @@ def _earlier(path: Path) -> Study | None:
     return next((study for kind in built_in().values() if (study := kind.earlier(path)) is not None), None)
 
 
-def joined(study: Study, path: Path) -> tuple[Study, StudyFolder]:
-    """What is asked for in all, with what was asked for in the folder before.
+def asked_before(kind: type[AnyStudy], path: Path) -> AnyStudy | None:
+    """What of this kind was asked for in a folder; None in a new one.
 
     Raises `CondenseError` where the folder holds another study, or other files.
     """
     before = _found(path)
     if before is None:
-        refuse_other_files(StudyFolder(path).description, f"study '{study.kind}'")
-        return study, StudyFolder(path)
-    if before.kind != study.kind:
-        raise CondenseError(f"{shortened(path)} holds a study '{before.kind}', not '{study.kind}'. Choose another --out.")
-    whole = study.joined(before, shortened(path))
+        refuse_other_files(StudyFolder(path).description, f"study '{kind.kind}'")
+        return None
+    if not isinstance(before, kind):
+        raise CondenseError(f"{shortened(path)} holds a study '{before.kind}', not '{kind.kind}'. Choose another --out.")
+    return before
+
+
+def joined(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+    """What is asked for in all, with what was asked for in the folder before. Raises `CondenseError` as `asked_before`."""
+    before = asked_before(type(study), path)
+    whole = study if before is None else study.joined(before, shortened(path))
     return whole, _folder(whole, path)
 
 

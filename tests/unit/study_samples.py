@@ -7,24 +7,20 @@ from typing import Any
 import torch
 
 from condense.machine import Surroundings
-from condense.records import Record
+from condense.records import Cost, Record
 from condense.study.cell import Cell, Place, Progress
-from condense.versions import code_version, library_versions
+from condense.versions import Code, code_version, library_versions
 
 
 def made(name: str, seconds: float = 2.0) -> Record:
     """A record that says what it is of."""
-    surroundings = Surroundings.of(torch.device("cpu"))
     return Record(
-        kind="fit",
+        task="fit",
         config={"network": name},
         seeds=[0],
-        accuracies=[0.5],
-        wall_seconds=seconds,
-        peak_memory_bytes=1,
-        code_version=code_version(),
-        library_versions=library_versions(),
-        **vars(surroundings),
+        metrics={"accuracy": [0.5]},
+        cost=Cost.of(Surroundings.of(torch.device("cpu")), wall_seconds=seconds, peak_memory_bytes=1),
+        code=Code.of(code_version(), library_versions()),
     )
 
 

@@ -158,6 +158,11 @@ class Parity(ParityConfig, Study):
         """What was compared and measured; published numbers stand in a table of their own."""
         return report.tables(self.results(folder), self._missing(folder))
 
+    def data_table(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> Table:
+        """A row a verdict, and a row a cause; their columns are told apart by their names."""
+        data = tuple(row for table in self.tables(folder) for row in table.data)
+        return Table(title=self.title, header=(), rows=(), notes=(), data=data, numeric=())
+
     def headline(self, folder: StudyFolder) -> str:
         """The verdict in a sentence or two."""
         return report.headline(self.results(folder), self._missing(folder))
