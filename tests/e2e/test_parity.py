@@ -116,7 +116,7 @@ def test_a_finished_run_is_not_done_again(simplenn: Path, capsys: pytest.Capture
     out = simplenn / "out"
     before = {path: path.stat().st_mtime_ns for path in [*out.glob("*/*.npz"), *out.glob("*/*.jsonl")]}
     assert condense(*words(simplenn, out)) == 0
-    assert {path: path.stat().st_mtime_ns for path in before} == before and len(before) == 40
+    assert {path: path.stat().st_mtime_ns for path in before} == before and len(before) == 39
     assert "PASS: 5 PASS, 1 NOT RUN" in capsys.readouterr().out
 
 
@@ -136,7 +136,7 @@ def test_a_folder_that_was_passed_on_without_its_runs(
     shutil.rmtree(out / ".study")
     for path in out.glob("*/*.npz"):
         path.unlink()
-    assert condense("status", out) == 0 and capsys.readouterr().out == "24 of 24 cells done\n"
+    assert condense("status", out) == 0 and capsys.readouterr().out == "23 of 23 cells done\n"
     assert condense("table", out, "--format", "markdown") == 0
     assert capsys.readouterr().out.strip() == (out / "tables.md").read_text().strip()
     assert condense("page", out) == 0
@@ -154,7 +154,7 @@ def test_a_run_that_differs_fails_with_exit_code_1(
     changed = out / "runs" / "torch-float64.npz"
     before = changed.read_bytes()
     change(changed, "weight/2.bias", 1 + 1e-9)
-    assert condense("status", out) == 0 and "21 of 24 cells done" in capsys.readouterr().out
+    assert condense("status", out) == 0 and "20 of 23 cells done" in capsys.readouterr().out
     assert condense("table", out) == 0
     assert "Not judged yet, or only on runs that have changed since: PyTorch float64 against" in capsys.readouterr().out
     assert condense(*words(simplenn, out)) == 1
@@ -169,7 +169,7 @@ def test_no_file_tells_where_the_images_lie(simplenn: Path) -> None:
     """They are passed on; a path has the user's name in it."""
     files = [path for path in (simplenn / "out").rglob("*") if path.suffix in (".json", ".jsonl", ".md", ".html")]
     passed_on = [path for path in files if ".study" not in path.parts]
-    assert len(passed_on) == 27 and not [path for path in passed_on if str(simplenn) in path.read_text()]
+    assert len(passed_on) == 26 and not [path for path in passed_on if str(simplenn) in path.read_text()]
     assert json.loads((simplenn / "out" / "study.json").read_text())["dataset"] == "noise.npz"
 
 
@@ -496,7 +496,7 @@ def as_version_0_1(out: Path) -> None:
 def test_a_folder_of_version_0_1_goes_on(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = copied(simplenn, tmp_path)
     as_version_0_1(out)
-    assert condense("status", out) == 0 and capsys.readouterr().out == "24 of 24 cells done\n"
+    assert condense("status", out) == 0 and capsys.readouterr().out == "23 of 23 cells done\n"
     assert condense("table", out, "--format", "markdown") == 0
     assert capsys.readouterr().out.strip() == (out / "tables.md").read_text().strip()
     before = {path: path.stat().st_mtime_ns for path in [*out.glob("*/*.npz"), out / "records.jsonl", out / "parity.json"]}

@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
 from condense.machine import Surroundings, reproducible
@@ -39,21 +39,15 @@ def recorded(
     return Record(task, settings, list(seeds), {}, cost, surroundings.code, results=results)
 
 
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
 @dataclass
 class _Named:
     """What tables are told of every piece of work."""
 
     name: str
     title: str
-
-
-@dataclass
-class _Side(_Named):
-    """One run: the program that made it, the digest of its file, and those of data, batches and initial weights."""
-
-    digest: str
-    program: str
-    hashes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,8 +83,8 @@ class _Cause(_Named):
     aligned_test_loss: list[float | None]
     printed_loss: list[float | None]
     aligned_printed_loss: list[float | None]
-    accuracy: list[list[float | None]]
-    aligned_accuracy: list[list[float | None]]
+    accuracy: list[list[_Fraction | None]]
+    aligned_accuracy: list[list[_Fraction | None]]
     epochs_tested: list[int]
     first_steps: list[int | None]
     not_finite_from: list[int | None]
@@ -100,14 +94,14 @@ class _Cause(_Named):
     floor_units: int = 1
 
 
-_RESULTS = {"side": TypeAdapter(_Side), "part": TypeAdapter(_Part), "cause": TypeAdapter(_Cause)}
+_RESULTS = {"part": TypeAdapter(_Part), "cause": TypeAdapter(_Cause)}
 _NEEDED = ("framework", "dataset", "epochs", "batch")
 """Of the configuration, by the tables."""
 
 
 def check(record: Record, where: str) -> None:
-    """Raises `CondenseError`, which `where` begins, where what is read of a record's results is missing, of another type, or
-    not one value for each seed.
+    """Raises `CondenseError`, which `where` begins, where what is read of the results of a part or a cause is missing, of
+    another type, or not one value for each seed.
     """
     try:
         if record.task not in _RESULTS or any(record.config.get(name) is None for name in _NEEDED):
