@@ -71,7 +71,7 @@ def test_the_cell_that_is_done_soonest_begins_first(tmp_path: Path) -> None:
     assert set(seconds) == {cell.key for cell in study.cells()} and all(value > 0 for value in seconds.values())
     by_network = {(c.of.network, c.trained): seconds[c.key] for c in networks_of(study.cells())}
     assert by_network["MLP", "MLP"] == by_network["ConvNetW4", "MLP"] < by_network["MLP", "ConvNetW4"]
-    table = study.plan(folder, None, seconds)
+    table = study.plan(folder, study.materials(MACHINE, folder), seconds)
     assert table.title.startswith("Matrix of digits: 0 of 4 cells done, about ") and len(table.rows) == 2
 
 
