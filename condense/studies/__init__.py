@@ -24,9 +24,9 @@ BUILT_IN = {"matrix": "matrix", "generalization": "generalize", "sweep": "sweep"
 @cache
 def built_in() -> Mapping[str, type[Study]]:
     """The studies of this package, by kind."""
-    from condense.studies.matrix.study import Matrix
+    from condense.studies.hyperparameters.study import Sweep
 
-    return {study.kind: study for study in (Matrix,)}
+    return {study.kind: study for study in (Sweep,)}
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -106,7 +106,7 @@ def joined(study: AnyStudy, path: Path) -> tuple[AnyStudy, StudyFolder]:
     return whole, _folder(whole, path)
 
 
-def ask_for(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+def ask_for(study: AnyStudy, path: Path) -> tuple[AnyStudy, StudyFolder]:
     """The same, written down; of several processes that ask at once, each finds what those before it asked for."""
     with StudyFolder(path).described_alone():
         whole, folder = joined(study, path)

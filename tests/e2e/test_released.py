@@ -13,11 +13,9 @@ from condense.records import read_records
 from condense.report.figures import image_grid
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
-from condense.studies import opened
-from condense.studies.generalization.results import Recorded
-from condense.studies.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
-from condense.studies.hyperparameters.folder import SweepFolder
-from condense.studies.hyperparameters.run import asked_for
+from condense.studies import joined, opened
+from condense.studies.hyperparameters.config import SweepConfig
+from condense.studies.hyperparameters.study import Sweep, asked_for
 from condense.studies.matrix.study import Matrix
 from condense.study.machine import Machine
 from condense.synthetic_set import SyntheticSet
@@ -89,24 +87,11 @@ def test_the_released_matrix_is_known_to_be_of_mnist(real_data: Path) -> None:
 @pytest.mark.parametrize("name", ["cifar10", "fashion-mnist", "cifar10-mlps", "fashion-mnist-mlps"])
 def test_a_released_sweep_is_of_these_images_and_takes_no_other_rows(real_data: Path, name: str) -> None:
     """Its rows were ranked on the test images, those of today are on held-out ones."""
-    folder = SweepFolder(ARTIFACTS / "hyperparameter-study" / name)
-    asked = folder.asked()
-    data = load(asked.dataset, data_root=real_data)
-    size = asked.train_images if asked.train_images != len(data.train) else None
-    data = folder.as_recorded(data if size is None else replace(data, train=data.train.subset(size, 0)))
-    now = asked_for(asked.grid, asked.seeds, data, [], asked.whole_images)
-    assert replace(now, held_out=asked.held_out).described == asked.described
+    study, folder = opened(ARTIFACTS / "hyperparameter-study" / name)
+    assert isinstance(study, Sweep)
+    whole = load(study.dataset, data_root=real_data)
+    data = study.as_recorded(study.sized(whole))
+    now = asked_for(study.grid, SweepConfig(seeds=study.seeds), data, source=study.dataset, whole_images=len(whole.train))
+    assert now.described == study.described
     with pytest.raises(CondenseError, match="compared rows on the test images"):
-        folder.check(now)
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize("name", ["small", "small-fig2"])
-def test_the_same_experiments_go_on_in_a_released_folder(real_data: Path, name: str) -> None:
-    records = recorded(ARTIFACTS / "generalization" / name)
-    config = GeneralizeConfig()
-    data = as_recorded(sized(config, load("cifar10", data_root=real_data)), records)
-    known = Recorded(records)
-    found = [known.of(run, data[line.train_size]) for line in config.lines("fig1a") for run in line.runs]
-    done = [known.of(run, data[line.train_size]) for line in config.lines("fig2a") for run in line.runs]
-    assert all(found) if name == "small" else all(done)
+        joined(now, folder.path)
