@@ -4,7 +4,6 @@ import sys
 
 from tqdm import tqdm
 
-
 INTERVAL, FILE_INTERVAL = 0.2, 10.0
 """Seconds between two lines; a file is not watched."""
 

@@ -190,6 +190,10 @@ def test_several_data_sets_sizes_and_methods(tmp_path: Path, capsys: pytest.Capt
     page = (out / "page.html").read_text()
     assert "own.npz, 2 images per class, method herding, schedule published" in page
     assert (out / "networks-own.npz-ipc2-herding-published-report.png").exists()
+    # What is missing of all is done whatever is asked for now, with images where they lay then.
+    missing = next(path for path in out.glob("own.npz-*/MLP-report.jsonl"))
+    missing.unlink()
+    assert condense(*words, "--method", "random", "--out", out) == 0 and missing.exists()
 
 
 def test_tables_in_every_format(uninterrupted: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -272,6 +272,7 @@ def test_what_is_no_description_of_a_matrix_is_refused(tmp_path: Path) -> None:
         (lambda content: content["requests"].append([]), "a request is not an object"),
         (lambda content: content["images"].clear(), "it says nothing of the images 'digits'"),
         (lambda content: content["images"].update(digits=5), "Input should be"),
+        (lambda content: content["images"]["digits"].update(counts=[3, -1]), "Input should be greater than or equal to 1"),
         (lambda content: content.update(more=1), "nothing is called 'more' there"),
     ]
     for do, sentence in cases:
