@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
 from condense.data.naming import stored_name
+from condense.records import Record
 from condense.report.comparisons import Paired, holm, paired
 from condense.report.rendering import Table
 from condense.studies.parity.comparison import MARGIN
 from condense.studies.parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
-from condense.studies.parity.records import ParityRecord
 
 NONE = "–"
 LEVEL = 0.05
 
 
-def parts_table(records: Sequence[ParityRecord]) -> Table | None:
+def parts_table(records: Sequence[Record]) -> Table | None:
     """One row a part: verdict, largest relative differences, the first step above the limit; None without parts."""
-    parts = [record for record in records if record.kind == "part"]
+    parts = [record for record in records if record.task == "part"]
     if not parts:
         return None
     rows, data = [], []
@@ -25,11 +25,13 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
         numbers = [found[name] for name in ("loss", "gradient", "weight", "limit")]
         compared = found["status"] != "NOT RUN"
         texts = [(f"{value:.1e}" if value is not None else NONE) if compared else NONE for value in numbers]
-        rows.append((record.title, found["status"], *texts, found["first"] or NONE))
+        rows.append((record.results["title"], found["status"], *texts, found["first"] or NONE))
         names = ("part", "status", "loss", "gradient", "weight", "limit", "first")
-        data.append(dict(zip(names, (record.name, found["status"], *numbers, found["first"]), strict=True)))
+        data.append(dict(zip(names, (record.results["name"], found["status"], *numbers, found["first"]), strict=True)))
     not_run = [
-        f"Not run: {record.title}: {record.results['sentence']}" for record in parts if record.results["status"] == "NOT RUN"
+        f"Not run: {record.results['title']}: {record.results['sentence']}"
+        for record in parts
+        if record.results["status"] == "NOT RUN"
     ]
     return Table(
         title="Step by step: largest relative differences of two runs",
@@ -47,13 +49,13 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
     )
 
 
-def _moved(records: Sequence[ParityRecord]) -> str:
+def _moved(records: Sequence[Record]) -> str:
     """By how much weights were moved for the floors of these records; older ones do not say: it was one unit."""
     units = sorted({record.results.get("floor_units", 1) for record in records})
     return " or ".join("one last place" if unit == 1 else f"{unit} units in the last place" for unit in units)
 
 
-def _floor_note(parts: Sequence[ParityRecord]) -> str:
+def _floor_note(parts: Sequence[Record]) -> str:
     if all("floor_units" not in record.results for record in parts):
         held, exact = "float32 and controls: losses only, held against 10 times", ""
     else:
@@ -65,9 +67,9 @@ def _floor_note(parts: Sequence[ParityRecord]) -> str:
     )
 
 
-def cause_table(records: Sequence[ParityRecord]) -> Table | None:
+def cause_table(records: Sequence[Record]) -> Table | None:
     """One row a cause; None where none was measured. p values are corrected over all p values of the table."""
-    causes = [record for record in records if record.kind == "cause"]
+    causes = [record for record in records if record.task == "cause"]
     if not causes:
         return None
     losses = [paired(record.results["aligned_test_loss"], record.results["test_loss"]) for record in causes]
@@ -78,7 +80,7 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
         for row in zip(causes, losses, accuracies, corrected[: len(causes)], corrected[len(causes) :], strict=True)
     )
     tests = sum(p is not None for p in corrected)
-    first, pairs = causes[0], len(causes[0].results["seeds"])
+    first, pairs = causes[0], len(causes[0].seeds)
     return Table(
         title=f"One change at a time from the aligned run ({stored_name(first.config['dataset'])}, {pairs} paired seeds)",
         header=(
@@ -110,14 +112,14 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
     )
 
 
-def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
+def accuracy_table(records: Sequence[Record]) -> Table | None:
     """Test accuracies at fifths of the run, one row a setting; None where no classifier was trained."""
-    causes = [record for record in records if record.kind == "cause" and record.results["base"] != "regression"]
+    causes = [record for record in records if record.task == "cause" and record.results["base"] != "regression"]
     if not causes:
         return None
     of_base = {record.results["base"]: record for record in causes}
     rows = [(f"aligned ({base})", record.results["aligned_accuracy"]) for base, record in of_base.items()]
-    rows += [(record.title, record.results["accuracy"]) for record in causes]
+    rows += [(record.results["title"], record.results["accuracy"]) for record in causes]
     return Table(
         title="Test accuracy in percent during the run",
         header=("setting", *(f"epoch {epoch}" for epoch in causes[0].results["epochs_tested"]), "n"),
@@ -132,10 +134,12 @@ def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
     )
 
 
-def printed_table(records: Sequence[ParityRecord]) -> Table | None:
+def printed_table(records: Sequence[Record]) -> Table | None:
     """What the course report printed beside what the same settings gave here; None where its settings were not run."""
     causes = {
-        record.name: record for record in records if record.kind == "cause" and record.results["base"] == "convolution"
+        record.results["name"]: record
+        for record in records
+        if record.task == "cause" and record.results["base"] == "convolution"
     }
     if not causes:
         return None
@@ -166,9 +170,9 @@ def printed_table(records: Sequence[ParityRecord]) -> Table | None:
 ARITHMETIC = "Report 002: from 0.07 to 0.28 is +300 %, four times as much, not the 400 % more that it says."
 
 
-def claims_table(records: Sequence[ParityRecord]) -> Table | None:
+def claims_table(records: Sequence[Record]) -> Table | None:
     """What was claimed, beside what was measured; None where no cause with a claim was measured."""
-    claimed = [record for record in records if record.kind == "cause" and record.results["claim"]]
+    claimed = [record for record in records if record.task == "cause" and record.results["claim"]]
     if not claimed:
         return None
     rows = []
@@ -176,7 +180,7 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
         loss = paired(record.results["aligned_test_loss"], record.results["test_loss"])
         accuracy = paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
         differences = _stopped(record) or _difference(loss, 1, 4), _difference(accuracy, 100, 2)
-        rows.append((record.results["claim"], record.title, *differences, _ratio(record), _closed(record)))
+        rows.append((record.results["claim"], record.results["title"], *differences, _ratio(record), _closed(record)))
     sources = {"report 000": (f"Report 000: {SOURCE}.",), "report 002": (f"Report 002: {ANSWER}.", ARITHMETIC)}
     said = [sentence for name, found in sources.items() if any(name in row[0] for row in rows) for sentence in found]
     return Table(
@@ -193,11 +197,9 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
     )
 
 
-def _cause_row(
-    record: ParityRecord, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None
-) -> tuple:
+def _cause_row(record: Record, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None) -> tuple:
     found = record.results
-    base = paired([0.0] * len(found["seeds"]), found["aligned_test_loss"])
+    base = paired([0.0] * len(record.seeds), found["aligned_test_loss"])
     stopped = _stopped(record)
     first = _first(found["first_steps"])
     differences = (_difference(loss, 1, 4), _p(p_loss), _difference(accuracy, 100, 2), _p(p_accuracy))
@@ -206,7 +208,7 @@ def _cause_row(
     closing = found["closing"]
     left = NONE if closing is None else _first(closing["first_steps"])
     return (
-        record.title,
+        record.results["title"],
         found["base"],
         first,
         f"{base.mean:.4f}",
@@ -218,12 +220,10 @@ def _cause_row(
     )
 
 
-def _cause_data(
-    record: ParityRecord, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None
-) -> dict:
+def _cause_data(record: Record, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None) -> dict:
     steps = [step for step in record.results["first_steps"] if step]
     return {
-        "cause": record.name,
+        "cause": record.results["name"],
         "base": record.results["base"],
         "first_step": median(steps) if steps else None,
         "d_loss": loss.mean if loss.n else None,
@@ -238,7 +238,7 @@ def _cause_data(
     }
 
 
-def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
+def _cause_notes(causes: Sequence[Record], tests: int) -> tuple[str, ...]:
     epochs = sorted({record.config["epochs"] for record in causes})
     own = "; the regression: own data, 10 epochs" if any(one.results["base"] == "regression" for one in causes) else ""
     return (
@@ -254,14 +254,14 @@ def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
     )
 
 
-def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ...]:
+def _printed_row(one: Printed, causes: dict[str, Record]) -> tuple[str, ...]:
     record = causes[one.ours] if one.ours else next(iter(causes.values()))
     ours = record.results["accuracy" if one.ours else "aligned_accuracy"]
     tested = record.results["epochs_tested"]
     place = tested.index(one.epoch) if one.epoch in tested else -1
     several = len(one.runs) > 1
     printed = _accuracy([value / 100 for value in one.runs]) if several else f"{mean(one.runs):.2f}"
-    setting = record.title if one.ours else "aligned with simpleNN"
+    setting = record.results["title"] if one.ours else "aligned with simpleNN"
     return (
         one.program,
         printed,
@@ -274,7 +274,7 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
     )
 
 
-def _stopped(record: ParityRecord) -> str:
+def _stopped(record: Record) -> str:
     """From which step on losses are not finite, of how many; '' where all stay finite."""
     from_step = record.results["not_finite_from"]
     stopped = [step for step in from_step if step is not None]
@@ -285,7 +285,7 @@ def _stopped(record: ParityRecord) -> str:
     return f"not finite from step {min(stopped)}{total}{some}"
 
 
-def _closed(record: ParityRecord) -> str:
+def _closed(record: Record) -> str:
     """What closes a cause, and where the run that was closed so leaves the floor."""
     closes, closing = record.results["closes"], record.results["closing"]
     if closing is None:
@@ -322,7 +322,7 @@ def _p(value: float | None) -> str:
     return NONE if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _ratio(record: ParityRecord) -> str:
+def _ratio(record: Record) -> str:
     printed = [value for value in record.results["printed_loss"] if value is not None]
     aligned = [value for value in record.results["aligned_printed_loss"] if value is not None]
     return f"{sum(printed) / len(printed) / (sum(aligned) / len(aligned)):.2f}" if printed and aligned else NONE
