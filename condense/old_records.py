@@ -96,7 +96,8 @@ class _Sweep(_Trained):
 
     @property
     def metrics(self) -> dict[str, Any]:
-        held_out = {"held_out_accuracy": self.held_out_accuracies} if self.held_out_accuracies else {}
+        compared = self.held_out_accuracies or "held_out_images" in self.config
+        held_out = {"held_out_accuracy": self.held_out_accuracies} if compared else {}
         fit = {"training_accuracy": self.training_accuracies, "training_loss": self.training_losses}
         return {"accuracy": self.accuracies, **held_out, **fit}
 

@@ -159,6 +159,7 @@ def test_parity(tmp_path: Path) -> None:
         (TRAINED, {"format": 2}, "damaged record (task: Field required)"),
         (SWEEP, {"training_losses": [0.5]}, "2 seeds but 1 training losses"),
         (SWEEP, {"held_out_accuracies": [0.5]}, "2 seeds but 1 held out accuracies"),
+        (SWEEP, {"config": {"held_out_images": 5}}, "2 seeds but 0 held out accuracies"),
         (SWEEP, {"training_seconds": -1}, "times, memory and threads must be"),
         (PARITY, {"accuracies": []}, "damaged record (accuracies: Unexpected keyword argument)"),
         (PARITY, {"name": 3}, "damaged record (name: Input should be a valid string)"),
