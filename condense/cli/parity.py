@@ -8,7 +8,7 @@ from condense.cli.studies import conduct, machine_of
 from condense.data.naming import stored_name
 from condense.data.reading import Reading
 from condense.errors import CondenseError, RunFailed
-from condense.studies import opened
+from condense.studies import asked_before, opened
 from condense.studies.parity import keras_process, octave
 from condense.studies.parity.config import ParityConfig
 from condense.studies.parity.study import CHECKOUT, Parity
@@ -20,6 +20,7 @@ def parity(chosen: options.Parity) -> None:
     (out,) = required((chosen.out, "--out DIR"))
     config, proof = part(ParityConfig, chosen).resolved(), not chosen.causes_only
     _check_programs(config, chosen.simplenn, proof=proof)
+    asked_before(Parity, out)
     sources = sources_of((config.dataset,), part(Reading, chosen))
     if chosen.simplenn is not None:
         sources[CHECKOUT] = Source(str(chosen.simplenn.expanduser().absolute()))
