@@ -37,7 +37,7 @@ FAULTS = (
     # The nine that were put in by hand first.
     Fault("stage_c/method.py", "rate * (1 + math.cos", "rate * 2 * (1 + math.cos", C),
     Fault("stage_c/matching.py", "{name: gradient / x.shape[1] for", "{name: gradient / x.shape[0] for", C),
-    Fault("stage_t/evaluate.py", "share + 3 * (share", "share + 2 * (share", T),
+    Fault("statistics.py", "share + 3 * math.sqrt", "share + 2 * math.sqrt", T),
     Fault("stage_t/protocols.py", "Stage(WHOLE_EPOCHS // 2, 0.01)", "Stage(WHOLE_EPOCHS // 2, 0.1)", T),
     Fault("report/published.py", "50: (53.9, 0.5)", "50: (59.3, 0.5)", NUMBERS),
     Fault(
@@ -118,7 +118,7 @@ FAULTS = (
     # Experiments.
     Fault("studies/generalization/runs.py", "DECAY, DECAY_IMAGES = 0.95", "DECAY, DECAY_IMAGES = 0.99", EXPERIMENT),
     Fault("studies/generalization/runs.py", "BATCH = 60", "BATCH = 128", EXPERIMENT),
-    Fault("studies/generalization/course.py", "share + 3 * math.sqrt", "share + 2 * math.sqrt", EXPERIMENT),
+    Fault("statistics.py", "share + 3 * math.sqrt", "share + 4 * math.sqrt", EXPERIMENT),
     Fault("studies/generalization/images.py", "** -0.5", "** -1.0", EXPERIMENT),
     Fault(
         "studies/generalization/plan.py",

@@ -13,7 +13,7 @@ from condense.report.settings import common_recipe, configurations, known_data, 
 from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.protocols import PROTOCOLS
-from condense.stage_t.statistics import Summary, summarise_sets
+from condense.statistics import Summary, summarise_sets
 
 __all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed", "protocol_notes"]
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from condense.records import Record
 from condense.report.cells import NONE, Cell, cells, protocol_notes
@@ -17,7 +16,7 @@ from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
 from condense.stage_c.methods import DEFAULT
 from condense.stage_c.schedules import with_settings
 from condense.stage_t.protocols import PROTOCOLS
-from condense.stage_t.statistics import spread
+from condense.statistics import rank_agreement, spread
 
 _CORNER = "learned with ↓, trained with →"
 _DEVIATION = "Percent of the test images classified correctly, mean ± standard deviation over all networks (ddof = 0)."
@@ -179,7 +178,7 @@ def differences(matrix: Matrix) -> Table:
 def transfer(matrix: Matrix) -> Table:
     """How well images learned with other networks serve each network, against those learned with itself."""
     means, rows, complete = matrix.means, [], []
-    agreement, owners = _rank_agreement(means), list(map(matrix.own_column, matrix.rows))
+    agreement, owners = rank_agreement(means), list(map(matrix.own_column, matrix.rows))
     for index, row in enumerate(matrix.rows):
         own = owners[index]
         values = means[:, own] if own is not None else np.full(len(means), np.nan)
@@ -272,19 +271,6 @@ def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:
             if not all(matrix.cells[matrix.rows[row], column].at_chance):
                 best.add((row, place + 1))
     return frozenset(best)
-
-
-def _rank_agreement(means: np.ndarray) -> list[float]:
-    """For every row the mean Spearman correlation with each other row, over columns both have (three at least)."""
-    found: list[list[float]] = [[] for _ in means]
-    for a in range(len(means)):
-        for b in range(a):
-            both = ~np.isnan(means[a]) & ~np.isnan(means[b])
-            if both.sum() >= 3:
-                correlation = float(np.corrcoef(*(stats.rankdata(means[row][both]) for row in (a, b)))[0, 1])
-                found[a].append(correlation)
-                found[b].append(correlation)
-    return [_mean(values) for values in found]
 
 
 def _mean(values: Iterable[float]) -> float:

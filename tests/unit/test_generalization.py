@@ -16,7 +16,6 @@ from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.networks.registry import build
 from condense.records import Record, append_record, config_hash
-from condense.report.comparisons import holm, paired
 from condense.studies.generalization import figures, published
 from condense.studies.generalization import fit as fitting
 from condense.studies.generalization import run as run_module
@@ -637,22 +636,3 @@ def test_the_papers_table_1_stands_beside_ours_on_its_own_images_only(data: Data
     for name, is_shown in (("cifar10", True), ("noise", False)):
         (table,) = write_report(config, sized(config, replace(data, name=name)), [], tmp_path / name)
         assert ("paper: test %" in table.header) == is_shown
-
-
-def test_paired_differences() -> None:
-    found = paired([1.0, 2.0, 4.0], [2.0, 4.0, 5.0])
-    assert found.mean == pytest.approx(4 / 3) and found.p == pytest.approx(0.05719, abs=1e-4)
-    assert found.half_width == pytest.approx(1.4343, abs=1e-3)
-    assert (paired([1.0], [2.0]).p, paired([1.0, 2.0], [1.0, 2.0]).p) == (None, 1.0)
-
-
-def test_differences_that_are_all_equal_have_no_p() -> None:
-    """0.81 - 0.71 and 0.9 - 0.8 differ in their last bits, which is no deviation to divide by."""
-    found = paired([0.71, 0.8, 0.3], [0.81, 0.9, 0.4])
-    assert found.mean == pytest.approx(0.1) and (found.error, found.p) == (0.0, None)
-    assert paired([1.0, 1.0 + 1e-7], [1.0 + 2e-7, 1.0]).p is not None
-
-
-def test_holm() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []

@@ -26,7 +26,7 @@ LONGEST = 400
 LAYERS = (
     ("errors", "versions", "randomness"),
     ("calibration", "files", "hdf5", "machine", "sizes", "texts"),
-    ("records", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
+    ("records", "statistics", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
     ("data", "networks"),
     ("checking", "execution"),
     ("augmentation",),

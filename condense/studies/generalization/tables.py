@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from condense.report.comparisons import Paired, holm, paired
 from condense.report.rendering import Table
 from condense.report.tables import mean_and_std, signed
+from condense.statistics import Paired, holm, paired
 from condense.studies.generalization import published
 from condense.studies.generalization.results import Result, by_network
 

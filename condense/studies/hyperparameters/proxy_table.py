@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from condense.report.cells import NONE, decimal
 from condense.report.rendering import Table
-from condense.studies.hyperparameters.proxy_study import FEWEST, RESAMPLES, Correlation, ProxyResult
+from condense.statistics import FEWEST_RANKED, RESAMPLES, Correlation
+from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.results import Sweep
 
 HEADER = (
@@ -60,7 +61,7 @@ def _notes(found: Sequence[ProxyResult], sweep: Sweep) -> tuple[str, ...]:
     return (
         f"Rank correlations of mean {compared} accuracy on the set with that on {on}, with 95 % bootstrap intervals over "
         f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
-        f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
+        f"for fewer than {FEWEST_RANKED} rows, too few to resample, and the noise of the seeds is not in it.",
         f"Regret: test accuracy on {on} (percentage points) of the row that is first on them less that of the row the set "
         "ranks first; by chance: of a row drawn at random. Rows tied for the first place are all named, and their "
         "accuracies averaged; where all are tied nothing is chosen.",

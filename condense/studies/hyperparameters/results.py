@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from condense.errors import CondenseError
-from condense.stage_t.statistics import Summary, summarise
+from condense.statistics import Summary, summarise
 from condense.studies.hyperparameters.folder import Asked, SweepFolder
 from condense.studies.hyperparameters.rows import Row
 from condense.studies.hyperparameters.trial import SweepRecord

@@ -8,7 +8,7 @@ from condense.report.cells import NONE
 from condense.report.html import duration, machine, memory
 from condense.report.rendering import Table
 from condense.report.tables import mean_and_std
-from condense.stage_t.statistics import Summary
+from condense.statistics import Summary
 from condense.studies.hyperparameters.difference_table import difference_table
 from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.proxy_table import proxy_table

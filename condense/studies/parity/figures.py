@@ -7,8 +7,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from condense.report.comparisons import paired
 from condense.report.figures import ACCENT, COLOURS, INK, MARK, MUTED, STYLE, Format, encoded
+from condense.statistics import paired
 from condense.studies.parity.nudging import UNITS
 from condense.studies.parity.parts import Part, compared, measured_floor
 from condense.studies.parity.records import ParityRecord

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
 from condense.data.naming import stored_name
-from condense.report.comparisons import Paired, holm, paired
 from condense.report.rendering import Table
+from condense.statistics import Paired, holm, paired
 from condense.studies.parity.comparison import MARGIN
 from condense.studies.parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 from condense.studies.parity.records import ParityRecord
