@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells, protocol_notes
+from condense.report.cells import Cell, cells, protocol_notes
+from condense.report.numbers import NONE, decimal, difference, mean_and_std
 from condense.report.published import Published
 from condense.report.rendering import Table
-from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
+from condense.report.tables import cell_data, own_accuracy
 from condense.stage_c.methods import DEFAULT
 from condense.stage_c.schedules import with_settings
 from condense.stage_t.protocols import PROTOCOLS
@@ -168,8 +169,8 @@ def differences(matrix: Matrix) -> Table:
     def text(cell: Cell) -> str:
         if cell.difference is None:
             return ""
-        half = "" if cell.summary.half is None else f" ± {100 * cell.summary.half:.1f}"
-        return f"{signed(cell.difference)}{half}"
+        half = cell.summary.half
+        return difference(cell.difference, None if half is None else 100 * half)
 
     kind = _kind(matrix)
     return _grid(matrix, f"Own minus {kind}, percentage points: {matrix.title}", text, [_INTERVAL.format(kind)])
@@ -221,7 +222,7 @@ def _spread(cell: Cell) -> str:
     if not cell.networks:
         return ""
     between, within = spread(cell.accuracies)
-    return f"{100 * between:.1f} / {100 * within:.1f}" if len(cell.accuracies) > 1 else f"{NONE} / {100 * within:.1f}"
+    return f"{decimal(100 * between) if len(cell.accuracies) > 1 else NONE} / {decimal(100 * within)}"
 
 
 def _grid(matrix: Matrix, title: str, text: Callable[[Cell], str], notes: Sequence[str]) -> Table:
@@ -279,4 +280,4 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _number(value: float, digits: int = 1) -> str:
-    return NONE if np.isnan(value) else f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
+    return NONE if np.isnan(value) else decimal(value, digits)

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from condense.report.cells import Cell
 from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
 from condense.report.matrix import Matrix
+from condense.report.numbers import decimal
 
 LEGEND_WIDTH = 4.2
 """Inches that the legend of the strips takes."""
@@ -31,7 +32,7 @@ def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
         for row, column in np.ndindex(*means.shape):
             if not np.isnan(means[row, column]):
                 colour = "white" if means[row, column] < (low + high) / 2 else "black"
-                axes.text(column, row, f"{means[row, column]:.1f}", ha="center", va="center", color=colour)
+                axes.text(column, row, decimal(float(means[row, column])), ha="center", va="center", color=colour)
         for row, name in enumerate(matrix.rows):
             own = matrix.own_column(name)
             if own is not None:

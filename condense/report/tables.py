@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from condense.errors import CondenseError
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells, distinguishing_settings, protocol_notes
+from condense.report.cells import Cell, cells, distinguishing_settings, protocol_notes
+from condense.report.numbers import NONE, interval, mean_and_std, percent_of, signed
 from condense.report.published import Published
 from condense.report.rendering import Table
 
@@ -52,28 +53,17 @@ def _kinds(found: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(published.kind for published in (cell.published for cell in found) if published))
 
 
-def mean_and_std(mean: float, std: float | None) -> str:
-    """'91.9 ± 0.3' (percent), or '91.9' where the deviation is not known."""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
-
-
-def signed(value: float) -> str:
-    """'+1.2' or '−0.3'."""
-    return f"{round(value, 1) + 0:+.1f}".replace("-", "−")  # adding zero turns a rounded -0.0 into 0.0
-
-
 def own_accuracy(cell: Cell) -> str:
     """The mean and standard deviation of a cell in percent, as text; 'diverged' where no network came through."""
-    return mean_and_std(100 * cell.summary.mean, 100 * cell.summary.std) if cell.networks else "diverged"
+    return percent_of(cell.summary) if cell.networks else "diverged"
 
 
 def _measured(cell: Cell, others: Sequence[str]) -> tuple[str, ...]:
-    published, difference, interval = cell.published, cell.difference, NONE
-    if cell.networks and cell.summary.low is not None and cell.summary.high is not None:
-        interval = f"{100 * cell.summary.low:.1f} to {100 * cell.summary.high:.1f}"
+    published, difference = cell.published, cell.difference
+    low, high = (cell.summary.low, cell.summary.high) if cell.networks else (None, None)
     return (
         own_accuracy(cell),
-        interval,
+        NONE if low is None or high is None else interval(100 * low, 100 * high),
         cell.size,
         *(mean_and_std(published.mean, published.std) if published and published.kind == kind else "" for kind in others),
         "" if difference is None else signed(difference),

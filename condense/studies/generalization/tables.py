@@ -3,12 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
-import numpy as np
-
+from condense.report.numbers import NONE, decimal, difference, interval, percent_of
 from condense.report.rendering import Table
-from condense.report.tables import mean_and_std, signed
-from condense.statistics import Paired, holm, paired
+from condense.statistics import Paired, holm, paired, summarise
 from condense.studies.generalization import published
 from condense.studies.generalization.results import Result, by_network
 
@@ -122,8 +121,7 @@ def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
         return None
     rows = []
     for (other, found, (here, there)), p in zip(pairs, _corrected([found for _, found, _ in pairs]), strict=True):
-        half = "" if found.half_width is None else f" ± {found.half_width:.1f}"
-        rows.append((other.line.label, str(found.n), f"{here}, {there}", f"{signed(found.mean)}{half}", p))
+        rows.append((other.line.label, str(found.n), f"{here}, {there}", difference(found.mean, found.half_width), p))
     return Table(
         title=f"{title}: test accuracy minus that of '{first.line.label}', percentage points",
         header=("setting", "pairs", "fitted", "difference", "p"),
@@ -149,9 +147,9 @@ def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
         return None
     rows = []
     for (line, found), p in zip(compared, _corrected([found for _, found in compared]), strict=True):
-        ends = [] if found.half_width is None else [found.mean - found.half_width, found.mean + found.half_width]
-        interval = " to ".join(f"{math.exp(end):.2f}" for end in ends)
-        rows.append((line.group, line.label, str(found.n), f"{math.exp(found.mean):.2f}", interval, p))
+        half = found.half_width
+        ends = "" if half is None else interval(math.exp(found.mean - half), math.exp(found.mean + half), 2)
+        rows.append((line.group, line.label, str(found.n), decimal(math.exp(found.mean), 2), ends, p))
     return Table(
         title=title,
         header=("network", "setting", "pairs", f"times as long as {results[0].line.label}", "95 % interval", "p"),
@@ -164,7 +162,7 @@ def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
 
 def _corrected(comparisons: Sequence[Paired]) -> list[str]:
     """The p of each, corrected for their number."""
-    return ["–" if p is None else f"{p:.3f}" for p in holm([found.p for found in comparisons])]
+    return [NONE if p is None else decimal(p, 3) for p in holm([found.p for found in comparisons])]
 
 
 def epochs_text(result: Result) -> str:
@@ -172,8 +170,8 @@ def epochs_text(result: Result) -> str:
     fitted, censored = result.outcomes("fitted"), result.outcomes("censored")
     counted = [result.epochs[seed] for seed in fitted + censored]
     if not counted:
-        return "–"
-    text = f"{np.mean(counted):.1f}"
+        return NONE
+    text = decimal(fmean(counted))
     return f"≥ {text}" if censored else text
 
 
@@ -191,4 +189,4 @@ def _row(result: Result) -> tuple[str, ...]:
 
 
 def _percent(values: Sequence[float]) -> str:
-    return mean_and_std(100 * float(np.mean(values)), 100 * float(np.std(values))) if values else "–"
+    return percent_of(summarise(values)) if values else NONE

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from condense.report.cells import NONE
+from condense.report.numbers import NONE, signed
 from condense.report.rendering import Table
 from condense.studies.hyperparameters.comparison import LEVEL, Difference, against_best, differences
 from condense.studies.hyperparameters.results import RowResult
@@ -46,4 +46,4 @@ def difference_table(results: Sequence[RowResult], on: str) -> Table:
 
 
 def _difference(one: Difference) -> str:
-    return f"{100 * one.mean:+.2f}{'*' if one.real else ''}".replace("-", "\N{MINUS SIGN}")
+    return f"{signed(100 * one.mean, 2)}{'*' if one.real else ''}"

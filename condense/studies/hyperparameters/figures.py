@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from condense.report.cells import decimal
 from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
+from condense.report.numbers import decimal
 from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.results import RowResult, Sweep
 from condense.studies.hyperparameters.rows import Row

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from condense.data.images import DataSet
-from condense.report.cells import NONE
-from condense.report.html import duration, memory
+from condense.report.numbers import NONE, duration, memory, thousands
 from condense.report.rendering import Table
 from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.hyperparameters.run import calibrate, missing_seeds
@@ -24,7 +23,7 @@ def plan_table(trials: Sequence[Trial], seeds: int, data: DataSet, folder: Sweep
         total += seconds
         parameters = trial.network.parameter_count
         texts = (duration(seconds), memory(size)) if size is not None else ("done", NONE)
-        rows.append((trial.row.name, trial.on.label, trial.row.network, f"{parameters:,}", str(count), *texts))
+        rows.append((trial.row.name, trial.on.label, trial.row.network, thousands(parameters), str(count), *texts))
         values.append({"row": trial.row.name, "on": trial.on.label, "left": count, "seconds": seconds, "bytes": size})
     return Table(
         title=f"{len(left)} of {len(trials)} rows are left, about {duration(total)}",

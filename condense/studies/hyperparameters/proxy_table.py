@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from condense.report.cells import NONE, decimal
+from condense.report.numbers import NONE, decimal, times
 from condense.report.rendering import Table
 from condense.statistics import FEWEST_RANKED, RESAMPLES, Correlation
 from condense.studies.hyperparameters.proxy_study import ProxyResult
@@ -39,7 +39,7 @@ def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
 def _row(one: ProxyResult) -> tuple[str, ...]:
     return (
         *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
-        *(_choice(one) or NONE, f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
+        *(_choice(one) or NONE, decimal(100 * one.regret, 2), decimal(100 * one.chance_regret, 2)),
         *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
     )
 
@@ -114,7 +114,7 @@ def _counts(one: ProxyResult) -> str:
 
 
 def _times(factor: float | None) -> str:
-    return NONE if factor is None else f"{factor:.1f} ×"
+    return NONE if factor is None else times(factor)
 
 
 def _correlation(found: Correlation) -> str:

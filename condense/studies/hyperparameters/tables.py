@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from condense.report.cells import NONE
-from condense.report.html import duration, machine, memory
+from condense.report.html import machine
+from condense.report.numbers import NONE, decimal, duration, memory, percent_of, scientific, signed, thousands
 from condense.report.rendering import Table
-from condense.report.tables import mean_and_std
 from condense.statistics import Summary
 from condense.studies.hyperparameters.difference_table import difference_table
 from condense.studies.hyperparameters.proxy_study import ProxyResult
@@ -69,7 +69,7 @@ def accuracy_table(sweep: Sweep) -> Table:
     results = list(sweep.full.done.values())
     columns = [
         *_settings(results),
-        Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
+        Column("parameters", "parameters", lambda result: result.parameters, thousands),
         Column("training accuracy %", "training_accuracy", _training_accuracy, _decimals(1)),
         Column("training loss", "training_loss", lambda result: result.training_loss, _loss),
         Column("× batch / classes", "training_loss_as_reported", lambda r: _summed_loss(r, sweep), _loss),
@@ -137,9 +137,9 @@ def cost_table(sweep: Sweep) -> Table:
     results = list(sweep.full.done.values())
     columns = [
         Column("row", "row", lambda result: result.row.name, numeric=False),
-        Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
+        Column("parameters", "parameters", lambda result: result.parameters, thousands),
         Column("n", "n", lambda result: result.networks),
-        Column("steps", "steps", lambda result: result.steps, lambda n: f"{n:,}"),
+        Column("steps", "steps", lambda result: result.steps, thousands),
         Column("memory estimated", "memory_estimated", lambda result: result.memory[0], memory),
         Column("measured", "memory_measured", lambda result: result.memory[1], memory),
         Column("error", "memory_error", lambda result: _error(result.memory), _percentage),
@@ -187,13 +187,13 @@ def ratio_table(sweep: Sweep) -> Table:
         ratio = _ratio(result) / _ratio(base)
         per_network = [one.seconds[1] / one.networks for one in (base, result)]
         measured = per_network[1] / per_network[0]
-        texts = [result.row.name, base.row.name, f"{ratio:.2f}", f"{measured:.2f}", _percentage(ratio / measured - 1)]
+        texts = [result.row.name, base.row.name, decimal(ratio, 2), decimal(measured, 2), _percentage(ratio / measured - 1)]
         values = {"row": result.row.name, "base": base.row.name, "ratio": ratio, "measured": measured}
         if sweep.reported:
             ours = (result.row.reported, base.row.reported)
             reported = ours[0].seconds / ours[1].seconds if ours[0] and ours[1] else None
             error = None if reported is None else ratio / reported - 1
-            texts += [NONE if reported is None else f"{reported:.2f}", NONE if error is None else _percentage(error)]
+            texts += [NONE if reported is None else decimal(reported, 2), NONE if error is None else _percentage(error)]
             values["reported"] = reported
         rows.append(tuple(texts))
         data.append(values)
@@ -255,7 +255,7 @@ def _first(results: Sequence[RowResult | None]) -> RowResult | None:
 def _mean_text(result: RowResult | None) -> str:
     if result is None:
         return NONE
-    return mean_and_std(100 * result.score.mean, 100 * result.score.std) if result.score else "diverged"
+    return percent_of(result.score) if result.score else "diverged"
 
 
 def _mean_of(summary: Summary | None) -> float | None:
@@ -340,16 +340,16 @@ def _error(pair: tuple[float, float]) -> float:
 
 
 def _percentage(value: float) -> str:
-    return f"{100 * value:+.0f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{signed(100 * value, 0, sign_of_zero=True)} %"
 
 
 def _decimals(count: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{count}f}"
+    return partial(decimal, digits=count)
 
 
 def _loss(value: float) -> str:
     """Three decimals, but of a loss that has exploded without becoming infinite its magnitude."""
-    return f"{value:.3f}" if value < 1e4 else f"{value:.1e}"
+    return decimal(value, 3) if value < 1e4 else scientific(value)
 
 
 def _plain(value: float | str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from condense.report.html import duration
+from condense.report.numbers import duration
 from condense.report.rendering import Table
 from condense.studies.matrix.costs import Costs
 from condense.studies.matrix.folder import DONE, MISSING, MatrixFolder

@@ -8,7 +8,7 @@ from condense.config import LearnConfig, MatrixConfig
 from condense.data.images import DataSet
 from condense.networks.registry import build
 from condense.records import config_hash
-from condense.report.cells import NONE
+from condense.report.numbers import NONE
 from condense.stage_c.learn import check, check_storable
 from condense.stage_c.methods import DEFAULT, looks_at_network
 from condense.stage_c.schedules import occasion_of, overridden, with_settings

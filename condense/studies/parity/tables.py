@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from statistics import mean, median, pstdev
 
 from condense.data.naming import stored_name
+from condense.report.numbers import NONE, decimal, mean_and_std, p_value, scientific, with_error
 from condense.report.rendering import Table
 from condense.statistics import Paired, holm, paired
 from condense.studies.parity.comparison import MARGIN
 from condense.studies.parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 from condense.studies.parity.records import ParityRecord
 
-NONE = "–"
 LEVEL = 0.05
 
 
@@ -24,7 +24,7 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
         found = record.results
         numbers = [found[name] for name in ("loss", "gradient", "weight", "limit")]
         compared = found["status"] != "NOT RUN"
-        texts = [(f"{value:.1e}" if value is not None else NONE) if compared else NONE for value in numbers]
+        texts = [(scientific(value) if value is not None else NONE) if compared else NONE for value in numbers]
         rows.append((record.title, found["status"], *texts, found["first"] or NONE))
         names = ("part", "status", "loss", "gradient", "weight", "limit", "first")
         data.append(dict(zip(names, (record.name, found["status"], *numbers, found["first"]), strict=True)))
@@ -175,7 +175,7 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
     for record in claimed:
         loss = paired(record.results["aligned_test_loss"], record.results["test_loss"])
         accuracy = paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
-        differences = _stopped(record) or _difference(loss, 1, 4), _difference(accuracy, 100, 2)
+        differences = _stopped(record) or with_error(loss, 1, 4), with_error(accuracy, 100, 2)
         rows.append((record.results["claim"], record.title, *differences, _ratio(record), _closed(record)))
     sources = {"report 000": (f"Report 000: {SOURCE}.",), "report 002": (f"Report 002: {ANSWER}.", ARITHMETIC)}
     said = [sentence for name, found in sources.items() if any(name in row[0] for row in rows) for sentence in found]
@@ -200,7 +200,7 @@ def _cause_row(
     base = paired([0.0] * len(found["seeds"]), found["aligned_test_loss"])
     stopped = _stopped(record)
     first = _first(found["first_steps"])
-    differences = (_difference(loss, 1, 4), _p(p_loss), _difference(accuracy, 100, 2), _p(p_accuracy))
+    differences = (with_error(loss, 1, 4), p_value(p_loss), with_error(accuracy, 100, 2), p_value(p_accuracy))
     if stopped:
         differences = (stopped, NONE, *differences[2:])
     closing = found["closing"]
@@ -209,7 +209,7 @@ def _cause_row(
         record.title,
         found["base"],
         first,
-        f"{base.mean:.4f}",
+        decimal(base.mean, 4),
         *differences,
         _ratio(record),
         str(loss.n),
@@ -260,7 +260,7 @@ def _printed_row(one: Printed, causes: dict[str, ParityRecord]) -> tuple[str, ..
     tested = record.results["epochs_tested"]
     place = tested.index(one.epoch) if one.epoch in tested else -1
     several = len(one.runs) > 1
-    printed = _accuracy([value / 100 for value in one.runs]) if several else f"{mean(one.runs):.2f}"
+    printed = _accuracy([value / 100 for value in one.runs]) if several else decimal(mean(one.runs), 2)
     setting = record.title if one.ours else "aligned with simpleNN"
     return (
         one.program,
@@ -299,7 +299,7 @@ def _accuracy(values: Sequence[float | None]) -> str:
     if not known:
         return "not finite"
     some = "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
-    return f"{mean(known):.2f} ± {pstdev(known):.2f}{some}"
+    return f"{mean_and_std(mean(known), pstdev(known), 2)}{some}"
 
 
 def _first(steps: Sequence[int | None]) -> str:
@@ -310,19 +310,7 @@ def _first(steps: Sequence[int | None]) -> str:
     return f"{median(reached):g}{some}"
 
 
-def _difference(found: Paired, scale: float, digits: int) -> str:
-    if not found.n or found.error is None:
-        return NONE
-    mean_of, error = scale * found.mean, scale * found.error
-    tiny = 0 < max(abs(mean_of), error) < 0.5 * 10**-digits
-    return (f"{mean_of:+.1e} ± {error:.1e}" if tiny else f"{mean_of:+.{digits}f} ± {error:.{digits}f}").replace("-", "−")
-
-
-def _p(value: float | None) -> str:
-    return NONE if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _ratio(record: ParityRecord) -> str:
     printed = [value for value in record.results["printed_loss"] if value is not None]
     aligned = [value for value in record.results["aligned_printed_loss"] if value is not None]
-    return f"{sum(printed) / len(printed) / (sum(aligned) / len(aligned)):.2f}" if printed and aligned else NONE
+    return decimal(mean(printed) / mean(aligned), 2) if printed and aligned else NONE
