@@ -14,7 +14,7 @@ from condense.report.images import first_images, strip
 from condense.report.matrix import Matrix, matrix_tables
 from condense.report.matrix_figures import heat_map, strips
 from condense.report.numbers import decimal, duration, percent
-from condense.report.rendering import Table
+from condense.report.rendering import Column, Table
 from condense.report.tables import own_accuracy
 from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_text
@@ -98,11 +98,9 @@ def _costs(records: Sequence[Record]) -> Table:
             work, count = f"training and testing one, protocol {needed(record, 'protocol')}", len(record.seeds)
         found[needed(record, "network"), work].append((record.wall_seconds, count))
     means = {key: sum(seconds for seconds, _ in of) / sum(count for _, count in of) for key, of in found.items()}
-    return Table(
-        title="Mean wall time",
-        header=("network", "work", "mean"),
-        rows=tuple((*key, duration(means[key])) for key in sorted(means)),
-        notes=(),
-        data=(),
-        numeric=(False, False, True),
-    )
+    columns: list[Column[tuple[str, str]]] = [
+        Column("network", lambda key: key[0], key="network", numeric=False),
+        Column("work", lambda key: key[1], key="work", numeric=False),
+        Column("mean", lambda key: means[key], duration, key="seconds"),
+    ]
+    return Table.of("Mean wall time", columns, sorted(means))

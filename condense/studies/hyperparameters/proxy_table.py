@@ -1,50 +1,35 @@
 """The table of small sets as proxies: how they rank the rows, what their choice loses, what they save."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from condense.report.numbers import NONE, decimal, times
-from condense.report.rendering import Table
+from condense.report.rendering import Column, Table, Value
 from condense.statistics import FEWEST_RANKED, RESAMPLES, Correlation
 from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.results import Sweep
 
-HEADER = (
-    "set",
-    "images",
-    "rows",
-    "Spearman",
-    "Kendall",
-    "choice",
-    "regret",
-    "regret by chance",
-    "n on images / set",
-    "cost saved",
-    "with learning",
-)
-NUMERIC = (False, True, True, True, True, False, True, True, False, True, True)
+_COLUMNS: list[Column[ProxyResult]] = [
+    Column("set", lambda one: one.label, numeric=False),
+    Column("images", lambda one: one.images),
+    Column("rows", lambda one: len(one.names)),
+    Column("Spearman", lambda one: one.spearman, lambda found: _correlation(found)),
+    Column("Kendall", lambda one: one.kendall, lambda found: _correlation(found)),
+    Column("choice", lambda one: _choice(one), numeric=False),
+    Column("regret", lambda one: 100 * one.regret, partial(decimal, digits=2)),
+    Column("regret by chance", lambda one: 100 * one.chance_regret, partial(decimal, digits=2)),
+    Column("n on images / set", lambda one: _counts(one), numeric=False),
+    Column("cost saved", lambda one: one.saved, times),
+    Column("with learning", lambda one: one.saved_with_learning, times),
+]
 
 
 def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
     """How well each small set ranks the rows, what its choice loses, and what it saves."""
-    return Table(
-        title=f"{sweep.asked.grid.title}: small sets as proxies",
-        header=HEADER,
-        rows=tuple(_row(one) for one in found),
-        notes=_notes(found, sweep),
-        data=tuple(_data(one) for one in found),
-        numeric=NUMERIC,
-    )
+    return Table.of(f"{sweep.asked.grid.title}: small sets as proxies", _COLUMNS, found, _notes(found, sweep), _data)
 
 
-def _row(one: ProxyResult) -> tuple[str, ...]:
-    return (
-        *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
-        *(_choice(one) or NONE, decimal(100 * one.regret, 2), decimal(100 * one.chance_regret, 2)),
-        *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
-    )
-
-
-def _data(one: ProxyResult) -> dict[str, str | int | float | None]:
+def _data(one: ProxyResult) -> dict[str, Value]:
     return {
         **{"set": one.label, "images": one.images, "rows": len(one.names)},
         **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
@@ -111,10 +96,6 @@ def _counts(one: ProxyResult) -> str:
     """Networks of a row on all images and on the set, such as '5 / 3' or '2–5 / 3'."""
     ends = [sorted({min(counts), max(counts)}) for counts in (one.networks, one.proxy_networks)]
     return " / ".join("\N{EN DASH}".join(map(str, found)) for found in ends)
-
-
-def _times(factor: float | None) -> str:
-    return NONE if factor is None else times(factor)
 
 
 def _correlation(found: Correlation) -> str:
