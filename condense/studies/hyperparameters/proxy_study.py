@@ -79,7 +79,8 @@ class ProxyResult:
 
 def study(full: Trained, proxy: Trained) -> ProxyResult | None:
     """The proxy against all images, from rows done on both; None with fewer than three."""
-    shared = [name for name in full.comparable if name in proxy.comparable]
+    both = proxy.comparable
+    shared = [name for name in full.comparable if name in both]
     if len(shared) < 3:
         return None
     on_full, on_proxy = [full.done[name] for name in shared], [proxy.done[name] for name in shared]

@@ -77,9 +77,12 @@ def _choosing(sweep: Sweep) -> list[str]:
             f"Rows were ranked on {sweep.asked.held_out:,} held-out training images; the accuracies in the regret are of "
             "the test images. A set that was made from all training images has seen those held out."
         ]
-    every = [name for one in (sweep.full, *sweep.proxies) for name in one.done if name not in one.comparable]
-    if every:
-        said.append(f"Left out, as all their networks diverged on one of the sets: rows {', '.join(dict.fromkeys(every))}.")
+    diverged: dict[str, None] = {}
+    for one in (sweep.full, *sweep.proxies):
+        comparable = one.comparable
+        diverged |= dict.fromkeys(name for name in one.done if name not in comparable)
+    if diverged:
+        said.append(f"Left out, as all their networks diverged on one of the sets: rows {', '.join(diverged)}.")
     return said
 
 
