@@ -19,10 +19,15 @@ from condense.stage_c.problem import Problem
 from condense.stage_t.evaluate import evaluate, evaluate_whole
 from condense.stage_t.protocols import Protocol, Where
 from condense.statistics import summarise
+from condense.study.cell import Cell, Place, Progress
+from condense.study.folder import StudyFolder
+from condense.study.machine import Machine
+from condense.study.study import Study
 from condense.synthetic_set import SyntheticSet
 from condense.versions import CODE_VERSION as __version__
 
 __all__ = [
+    "Cell",
     "CondenseError",
     "Condensed",
     "DataSet",
@@ -30,12 +35,17 @@ __all__ = [
     "LabelledImages",
     "LearnConfig",
     "Learned",
+    "Machine",
     "Method",
     "Occasion",
+    "Place",
     "Problem",
+    "Progress",
     "Protocol",
     "Reading",
     "Record",
+    "Study",
+    "StudyFolder",
     "SyntheticSet",
     "Where",
     "Work",

@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
@@ -44,7 +44,9 @@ Config = TypeVar("Config")
 
 
 class Varying(ABC):
-    """A configuration whose fields depend on one of its values."""
+    """A configuration whose fields depend on one of its values, that of the field `varies_by`."""
+
+    varies_by: ClassVar[str] = "method"
 
     @classmethod
     @abstractmethod

@@ -119,15 +119,15 @@ def refuse_other_files(own: Path, wanted: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
     """Takes the lock file `path` within a `with` statement: True, or False where another process has it.
 
-    Raises `CondenseError` when the file cannot be made.
+    wait: until that gives it back, instead. Raises `CondenseError` when the file cannot be made.
     """
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
         yield False
         return

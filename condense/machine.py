@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count
+from pathlib import Path
 from statistics import median
 from types import FunctionType
 from typing import Any
@@ -24,7 +25,7 @@ import torch.nn.functional as F
 from torch.utils._pytree import tree_map
 
 from condense.errors import CondenseError, RunFailed, quoted
-from condense.versions import CODE_VERSION, library_versions
+from condense.versions import CODE_VERSION, Code, code_version, library_versions
 
 
 def choose_device(name: str) -> torch.device:
@@ -64,6 +65,17 @@ def set_threads(threads: int | None) -> int:
 def describe(device: torch.device) -> str:
     """The device's kind, and a GPU's model."""
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
+
+
+def driver_of(device: torch.device) -> str | None:
+    """The version of a GPU's driver, as its kernel module states it; None on a CPU, and where there is no such statement."""
+    if device.type != "cuda" or not _DRIVER.exists():
+        return None
+    found = re.search(r"Module\s.*?(\d+(\.\d+)+)", _DRIVER.read_text())
+    return found[1] if found else None
+
+
+_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def gpu_memory_bytes(device: torch.device) -> int:
@@ -291,11 +303,17 @@ class Surroundings:
     device: str
     threads: int
     started_at: str
+    driver: str | None = None
 
     @staticmethod
     def of(device: torch.device) -> "Surroundings":
         """As they are now."""
-        return Surroundings(describe(device), torch.get_num_threads(), now())
+        return Surroundings(describe(device), torch.get_num_threads(), now(), driver_of(device))
+
+    @property
+    def code(self) -> Code:
+        """The code that runs in them."""
+        return Code.of(code_version(), library_versions(), self.driver)
 
     @property
     def arithmetic(self) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class _Job:
             raise CondenseError(f"{self.out} was learned with another configuration; choose another --out, or pass --force.")
         stage_t.check_same_data(found, self.data)
         first = read_records(self.records)[0]
-        if first.kind != "learn" or needed(first, "set") != found.sha256:
+        if first.task != "learn" or needed(first, "set") != found.sha256:
             raise CondenseError(
                 f"{self.records} does not begin with the record of {self.out}: 'condense evaluate' works from the set "
                 "alone, and --force without --resume learns it anew."
@@ -311,7 +311,7 @@ def write_report(outputs: Outputs, learned: SyntheticSet) -> None:
 
 
 def _only_learned(records: Path) -> bool:
-    return records.is_file() and all(record.kind == "learn" for record in read_records(records))
+    return records.is_file() and all(record.task == "learn" for record in read_records(records))
 
 
 def _evaluated(
@@ -323,7 +323,7 @@ def _evaluated(
     return {
         needed(record, "network"): record
         for record in records
-        if record.kind == ("whole" if learned is None else "evaluate")
+        if record.task == ("whole" if learned is None else "evaluate")
         and _is_of(record, evaluation, learned, data)
         and data.test.is_known_as(record.config.get("test_fingerprint", data.test.fingerprint))
         and len(record.seeds) == evaluation.seeds

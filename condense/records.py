@@ -4,76 +4,168 @@ import hashlib
 import json
 import math
 import os
-import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, cast
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from condense.errors import CondenseError
+from condense.errors import CondenseError, shortened
 from condense.files import append_line, check_writable
+from condense.machine import Surroundings
+from condense.old_records import in_format_2
+from condense.record_settings import SETTINGS
+from condense.versions import Code
 
+FORMAT = 2
+"""Of lines; those before it stated none."""
 AT_CHANCE = "accuracy stays at chance"
 """Note of a record whose networks name the classes no better than by chance."""
-_DIVERGED = re.compile(r"seed (\d+): training diverged")
+
+Task = Literal["learn", "evaluate", "whole", "fit", "sweep", "part", "cause"]
+TESTED: tuple[Task, ...] = ("evaluate", "whole", "fit", "sweep")
+"""Tasks of which every network has an accuracy."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a piece of work took, and where.
+
+    wall_seconds: of the work itself; warm_up_seconds: of compiling and the precision test before it; training_seconds: of
+    training alone, where that was measured; peak_memory_bytes: while it was done, of the process (CPU) or PyTorch's
+    allocator (GPU), None where it is not known; started_at: UTC, ISO 8601; estimate: what was said before it began
+    (estimated_seconds, estimated_memory_bytes), with the terms that came from.
+    """
+
+    wall_seconds: float
+    peak_memory_bytes: int | None
+    device: str
+    threads: int
+    started_at: str
+    warm_up_seconds: float = 0.0
+    training_seconds: float | None = None
+    estimate: dict[str, int | float] = field(default_factory=dict)
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @staticmethod
+    def of(surroundings: Surroundings, *, wall_seconds: float, peak_memory_bytes: int | None, **more: Any) -> "Cost":
+        """The cost of work that was done in these surroundings; more: fields that have a default."""
+        where = {name: getattr(surroundings, name) for name in ("device", "threads", "started_at")}
+        return Cost(wall_seconds=wall_seconds, peak_memory_bytes=peak_memory_bytes, **where, **more)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What was done, with which configuration, what came out, what it cost.
+    """What was done, with which configuration, what came out, what it cost, which code did it.
 
-    kind: 'learn' (stage C; `losses` filled), 'evaluate' (stage T on a synthetic set), 'whole' (stage T on all real
-    images) or 'fit' (an experiment's training on real images; its course, by epoch, in `series`).
+    task: 'learn' (stage C), 'evaluate' (stage T on a synthetic set), 'whole' (stage T on all real images), 'fit' (a run of
+    `condense generalize`), 'sweep' (networks of one row of hyper-parameters), 'part' or 'cause' (of parity with another
+    framework: two runs compared, or a change measured with paired seeds).
     config: the resolved configuration; evaluations name the set they belong to under config['set'].
-    seeds, accuracies: equal length; accuracies are fractions of the test images classified correctly.
+    seeds: one for each network. metrics: by name, one value for each seed, None where training that diverged left none;
+    'accuracy' is the fraction of the test images classified correctly.
+    series: by name, values by step or epoch; 'loss' of learning: the matching loss of each iteration (sum over classes and
+    outer steps, divided by their number).
     diverged: those of the seeds whose training ended in numbers that are not finite; what they score means nothing.
-    losses: matching loss of each iteration of stage C (sum over classes and outer steps, divided by their number).
-    wall_seconds: time of the work itself; warm_up_seconds: of compiling and the precision test before it;
-    peak_memory_bytes: of the process (CPU) or the device (GPU).
     execution: how an experiment was computed (`Execution.facts`), whose configuration is what it is found by and does not
-    hold it; config['execution'] of learning and evaluations. Records of earlier versions have neither.
+    hold it; config['execution'] of learning and evaluations. Records of version 0.1 have neither.
+    results: what a part or a cause came to, with its name and title.
     """
 
-    kind: Literal["learn", "evaluate", "whole", "fit"]
+    task: Task
     config: dict[str, Any]
     seeds: list[int]
-    accuracies: list[float]
-    wall_seconds: float
-    peak_memory_bytes: int
-    device: str
-    threads: int
-    code_version: str
-    library_versions: dict[str, str]
-    started_at: str
-    losses: list[float] = field(default_factory=list)
-    warm_up_seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
+    metrics: dict[str, list[float | None]]
+    cost: Cost
+    code: Code
     series: dict[str, list[float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     diverged: list[int] = field(default_factory=list)
     execution: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @property
-    def diverged_seeds(self) -> set[int]:
-        """The seeds whose training diverged; records of earlier versions say it in their notes alone."""
-        noted = (found for note in self.notes if (found := _DIVERGED.fullmatch(note)))
-        return {*self.diverged, *(int(found[1]) for found in noted)}
+    def method(self) -> str | None:
+        """The method of stage C that made the set, where there is one."""
+        of_set = self.config.get("set")
+        return self.config.get("method", of_set.get("method") if isinstance(of_set, dict) else None)
+
+    @property
+    def protocol(self) -> str | None:
+        """The name of the protocol of stage T, where there is one."""
+        return self.config.get("protocol")
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Fractions of the test images, one for each seed; none where nothing was tested."""
+        return cast(list[float], self.metrics.get("accuracy", []))  # without None, as reading checks
+
+    @property
+    def losses(self) -> list[float]:
+        """The matching loss of each iteration of learning."""
+        return self.series.get("loss", [])
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of the work itself."""
+        return self.cost.wall_seconds
+
+    @property
+    def warm_up_seconds(self) -> float:
+        """Of compiling and the precision test before it."""
+        return self.cost.warm_up_seconds
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """While it was done; None where it is not known."""
+        return self.cost.peak_memory_bytes
+
+    @property
+    def device(self) -> str:
+        """The device's kind, and a GPU's model."""
+        return self.cost.device
+
+    @property
+    def threads(self) -> int:
+        """Of the CPU."""
+        return self.cost.threads
+
+    @property
+    def started_at(self) -> str:
+        """UTC, ISO 8601."""
+        return self.cost.started_at
+
+    @property
+    def code_version(self) -> str:
+        """Version and commit in one text (`versions.code_version`)."""
+        return str(self.code)
+
+    @property
+    def library_versions(self) -> dict[str, str]:
+        """By the library's name."""
+        return self.code.libraries
 
     @property
     def config_hash(self) -> str:
         """SHA-256 of the canonical JSON of the configuration."""
         return config_hash(self.config)
 
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What follows from the configuration and stands in the line for whoever queries lines."""
+        return {"method": self.method, "protocol": self.protocol}
+
     def to_json(self) -> str:
         """One line of JSON, without a line break."""
-        values = {**asdict(self), "config_hash": self.config_hash}
-        for name in ("series", "diverged", "execution"):
+        values = asdict(self)
+        for name in ("series", "notes", "diverged", "execution", "results"):
             if not values[name]:
                 del values[name]
+        values |= {"format": FORMAT, "config_hash": self.config_hash, **self.stated}
         return json.dumps(values, sort_keys=True, allow_nan=False)
 
 
@@ -100,38 +192,37 @@ def check_appendable(path: Path) -> None:
         raise CondenseError(f"{path}: the last line lacks its line break, so nothing can be appended.")
 
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
-def read_records(path: Path | str, form: type[AnyRecord] = Record) -> list[AnyRecord]:
-    """All records of a file, in order; form: what each must be, `Record` or an extension of it.
+def read_records(path: Path | str) -> list[Record]:
+    """All records of a file, in order; lines of version 0.1 as what they are in this format.
 
     Raises `CondenseError` naming file and line when one is damaged: not JSON, a field missing or unknown, lists of
     different length, an accuracy outside [0, 1], a configuration that does not match its hash, or values in it that are of
-    another type than everything that reads them needs. A byte-order mark at the beginning is passed over.
+    another type than everything that reads them needs; or was written by a later version. A byte-order mark at the
+    beginning is passed over.
     """
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         raise CondenseError(f"Cannot read records from {path}: {getattr(error, 'strerror', None) or error}.") from error
-    adapter = _adapter(form)
-    records = [_parse(line, f"{path}, line {number}", adapter) for number, line in enumerate(lines, 1) if line.strip()]
+    records = [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not records:
         raise CondenseError(f"{path} holds no records.")
     return records
 
 
-@cache
-def _adapter(form: type[Record]) -> TypeAdapter[Any]:
-    return TypeAdapter(form)
+_ADAPTER = TypeAdapter(Record)
 
 
-def _parse(line: str, where: str, adapter: TypeAdapter[AnyRecord]) -> AnyRecord:
+def _parse(line: str, where: str) -> Record:
     content = _json_object(line, where)
-    stored_hash = content.pop("config_hash", None)
+    stored_hash, of_format = content.pop("config_hash", None), content.pop("format", None)
+    if of_format not in (None, FORMAT):
+        raise CondenseError(f"{where}: a record of format {shortened(of_format)}; this condense reads them up to {FORMAT}.")
     try:
-        record = adapter.validate_json(json.dumps(content), strict=True)
+        fields = in_format_2(content) if of_format is None else content
+        stated = {name: fields.pop(name, None) for name in ("method", "protocol")} if of_format else None
+        record = _ADAPTER.validate_json(json.dumps(fields), strict=True)
     except ValidationError as error:
         raise CondenseError(f"{where}: damaged record ({_first(error)}).") from error
     except RecursionError as error:
@@ -139,9 +230,11 @@ def _parse(line: str, where: str, adapter: TypeAdapter[AnyRecord]) -> AnyRecord:
     if stored_hash != record.config_hash:
         raise CondenseError(f"{where}: the configuration does not match its hash; the record was changed.")
     try:
-        _CONFIGURATIONS[record.kind].validate_json(json.dumps(record.config), strict=True)
+        SETTINGS[record.task].validate_json(json.dumps(record.config), strict=True)
     except ValidationError as error:
         raise CondenseError(f"{where}: damaged record (config.{_first(error)}).") from error
+    if stated not in (None, record.stated):
+        raise CondenseError(f"{where}: method and protocol do not match the configuration; the record was changed.")
     _check_numbers(record, where)
     return record
 
@@ -153,18 +246,37 @@ def _first(error: ValidationError) -> str:
 
 
 def _check_numbers(record: Record, where: str) -> None:
-    """What no type says of the lists and costs of a record."""
-    if len(record.seeds) != len(record.accuracies):
-        raise CondenseError(f"{where}: {len(record.seeds)} seeds but {len(record.accuracies)} accuracies.")
-    if not all(0 <= accuracy <= 1 for accuracy in record.accuracies):
+    """What no type says of the lists, costs and code of a record."""
+    if record.task in TESTED and "accuracy" not in record.metrics:
+        raise CondenseError(f"{where}: networks without an accuracy.")
+    for name, values in record.metrics.items():
+        if len(record.seeds) != len(values):
+            raise CondenseError(f"{where}: {len(record.seeds)} seeds but {len(values)} {_plural(name)}.")
+    if not all(0 <= accuracy <= 1 for accuracy in _fractions(record.metrics)):
         raise CondenseError(f"{where}: an accuracy is not a fraction between 0 and 1.")
     if len(set(record.seeds)) < len(record.seeds) or not all(0 <= seed < 2**63 for seed in record.seeds):
         raise CondenseError(f"{where}: seeds must be from 0 to 2^63 - 1, and each there once.")
     if not set(record.diverged) <= set(record.seeds):
         raise CondenseError(f"{where}: diverged names seeds that are not among the record's.")
-    costs = (record.wall_seconds, record.warm_up_seconds, record.peak_memory_bytes, record.threads)
-    if not all(0 <= cost < 2**63 for cost in costs):
+    cost = record.cost
+    costs = (cost.wall_seconds, cost.warm_up_seconds, cost.training_seconds, cost.peak_memory_bytes, cost.threads)
+    if not all(0 <= number < 2**63 for number in costs if number is not None):
         raise CondenseError(f"{where}: times, memory and threads must be from 0 to 2^63 - 1.")
+    if (record.code.commit is None) is not (record.code.clean is None):
+        raise CondenseError(f"{where}: of the code, commit and clean must both be stated, or neither.")
+
+
+def _fractions(metrics: dict[str, list[float | None]]) -> Iterator[float]:
+    """All that must be fractions; -1 for an accuracy on the test images that is not there."""
+    for name, values in metrics.items():
+        if name.endswith("accuracy"):
+            yield from (-1 if value is None else value for value in values if value is not None or name == "accuracy")
+
+
+def _plural(name: str) -> str:
+    """'training accuracies', 'training losses'."""
+    words = shortened(name).replace("_", " ")
+    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}es"
 
 
 def needed(record: Record, *path: str) -> Any:
@@ -173,117 +285,9 @@ def needed(record: Record, *path: str) -> Any:
     for key in path:
         if not isinstance(value, dict) or key not in value:
             name = "config" + "".join(f"['{part}']" for part in path)
-            raise CondenseError(f"A record of kind '{record.kind}' has no {name}; tables and figures need it.")
+            raise CondenseError(f"A record of task '{record.task}' has no {name}; tables and figures need it.")
         value = value[key]
     return value
-
-
-# What is read of configurations, wherever it is there; what must be there `needed` asks for, and all else is kept as it is.
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
-_AtLeastOne = Annotated[int, Field(ge=1, lt=2**63)]
-
-
-class _Settings(TypedDict, total=False):
-    """A resolved configuration of stage C."""
-
-    dataset: str
-    network: str
-    method: str
-    schedule: str
-    seed: _Count
-    ipc: _AtLeastOne
-    iterations: _Count | None
-    outer_loop: _AtLeastOne | None
-    inner_loop: _Count | None
-    real_batch: _AtLeastOne | None
-    image_learning_rate: float | None
-    network_learning_rate: float | None
-    image_momentum: float
-    image_decay: str | None
-    image_clip: str | None
-    init: str | None
-    distance: str
-    precision: str
-    train_size: _AtLeastOne | None
-
-
-class _Learn(_Settings, total=False):
-    set: str
-
-
-class _Set(TypedDict, total=False):
-    """A synthetic set that networks were trained on."""
-
-    sha256: str
-    dataset: str
-    dataset_fingerprint: str
-    method: str
-    network: str
-    images_per_class: _AtLeastOne
-    seed: _Count
-    iterations: _Count
-    schedule: str
-    precision: str
-    init: str | None
-    distance: str | None
-    labels: str
-    counts: list[_Count]
-    decoder: str
-    preprocessing: str
-    learning_rate: float
-    config: _Settings
-
-
-class _Trained(TypedDict, total=False):
-    """Networks trained and tested."""
-
-    dataset: str
-    dataset_fingerprint: str
-    network: str
-    protocol: str
-    path: str
-    recipe: dict[str, Any]
-    test_images: _AtLeastOne
-    test_fingerprint: str
-
-
-class _Evaluate(_Trained, total=False):
-    set: _Set
-
-
-class _Fit(_Trained, total=False):
-    """A run of `condense generalize`."""
-
-    train_images: _AtLeastOne
-    corruption: str
-    augmentation: str
-    p: float
-    seed: _Count
-    learning_rate: float
-    weight_decay: float
-    epochs: _Count
-    batch_size: _AtLeastOne
-    test_every: _Count
-    stops: bool
-
-
-class _Sweep(_Trained, total=False):
-    """Networks of one row of `condense sweep`."""
-
-    set: _Set | None
-    row: dict[str, Any]
-    train_images: _AtLeastOne
-    parameters: _Count
-    epochs_factor: _AtLeastOne
-
-
-_CONFIGURATIONS: dict[str, TypeAdapter[Any]] = {
-    "learn": TypeAdapter(_Learn),
-    "evaluate": TypeAdapter(_Evaluate),
-    "whole": TypeAdapter(_Trained),
-    "fit": TypeAdapter(_Fit),
-    "sweep": TypeAdapter(_Sweep),
-}
 
 
 def _json_object(line: str, where: str) -> dict[str, Any]:

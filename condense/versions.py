@@ -2,10 +2,14 @@
 
 import os
 import platform
+import re
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+from pydantic import ConfigDict
 
 CODE_VERSION = version("condense")
 
@@ -18,6 +22,35 @@ def code_version() -> str:
     Found out once a process, so it is that of the code which runs, unless files change while it does.
     """
     return f"{CODE_VERSION}{_commit(Path(__file__).resolve().parent)}"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Which code gave a result.
+
+    commit: of a git checkout, and clean: whether the package's own files were as they are in it; both None outside of one.
+    libraries: their versions by name; driver: of the GPU, None on a CPU or where the system does not state it.
+    """
+
+    version: str
+    commit: str | None
+    clean: bool | None
+    libraries: dict[str, str]
+    driver: str | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    @staticmethod
+    def of(text: str, libraries: dict[str, str], driver: str | None = None) -> "Code":
+        """From what `code_version` gave; text of another form is a version as a whole."""
+        found = re.fullmatch(r"(.*)\+g([0-9a-f]+)(\.dirty)?", text, re.DOTALL)
+        if not found:
+            return Code(text, None, None, libraries, driver)
+        return Code(found[1], found[2], not found[3], libraries, driver)
+
+    def __str__(self) -> str:
+        """What `code_version` gave."""
+        return f"{self.version}+g{self.commit}{'' if self.clean else '.dirty'}" if self.commit else self.version
 
 
 def release_of(code: str) -> str:

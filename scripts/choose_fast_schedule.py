@@ -39,7 +39,7 @@ def score(folder: Path, config: LearnConfig, data: DataSet, train: list[str], ne
     folder.mkdir(parents=True, exist_ok=True)
     records = folder / "records.jsonl"
     learned = learn_and_save(config, data, folder / "set.h5", records, resume=True)
-    scored = {record.config["network"] for record in read_records(records) if record.kind == "evaluate"}
+    scored = {record.config["network"] for record in read_records(records) if record.task == "evaluate"}
     missing = tuple(name for name in train or [config.network] if name not in scored)
     if missing:
         for record in evaluate(EvaluateConfig(network=missing, seeds=networks, protocol=protocol), learned, data):

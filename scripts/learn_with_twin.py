@@ -20,12 +20,13 @@ from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.files import write_atomically
 from condense.machine import Surroundings, keep_freed_memory, prepare, set_threads
+from condense.memory import start_peak
 from condense.networks.registry import build
 from condense.pipeline import Outputs, evaluate_and_keep, write_report
-from condense.records import read_records
+from condense.records import Cost, read_records
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.stage_c.driver import losses_of
-from condense.stage_c.learn import learned_result
+from condense.stage_c.learn import record_of, set_of
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.problem import Problem
 from condense.statistics import paired
@@ -41,7 +42,7 @@ def learn(config: LearnConfig, outputs: Outputs) -> SyntheticSet:
     data = load(config.dataset).train
     keep_freed_memory()
     prepare(CPU)
-    surroundings, began = Surroundings.of(CPU), time.perf_counter()
+    surroundings, peak, began = Surroundings.of(CPU), start_peak(CPU), time.perf_counter()
     settings, problem = (
         config.plan(),
         Problem(data, build(config.network, data.shape, data.classes), config.ipc, config.seed),
@@ -51,12 +52,13 @@ def learn(config: LearnConfig, outputs: Outputs) -> SyntheticSet:
     for loss, images, _ in tqdm(twin.steps(), total=total, desc="twin", mininterval=10):  # noqa: B007
         distances.append(loss)
     losses = losses_of(settings, problem, {"distance": distances})
-    seconds = time.perf_counter() - began
-    learned = learned_result(config, data, Condensed(images, problem.labels), losses, seconds, surroundings)
-    record = replace(learned.record, config={**learned.record.config, "path": "plain twin"})
+    cost = Cost.of(surroundings, wall_seconds=time.perf_counter() - began, peak_memory_bytes=peak.bytes())
+    learned = set_of(config, data, Condensed(images, problem.labels), len(losses))
+    record = record_of(config, learned, {"loss": losses}, cost, surroundings.code, execution=None, notes=())
+    record = replace(record, config={**record.config, "path": "plain twin"})
     write_atomically(outputs.records, record.to_json() + "\n")
-    learned.set.save(outputs.set)
-    return learned.set
+    learned.save(outputs.set)
+    return learned
 
 
 def main() -> None:
@@ -71,7 +73,7 @@ def main() -> None:
     stored = SyntheticSet.load(fast.set).provenance.config
     config = LearnConfig(**{field.name: stored[field.name] for field in fields(LearnConfig)})
     learned = learn(replace(config, precision="fp32"), outputs)
-    (there,) = [record for record in read_records(fast.records) if record.kind == "evaluate"]
+    (there,) = [record for record in read_records(fast.records) if record.task == "evaluate"]
     if len(read_records(outputs.records)) == 1:
         data = load(config.dataset)
         network, protocol = there.config["network"], there.config["protocol"]

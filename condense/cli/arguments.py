@@ -36,13 +36,13 @@ def flag_of(field: str) -> str:
 
 def called(kind: type, field: str) -> str:
     """How an option is named to people: its flag, or in capitals where it stands without one."""
-    return field.upper() if field == _positional(kind) else flag_of(field)
+    return field.upper() if field in _positionals(kind) else flag_of(field)
 
 
-def _positional(kind: type) -> str | None:
-    """The field whose value needs no flag."""
+def _positionals(kind: type) -> list[str]:
+    """The fields whose values need no flag, in order."""
     hints = get_type_hints(kind, include_extras=True)
-    return next((name for name, hint in hints.items() if _POSITIONAL in get_args(hint)[1:]), None)
+    return [one.name for one in fields(kind) if _POSITIONAL in get_args(hints[one.name])[1:]]
 
 
 class _Reader:
@@ -51,8 +51,8 @@ class _Reader:
     def __init__(self, kind: type, command: str, words: list[str]) -> None:
         self.command, self.rest = command, deque(words)
         self.types = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
-        self.positional = _positional(kind)
-        self.flags = {flag_of(name): name for name in self.types if name != self.positional}
+        self.positionals = _positionals(kind)
+        self.flags = {flag_of(name): name for name in self.types if name not in self.positionals}
         self.values: dict[str, Any] = {}
         self.mistakes: list[str] = []
         self.loose: list[str] = []
@@ -77,12 +77,13 @@ class _Reader:
                 self.mistakes.append(f"{flag} needs a value.")
 
     def place_loose_words(self) -> None:
-        """Gives the words that belong to no flag to the option that needs none."""
-        if self.positional and _takes_several(self.types[self.positional]):
-            self.values |= {self.positional: self.loose} if self.loose else {}
-            return
-        if self.positional and self.loose:
-            self.values[self.positional] = self.loose.pop(0)
+        """Gives the words that belong to no flag to the options that need none."""
+        for name in self.positionals:
+            if _takes_several(self.types[name]):
+                self.values |= {name: self.loose} if self.loose else {}
+                return
+            if self.loose:
+                self.values[name] = self.loose.pop(0)
         self.mistakes += [f"condense {self.command} does not know what to do with {quoted(word)}." for word in self.loose]
 
     def _take(self, most: int | None = None) -> list[str]:

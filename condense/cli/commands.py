@@ -11,10 +11,11 @@ from condense.cli import options
 from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
 from condense.cli.doctor import doctor
 from condense.cli.generalize import generalize
-from condense.cli.matrix import matrix, matrix_text
+from condense.cli.matrix import matrix
 from condense.cli.parity import parity
 from condense.cli.progress import Bar
-from condense.cli.sweep import sweep, sweep_text
+from condense.cli.studies import cell, page, status, study, study_text
+from condense.cli.sweep import sweep
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data import catalog
 from condense.errors import CondenseError
@@ -30,8 +31,7 @@ from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
-from condense.studies.hyperparameters.folder import SweepFolder
-from condense.studies.matrix.folder import MatrixFolder
+from condense.studies import opened_if_there
 from condense.synthetic_set import SyntheticSet
 
 RESUMING = "The same command with --resume"
@@ -102,22 +102,23 @@ def evaluate(chosen: options.Evaluate) -> None:
 def table(chosen: options.Table) -> None:
     """Condense table"""
     if not chosen.records:
-        raise CondenseError("Name files of records, or one folder of results: condense table RECORDS.jsonl|DIR ...")
-    folders = [path for path in chosen.records if path.is_dir()]
-    if folders and len(chosen.records) > 1:
-        raise CondenseError(f"{folders[0]} is a folder: name one folder alone, or files of records.")
-    print(_folder_text(folders[0], chosen) if folders else _records_text(chosen.records, chosen))
+        raise CondenseError("Name files of records, or folders of results: condense table RECORDS.jsonl|DIR ...")
+    studies = {path: opened_if_there(path) if path.is_dir() else None for path in chosen.records}
+    texts = [study_text(*study, chosen) for study in studies.values() if study is not None]
+    files = [_records_of(path) for path, study in studies.items() if study is None]
+    if files:
+        texts.insert(0, _records_text(files, chosen))
+    print("\n".join(texts))
 
 
-def _folder_text(folder: Path, chosen: options.Table) -> str:
-    """The tables of a folder of results, whatever wrote it."""
-    if SweepFolder(folder).description.exists():
-        return sweep_text(SweepFolder(folder), chosen)
-    if MatrixFolder(folder).description.exists():
-        return matrix_text(MatrixFolder(folder), chosen)
-    if not pipeline.Outputs(folder).records.exists():
-        raise CondenseError(f"{folder} holds no results: there is no matrix.json, sweep.json or records.jsonl in it.")
-    return _records_text([pipeline.Outputs(folder).records], chosen)
+def _records_of(path: Path) -> Path:
+    """A file of records, or that of a run's folder."""
+    if not path.is_dir():
+        return path
+    records = pipeline.Outputs(path).records
+    if not records.exists():
+        raise CondenseError(f"{path} holds no results: there is no study.json or records.jsonl in it.")
+    return records
 
 
 def _records_text(paths: Iterable[Path], chosen: options.Table) -> str:
@@ -198,6 +199,10 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Generalize: generalize,
     options.Sweep: sweep,
     options.Parity: parity,
+    options.StudyOf: study,
+    options.Cell: cell,
+    options.Status: status,
+    options.Page: page,
     options.Table: table,
     options.Show: show,
     options.Info: info,

@@ -1,26 +1,31 @@
 """The options of every command, as one dataclass each: command-line flags and TOML keys are its fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
-from condense.checking import AtLeastOne
+from condense.checking import AtLeastOne, Several, Varying
 from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
 from condense.data.reading import Reading
+from condense.errors import CondenseError, quoted
+from condense.studies import BUILT_IN, study_class
 from condense.studies.generalization.run import ALL, ExperimentName, GeneralizeConfig
 from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.parity.config import Framework, ParityConfig
+from condense.study.study import Study
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
+StudyPath = Positional[Annotated[Path | None, arg(metavar="STUDY")]]
 SetPath = Positional[Annotated[Path | None, arg(metavar="SET.h5")]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Common:
-    """Options of every command that computes."""
+class Computing:
+    """Where and with what it is computed."""
 
     data_root: Path | None = None
     """Folder of the data sets; by default $CONDENSE_DATA, else the user's cache."""
@@ -28,12 +33,34 @@ class Common:
     """auto, cpu, cuda or cuda:<index>."""
     threads: Threads | None = None
     """CPU threads; by default as many as there are cores."""
-    config: Path | None = None
-    """TOML file with any of these options; flags override it."""
     quiet: bool = False
     """No progress bars, remarks or tables, only results and errors."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common(Computing):
+    """Options of every command that computes."""
+
+    config: Path | None = None
+    """TOML file with any of these options; flags override it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conducted(Common):
+    """Options of every command that computes the cells of a study."""
+
+    out: Path | None = None
+    """Folder of the study; what is done in it already is not done again."""
+    dry_run: bool = False
+    """Only show what is done, what is missing, and how long it will take."""
+    processes: Annotated[AtLeastOne, Field(le=1024)] = 1
+    """Cells computed at once, each by a process of its own; the threads are shared among them."""
+    devices: Annotated[tuple[str, ...], Several] = ()
+    """Devices that the processes take in turn, such as cuda:0,cuda:1."""
+    retries: Annotated[int, Field(ge=0, le=100)] = 1
+    """How often a cell that fails is tried again, before the others go on without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +160,72 @@ class Parity(ParityConfig, Reading, Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Print accuracies as a table: of files of records, or of a folder of results."""
+    """Print results as tables: of files of records, of runs and of studies."""
 
     records: Positional[Annotated[tuple[Path, ...], arg(metavar="RECORDS.jsonl|DIR")]] = ()
-    """Files of records (.jsonl), or the folder of a run, a matrix or a sweep."""
+    """Any number of files of records (.jsonl) and folders of runs and studies."""
     format: Literal["text", "markdown", "latex", "html", "csv"] = "text"
     """Format of the table."""
     published: bool = False
     """Of a matrix: published numbers in brackets, and differences to them (tables of records always have them)."""
     bold: Literal["none", "best"] = "none"
     """Of a matrix: set the best of each column in bold (markdown, latex, html)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOf(Varying, Conducted):
+    """Compute a study of an installed package; without NAME, list those there are."""
+
+    varies_by: ClassVar[str] = "study"
+    own: ClassVar[type[Study] | None] = None
+
+    study: Positional[Annotated[str | None, arg(metavar="NAME")]] = None
+    """The study, whose own options condense study NAME --help lists."""
+
+    @classmethod
+    def kind_for(cls, values: dict[str, Any]) -> type[Self]:
+        """The class with the settings of a study as fields. Raises `CondenseError` for an unknown one."""
+        name = values.get("study")
+        return cls if name is None or cls.own is not None else _of_study(cls, str(name))
+
+
+@cache
+def _of_study(options: type[Any], name: str) -> Any:
+    if name in BUILT_IN:
+        raise CondenseError(f"The study {quoted(name)} has a command of its own, condense {BUILT_IN[name]}.")
+    found = study_class(name)
+    own = {"own": found, "__doc__": found.__doc__, "__module__": found.__module__}
+    return make_dataclass(options.__name__, [], bases=(found, options), namespace=own, frozen=True, kw_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell(Computing):
+    """Compute one cell of a study, and nothing else."""
+
+    study: StudyPath = None
+    """Folder of the study."""
+    key: Positional[Annotated[str | None, arg(metavar="KEY")]] = None
+    """The cell, as condense status --all lists it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Show where a study stands: what is done, running and failed, and the time left."""
+
+    study: StudyPath = None
+    """Folder of the study."""
+    all: bool = False
+    """List every cell with its key."""
+    watch: bool = False
+    """Show it anew every two seconds, until all is done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Make the tables, figures and page of a study anew from what is done."""
+
+    study: StudyPath = None
+    """Folder of the study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +287,10 @@ COMMANDS: dict[str, type] = {
     "generalize": Generalize,
     "sweep": Sweep,
     "parity": Parity,
+    "study": StudyOf,
+    "cell": Cell,
+    "status": Status,
+    "page": Page,
     "table": Table,
     "show": Show,
     "info": Info,

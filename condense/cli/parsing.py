@@ -30,7 +30,7 @@ def parse(arguments: list[str]) -> Any:
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     if "-h" in rest or "--help" in rest:
-        print_help(name, _kind(COMMANDS[name], _value_of("method", rest)))
+        print_help(name, _kind(COMMANDS[name], _chosen(COMMANDS[name], rest)))
         raise SystemExit(0)
     return _options(name, rest)
 
@@ -41,16 +41,16 @@ def _options(name: str, words: list[str]) -> Any:
     in_file = _read_toml(path, _value_of("method", words)) if path else {}
     unusable = ""
     try:
-        asked = _value_of("method", words) or in_file.get("method")
+        asked = _chosen(COMMANDS[name], words) or in_file.get(_varies_by(COMMANDS[name]))
         kind = _kind(COMMANDS[name], asked if isinstance(asked, str) else None)
     except CondenseError as error:  # said below, with all else that is wrong
-        kind, unusable = _kind(COMMANDS[name], None), str(error).removeprefix("--method: ")
+        kind, unusable = _kind(COMMANDS[name], None), str(error).removeprefix(f"{_called(COMMANDS[name])}: ")
     typed, mistakes = read(kind, _with_name(name, kind), words)
     kept = {key: value for key, value in in_file.items() if key not in typed}
     mistakes += _mistakes(kind, kept, called=lambda field: f"{shortened(path)}: {field}", strict=True)
     mistakes += _mistakes(kind, typed, called=partial(called, kind))
     if unusable and not any(unusable in mistake for mistake in mistakes):
-        mistakes.append(f"--method: {unusable}")
+        mistakes.append(f"{_called(kind)}: {unusable}")
     if mistakes:
         raise in_sentences(mistakes)
     chosen = checked(kind, kept | typed)
@@ -58,14 +58,31 @@ def _options(name: str, words: list[str]) -> Any:
     return chosen
 
 
-def _kind(kind: type, method: object) -> type:
-    """The options of a command, with those of a method where it makes sets; raises `CondenseError` for an unknown one."""
+def _kind(kind: type, chosen: object) -> type:
+    """The options of a command, with those of a method or study; raises `CondenseError` for an unknown one."""
     if not issubclass(kind, Varying):
         return kind
     try:
-        return kind.kind_for({} if method is None else {"method": method})
+        return kind.kind_for({} if chosen is None else {kind.varies_by: chosen})
     except CondenseError as error:
-        raise CondenseError(f"--method: {error}") from error
+        raise CondenseError(f"{_called(kind)}: {error}") from error
+
+
+def _varies_by(kind: type) -> str:
+    """The option that a command's other options depend on."""
+    return kind.varies_by if issubclass(kind, Varying) else "method"
+
+
+def _called(kind: type) -> str:
+    return called(kind, _varies_by(kind))
+
+
+def _chosen(kind: type, words: list[str]) -> str | None:
+    """What a command's other options depend on, as it stands among its words: behind its flag, or first of all."""
+    name = _varies_by(kind)
+    if called(kind, name).startswith("--"):
+        return _value_of(name, words)
+    return words[0] if words and not words[0].startswith("-") else None
 
 
 def _with_name(name: str, kind: type) -> str:

@@ -145,7 +145,7 @@ def cells(records: Iterable[Record]) -> tuple[list[Cell], list[str]]:
     found: dict[str, Cell] = {}
     repeated, remarks = 0, list[str]()
     for record in records:
-        if record.kind not in ("evaluate", "whole"):
+        if record.task not in ("evaluate", "whole"):
             continue
         cell, group = _cell(record, known)
         cell = found.setdefault(json.dumps([cell.fixed, cell.settings], sort_keys=True), cell)
@@ -164,11 +164,11 @@ def _add(cell: Cell, group: str, record: Record) -> int:
     for seed, accuracy in zip(record.seeds, record.accuracies, strict=True):
         networks.pop(seed, None)
         lost.discard(seed)
-        if seed in record.diverged_seeds:
+        if seed in record.diverged:
             lost.add(seed)
         else:
             networks[seed] = accuracy
-    if record.kind == "evaluate" and "seed" in record.config["set"]:
+    if record.task == "evaluate" and "seed" in record.config["set"]:
         cell.set_seeds[group] = record.config["set"]["seed"]
     cell.at_chance.append(AT_CHANCE in record.notes)
     return repeated
@@ -224,7 +224,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
     settings, test_images = _settings(record.config), record.config.get("test_images")
     network, protocol = needed(record, "network"), needed(record, "protocol")
     tested = record.config.get("test_fingerprint")
-    if record.kind == "whole":
+    if record.task == "whole":
         dataset = needed(record, "dataset")
         of_published = known_data(dataset, record.config.get("dataset_fingerprint"), tested)
         cell = Cell(dataset, None, WHOLE_SET, None, network, protocol, settings, test_images, comparable=of_published)

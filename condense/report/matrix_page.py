@@ -89,7 +89,7 @@ def _costs(records: Sequence[Record]) -> Table:
     """Mean wall time of learning a set with each network and schedule, and of training and testing one by each protocol."""
     found: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
     for record in records:
-        if record.kind == "learn":
+        if record.task == "learn":
             # Not record.config["schedule"]: records made before schedules had names do not say it.
             occasion = Occasion(*(needed(record, name) for name in ("dataset", "ipc", "network")))
             schedule = schedule_text(record.config, occasion)

@@ -13,7 +13,7 @@ from condense.report.cells import Cell, cells
 from condense.report.figures import accuracy_strip, loss_curve
 from condense.report.html import Figure, png_source, render_template, versions
 from condense.report.images import images_by_class, strip
-from condense.report.numbers import decimal, duration, mean_and_std, memory, percent
+from condense.report.numbers import NONE, decimal, duration, mean_and_std, memory, percent
 from condense.report.tables import accuracy_table, own_accuracy
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods import looks_at_network
@@ -42,7 +42,7 @@ def render_page(title: str, records: Sequence[Record], synthetic_set: SyntheticS
         losses=[_loss(record, index) for index, record in enumerate(records) if record.losses],
         costs=[_cost(record) for record in records],
         total=duration(sum(record.wall_seconds for record in records)),
-        remarks=[f"{_what(record)}: {note}" for record in records if record.kind == "learn" for note in record.notes],
+        remarks=[f"{_what(record)}: {note}" for record in records if record.task == "learn" for note in record.notes],
         configurations=_configurations(records, synthetic_set),
         provenance=_provenance(records, synthetic_set),
     )
@@ -162,10 +162,10 @@ def _loss(record: Record, index: int) -> Figure:
 def _what(record: Record) -> str:
     """What a record is about, in a few words."""
     network = needed(record, "network")
-    if record.kind == "learn":
+    if record.task == "learn":
         of = f"{stored_name(needed(record, 'dataset'))}, {needed(record, 'ipc')} per class{_seed(record.config)}"
         return f"learning with {network}: {of}"
-    if record.kind == "whole":
+    if record.task == "whole":
         return f"training {network} on the whole set {needed(record, 'dataset')}"
     size, dataset = needed(record, "set", "images_per_class"), needed(record, "set", "dataset")
     number = f"up to {size}" if "counts" in record.config["set"] else f"{size}"
@@ -179,10 +179,10 @@ def _seed(config: dict[str, Any]) -> str:
 
 def _cost(record: Record) -> tuple[str, ...]:
     networks = str(len(record.seeds)) if record.seeds else ""
-    time, peak = duration(record.wall_seconds), memory(record.peak_memory_bytes)
+    time, peak = duration(record.wall_seconds), record.peak_memory_bytes
     if record.warm_up_seconds >= 1:
         time += f" after {duration(record.warm_up_seconds)} of warm-up"
-    return (_what(record), networks, time, peak, record.device, str(record.threads))
+    return (_what(record), networks, time, NONE if peak is None else memory(peak), record.device, str(record.threads))
 
 
 def _configurations(records: Sequence[Record], synthetic_set: SyntheticSet | None) -> list[tuple[str, dict[str, Any]]]:

@@ -43,9 +43,9 @@ def configurations(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         of_set = record.config.get("set")
-        if record.kind == "learn" and isinstance(of_set, str):
+        if record.task == "learn" and isinstance(of_set, str):
             found[of_set] = record.config
-        elif record.kind == "evaluate" and isinstance(of_set, dict) and "config" in of_set and "sha256" in of_set:
+        elif record.task == "evaluate" and isinstance(of_set, dict) and "config" in of_set and "sha256" in of_set:
             found.setdefault(of_set["sha256"], of_set["config"])
     return found
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from condense.data.images import LabelledImages
 from condense.data.naming import stored_name
 from condense.errors import CondenseError, RunFailed, quoted, shortened
 from condense.execution import Execution, effective, for_learning, warmed_up
-from condense.machine import Surroundings, peak_memory_bytes, reproducible
+from condense.machine import Surroundings, reproducible
+from condense.memory import start_peak
 from condense.networks.network import Network
 from condense.networks.registry import build
-from condense.records import Record
+from condense.records import Cost, Record
 from condense.stage_c.answers import answering, result_of
 from condense.stage_c.checkpoint import (
     Begun,
@@ -32,8 +33,10 @@ from condense.stage_c.method import Method
 from condense.stage_c.precision import choose_precision
 from condense.stage_c.problem import Problem
 from condense.synthetic_set import Provenance, SyntheticSet
-from condense.versions import code_version, library_versions
+from condense.versions import Code, code_version, library_versions
 
+OTHER_LOSS = "loss of a step"
+"""What a method calls 'loss' but is not its first: that is the record's."""
 MOVED = "resumed otherwise than begun ({}): other last digits than of a run in one go"
 """Note of a record, with what was otherwise."""
 
@@ -100,7 +103,8 @@ class _Run:
 
     def learned(self, path: Path | None, *, resume: bool, anywhere: bool, progress: Progress) -> Learned:
         """The set and its record."""
-        began, surroundings = time.perf_counter(), Surroundings.of(self.data.device)
+        peak, surroundings = start_peak(self.data.device), Surroundings.of(self.data.device)
+        began = time.perf_counter()
         notes, arithmetic = remarks(self.config, self.data), surroundings.arithmetic
         begun = read_begun(path, self.data.device) if resume and path is not None and path.exists() else None
         reached, moves = None, tuple[str, ...]()
@@ -117,8 +121,9 @@ class _Run:
         warm_up = time.perf_counter() - began
         driver = Driver(self.method, problem, path, identity=self._identity(config), surroundings=arithmetic, moves=moves)
         finished = driver.finish(reached, progress)
-        learned = self._learned(config, finished, surroundings, [*notes, *moves])
-        return replace(learned, record=replace(learned.record, warm_up_seconds=warm_up if self.steps else 0.0))
+        warm_up = warm_up if self.steps else 0.0
+        cost = Cost.of(surroundings, wall_seconds=finished.seconds, warm_up_seconds=warm_up, peak_memory_bytes=peak.bytes())
+        return self._learned(config, finished, cost, surroundings.code, [*notes, *moves])
 
     @property
     def steps(self) -> int:
@@ -172,16 +177,20 @@ class _Run:
         )
         return for_learning(network, device, work, precision=precision)
 
-    def _learned(self, config: LearnConfig, finished: Finished, surroundings: Surroundings, notes: Sequence[str]) -> Learned:
+    def _learned(self, config: LearnConfig, finished: Finished, cost: Cost, code: Code, notes: Sequence[str]) -> Learned:
         condensed = result_of(self.method, finished.problem, finished.state)
-        losses, series = losses_of(self.method, finished.problem, finished.series), finished.series
-        if self.method.kind == "selected":
-            losses = []
-        else:
-            series = {name: values for name, values in list(series.items())[1:]}
         execution = finished.problem.execution if self.steps else None
-        learned = learned_result(config, self.data, condensed, losses, finished.seconds, surroundings, execution, notes)
-        return replace(learned, record=replace(learned.record, series=series))
+        series = self._series(finished)
+        learned = set_of(config, self.data, condensed, len(series.get("loss", [])))
+        record = record_of(config, learned, series, cost, code, execution=execution, notes=notes)
+        return Learned(learned, record)
+
+    def _series(self, finished: Finished) -> dict[str, list[float]]:
+        """The losses of all steps by name; of a method that learns the first of them as the iterations' 'loss'."""
+        first = 0 if self.method.kind == "selected" or not finished.series else 1
+        losses = {"loss": losses_of(self.method, finished.problem, finished.series)} if first else {}
+        others = list(finished.series.items())[first:]
+        return losses | {OTHER_LOSS if name == "loss" else name: values for name, values in others}
 
 
 def is_of(stored: Mapping[str, Any], config: LearnConfig, data: LabelledImages) -> bool:
@@ -237,47 +246,38 @@ def check_storable(config: LearnConfig, data: LabelledImages) -> None:
     labels = torch.arange(data.classes).repeat_interleave(config.ipc)
     empty = Condensed(torch.zeros((len(labels), *data.shape)), labels)
     try:
-        learned_result(config, data, empty, (), 0.0, Surroundings.of(data.device)).set.to_bytes()
+        set_of(config, data, empty, 0).to_bytes()
     except (OSError, ValueError, RuntimeError) as error:  # of HDF5, as of class names that are too long together
         raise CondenseError(f"No set of {shortened(data.name)} could be saved: {shortened(str(error), 200)}.") from error
 
 
-def learned_result(
-    config: LearnConfig,
-    data: LabelledImages,
-    condensed: Condensed,
-    losses: Sequence[float],
-    seconds: float,
-    surroundings: Surroundings,
-    execution: Execution | None = None,
-    notes: Sequence[str] = (),
-) -> Learned:
-    """The set and the record of what was made in so many seconds with these losses; execution: None of what needs none."""
-    provenance = _provenance(config, data, len(losses))
+def set_of(config: LearnConfig, data: LabelledImages, condensed: Condensed, iterations: int) -> SyntheticSet:
+    """The set of what was made in so many iterations."""
     images, labels = (tensor.cpu().contiguous() for tensor in (condensed.images.float(), condensed.labels))
-    result = SyntheticSet(
+    return SyntheticSet(
         images,
         labels,
-        provenance,
+        _provenance(config, data, iterations),
         decoder=condensed.decoder,
         preprocessing=data.whitening,
         learning_rate=condensed.learning_rate,
     )
+
+
+def record_of(
+    config: LearnConfig,
+    learned: SyntheticSet,
+    series: dict[str, list[float]],
+    cost: Cost,
+    code: Code,
+    *,
+    execution: Execution | None,
+    notes: Sequence[str],
+) -> Record:
+    """The record of how a set was learned; execution: None of what needs none."""
     how = {"path": execution.path, "execution": execution.facts()} if execution else {"path": "selection"}
-    record = Record(
-        kind="learn",
-        config={**as_dict(config), "set": result.sha256, **how},
-        seeds=[],
-        accuracies=[],
-        wall_seconds=seconds,
-        peak_memory_bytes=peak_memory_bytes(data.device),
-        code_version=code_version(),
-        library_versions=library_versions(),
-        losses=list(losses),
-        notes=list(notes),
-        **asdict(surroundings),
-    )
-    return Learned(result, record)
+    stated = {**as_dict(config), "set": learned.sha256, **how}
+    return Record("learn", stated, seeds=[], metrics={}, cost=cost, code=code, series=series, notes=[*notes])
 
 
 def _provenance(config: LearnConfig, data: LabelledImages, iterations: int) -> Provenance:

@@ -3,7 +3,7 @@
 import time
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +17,11 @@ from condense.data.naming import shareable
 from condense.decoding import IDENTITY
 from condense.errors import CondenseError, Interrupted, RunFailed
 from condense.execution import Execution, for_training, stacks, warmed_up
-from condense.machine import Surroundings, can_compile, peak_memory_bytes, reproducible
+from condense.machine import Surroundings, can_compile, reproducible
+from condense.memory import start_peak
 from condense.networks.network import Network
 from condense.networks.registry import build
-from condense.records import AT_CHANCE, Record
+from condense.records import AT_CHANCE, Cost, Record
 from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_name
 from condense.stage_t.checkpoint import Tested, load_tested, save_tested
@@ -32,7 +33,6 @@ from condense.training.accuracy import accuracies
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
-from condense.versions import code_version, library_versions
 
 
 class Progress(typing.Protocol):
@@ -190,7 +190,7 @@ def data_as_learned(synthetic: SyntheticSet, data: DataSet) -> DataSet:
 class _Evaluation:
     """Networks of one architecture, trained on one source by one recipe, and tested."""
 
-    kind: Literal["evaluate", "whole"]
+    task: Literal["evaluate", "whole"]
     network: Network
     source: Source
     recipe: Recipe
@@ -204,7 +204,7 @@ class _Evaluation:
 
     def _record(self, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Record:
         device = self.data.test.device
-        surroundings = Surroundings.of(device)
+        surroundings, peak = Surroundings.of(device), start_peak(device)
         began = time.perf_counter()
         kept = _Kept(checkpoint, {"config": self._identity, **surroundings.arithmetic})
         execution = self._execution(kept.execution)
@@ -223,21 +223,22 @@ class _Evaluation:
         fine = [accuracy for seed, accuracy in zip(seeds, accuracies, strict=True) if seed not in diverged]
         at_chance = bool(fine) and sum(fine) / len(fine) < best_by_chance(self.data.test.counts)
         return Record(
-            kind=self.kind,
+            task=self.task,
             config={**self._facts, "path": execution.path, "execution": execution.facts()},
             seeds=list(seeds),
-            accuracies=accuracies,
-            wall_seconds=sum(tested.seconds[seed] for seed in seeds),
-            warm_up_seconds=tested.warm_up_seconds,
-            peak_memory_bytes=peak_memory_bytes(device),
-            code_version=code_version(),
-            library_versions=library_versions(),
+            metrics={"accuracy": [*accuracies]},
+            cost=Cost.of(
+                surroundings,
+                wall_seconds=sum(tested.seconds[seed] for seed in seeds),
+                warm_up_seconds=tested.warm_up_seconds,
+                peak_memory_bytes=peak.bytes(),
+            ),
+            code=surroundings.code,
             notes=[
                 *(f"seed {seed}: training diverged" for seed in diverged),
                 *([AT_CHANCE] if at_chance else []),
             ],
             diverged=diverged,
-            **asdict(surroundings),
         )
 
     @property
@@ -258,7 +259,7 @@ class _Evaluation:
     @property
     def _identity(self) -> dict[str, Any]:
         # By the fingerprints that depend on the order of the images, as training on them does; earlier versions did so too.
-        of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.kind == "whole" else {}
+        of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.task == "whole" else {}
         return {**self._facts, **of, "test_fingerprint": self.data.test.former_fingerprint}
 
     def _test_all(self, seeds: Sequence[int], execution: Execution, kept: "_Kept", progress: Callable[[int], None]) -> None:

@@ -105,7 +105,7 @@ def test_learn_writes_a_set_and_its_record(images: Path, tmp_path: Path, capsys:
     facts = SyntheticSet.load(out).provenance
     assert (facts.dataset, facts.images_per_class, facts.network, facts.iterations) == ("noise.npz", 2, "MLP", 2)
     (record,) = read_records(out.with_suffix(".jsonl"))
-    assert record.kind == "learn" and len(record.losses) == 2
+    assert record.task == "learn" and len(record.losses) == 2
     execution = record.config.pop("execution")
     assert (execution["device"], execution["path"], execution["precision"]) == ("cpu", "eager", "fp32")
     assert record.config == {**facts.config, "set": SyntheticSet.load(out).sha256, "path": "eager", "precision": "fp32"}
@@ -161,7 +161,7 @@ def test_evaluate_records_every_network(evaluated: Path, learned: Path) -> None:
     records = read_records(evaluated)
     assert [record.config["network"] for record in records] == ["MLP", "ConvNetW2D1"]
     for record in records:
-        assert (record.kind, record.seeds, len(record.accuracies)) == ("evaluate", [0, 1], 2)
+        assert (record.task, record.seeds, len(record.accuracies)) == ("evaluate", [0, 1], 2)
         assert record.config["set"]["sha256"] == SyntheticSet.load(learned).sha256
 
 
@@ -170,7 +170,7 @@ def test_evaluate_prints_a_table_and_appends(images: Path, learned: Path, capsys
     assert condense("evaluate", learned, "--dataset", images, "--seeds", 1, "--out", out) == 0
     printed = capsys.readouterr().out
     assert "MLP" in printed and printed.endswith(f"Records: {out}\n")
-    assert [record.kind for record in read_records(out)] == ["learn", "evaluate"]
+    assert [record.task for record in read_records(out)] == ["learn", "evaluate"]
 
 
 def test_evaluate_on_the_whole_data_set(images: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_evaluate_on_the_whole_data_set(images: Path, tmp_path: Path) -> None:
     words = ("--whole", "--dataset", images, "--network", "MLP", "--seeds", 1, "--quiet", "--out", out)
     assert condense("evaluate", *words) == 0
     (record,) = read_records(out)
-    assert (record.kind, record.config["dataset"], record.config["network"]) == ("whole", "noise.npz", "MLP")
+    assert (record.task, record.config["dataset"], record.config["network"]) == ("whole", "noise.npz", "MLP")
 
 
 def test_evaluate_finds_images_that_were_moved(images: Path, learned: Path, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_run_does_everything(images: Path, learned: Path, tmp_path: Path, capsys
     assert condense(*command) == 0
     assert f"Page:    {(folder / 'page.html').as_uri()}" in capsys.readouterr().out
     assert sorted(path.name for path in folder.iterdir()) == ["images.png", "page.html", "records.jsonl", "set.h5"]
-    assert [record.kind for record in read_records(folder / "records.jsonl")] == ["learn", "evaluate"]
+    assert [record.task for record in read_records(folder / "records.jsonl")] == ["learn", "evaluate"]
     assert (folder / "set.h5").read_bytes() == learned.read_bytes()
     assert (folder / "page.html").read_text().count("<html") == 1
     before = {path: path.read_bytes() for path in folder.iterdir()}

@@ -80,7 +80,7 @@ def test_of_two_that_write_the_same_files_one_is_refused(
     folder = tmp_path / "out"
     (records,) = folder.glob("*.jsonl")
     found = read_records(records)
-    assert [record.kind for record in found] == (["learn", "evaluate"] if command == "run" else ["learn"])
+    assert [record.task for record in found] == (["learn", "evaluate"] if command == "run" else ["learn"])
     assert SyntheticSet.load(folder / "set.h5").sha256 == found[0].config["set"]
     assert not [path for path in folder.iterdir() if path.name.startswith(".") or path.name.endswith(".checkpoint")]
 

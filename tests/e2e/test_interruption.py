@@ -136,7 +136,7 @@ def test_killed_at_any_moment_a_run_is_completed_by_resuming(images: Path, tmp_p
         for name in ("set.h5", "images.png"):
             assert (folder / name).read_bytes() == (whole / name).read_bytes()
         records = read_records(folder / "records.jsonl")
-        assert [record.kind for record in records] == ["learn", "evaluate"]
+        assert [record.task for record in records] == ["learn", "evaluate"]
         assert [record.accuracies for record in records] == [r.accuracies for r in read_records(whole / "records.jsonl")]
         moments += 1
     assert moments >= 12
@@ -212,7 +212,7 @@ def test_a_run_stopped_between_learning_and_evaluating_learns_once(
         patch.setattr(DC, "step", interrupt)  # not reached: the set is there
         assert condense(*words, "--resume") == 0
     assert (tmp_path / "run" / "set.h5").read_bytes() == learned
-    assert [record.kind for record in read_records(tmp_path / "run" / "records.jsonl")] == ["learn", "evaluate"]
+    assert [record.task for record in read_records(tmp_path / "run" / "records.jsonl")] == ["learn", "evaluate"]
 
 
 def test_resuming_what_is_done_adds_no_record_and_asking_for_more_adds_it(images: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_run_and_go_on(images: Path, own: Path, tmp_path: Path) -> None:
     own.write_text(OWN.replace("epochs = 3", "epochs = 4"))
     assert condense(*words, "--resume") == 0
     found = [
-        record.config["recipe"] for record in read_records(tmp_path / "run" / "records.jsonl") if record.kind != "learn"
+        record.config["recipe"] for record in read_records(tmp_path / "run" / "records.jsonl") if record.task != "learn"
     ]
     assert [recipe["stages"][0]["epochs"] for recipe in found] == [3, 4]
     assert found[0]["cosine"] == {"warm_up": 1, "end": 0.0} and found[0]["optimiser"] == "adamw"

@@ -32,7 +32,7 @@ def test_there_are_released_sets() -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_set_records_and_picture_belong_together(folder: Path) -> None:
     released, records = SyntheticSet.load(folder / "set.h5"), read_records(folder / "records.jsonl")
-    assert [record.kind for record in records][:2] == ["learn", "evaluate"]
+    assert [record.task for record in records][:2] == ["learn", "evaluate"]
     assert records[0].config["set"] == released.sha256
     assert all(record.config["set"]["sha256"] == released.sha256 for record in records[1:])
     assert all(len(record.seeds) == 20 for record in records[1:])

@@ -60,6 +60,9 @@ def _written(folder: Path) -> dict[str, list[Path]]:
             path.write_bytes(fuzz_studies.released(source, name)[name])
             wanted = path.parent if kind == "study" else path
             found[kind] = [each for each in found.get(kind, []) if each != wanted] + [wanted]
+    (record,) = found["records"]
+    found["records"].append(record.with_name("today.jsonl"))
+    found["records"][-1].write_bytes(fuzz_studies.of_today(record.read_bytes()))
     (folder / "set" / "extended.h5").write_bytes(fuzz_studies.extended_set())
     found["set"].append(folder / "set" / "extended.h5")
     texts = {"toml": toml_text({"quiet": True}), "grid": (fuzz_studies.GRIDS / "small-convnets.toml").read_text()}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -19,6 +20,7 @@ from fuzz_mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, json_text, mutated_by
 
 from condense.decoding import Tiles
 from condense.preprocessing import ZCA
+from condense.records import read_records
 from condense.synthetic_set import SyntheticSet
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,15 @@ def _shortened(line: bytes) -> bytes:
         if isinstance(values.get(name), list):
             values[name] = values[name][:3]
     return json.dumps(values, sort_keys=True).encode() + b"\n"
+
+
+@cache
+def of_today(data: bytes) -> bytes:
+    """The same records as lines of the format that is written now."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "records.jsonl")
+        path.write_bytes(data)
+        return "".join(record.to_json() + "\n" for record in read_records(path)).encode()
 
 
 def record_text(record: dict[str, Any]) -> str:
@@ -104,9 +115,11 @@ def make_records(random: Random, folder: Path, secret: Path) -> Path:
             ("mnist-random-ipc1",),
             ("generalization/full-mlp",),
             ("hyperparameter-study/fashion-mnist",),
+            ("framework-parity/keras",),
         ]
     )
     data = released(source[0], "records.jsonl")["records.jsonl"]
+    data = of_today(data) if random.random() < 0.5 else data
     path = folder / "records.jsonl"
     if random.random() < 0.8:
         data = mutated_bytes(data, random) if random.random() < 0.15 else _mutated_records(data, random)
@@ -131,7 +144,8 @@ def make_study(random: Random, folder: Path, secret: Path) -> Path:
         ("generalization/full-mlp", ("records.jsonl",)),
     )
     source, names = random.choice(studies)
-    files = dict(released(source, *names))
+    files, today = dict(released(source, *names)), random.random() < 0.5
+    files |= {name: of_today(data) for name, data in files.items() if today and name.endswith(".jsonl")}
     name = random.choice([names[0], random.choice(names)])
     files[name] = changed(name, files[name], random)
     for name, data in files.items():

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from condense.decoding import IDENTITY, Tiles
 from condense.errors import CondenseError
 from condense.preprocessing import ZCA
-from condense.records import Record, append_record, config_hash, read_records
+from condense.records import Cost, Record, Task, append_record, config_hash, read_records
 from condense.synthetic_set import Provenance, SyntheticSet
+from condense.versions import Code
 
 QUICK = settings(max_examples=50, deadline=None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
@@ -178,19 +179,25 @@ def test_flipped_bits_all_through_a_real_file(real_file: Path, tmp_path: Path) -
 @st.composite
 def records(draw: st.DrawFn) -> Record:
     seeds = draw(st.lists(COUNTS, max_size=4, unique=True))
-    return Record(
-        kind=draw(st.sampled_from(["learn", "evaluate", "whole"])),
-        config=draw(CONFIGS),
-        seeds=seeds,
-        accuracies=draw(st.lists(st.floats(0, 1), min_size=len(seeds), max_size=len(seeds))),
+    values: list[float | None] = [draw(st.none() | NUMBERS) for _ in seeds]
+    accuracies: list[float | None] = [draw(st.floats(0, 1)) for _ in seeds]
+    cost = Cost(
         wall_seconds=draw(st.floats(0, 1e18)),
-        peak_memory_bytes=draw(COUNTS),
+        peak_memory_bytes=draw(st.none() | COUNTS),
         device=draw(ANY_TEXT),
         threads=draw(COUNTS),
-        code_version=draw(ANY_TEXT),
-        library_versions=draw(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=2)),
         started_at=draw(ANY_TEXT),
-        losses=draw(st.lists(NUMBERS, max_size=3)),
+        training_seconds=draw(st.none() | st.floats(0, 1e18)),
+        estimate=draw(st.dictionaries(ANY_TEXT, COUNTS | st.floats(0, 1e18), max_size=2)),
+    )
+    return Record(
+        task=draw(st.sampled_from(get_args(Task))),
+        config=draw(CONFIGS),
+        seeds=seeds,
+        metrics={"accuracy": accuracies, **({"loss": values} if draw(st.booleans()) else {})},
+        cost=cost,
+        code=Code.of(draw(ANY_TEXT), draw(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=2)), draw(st.none() | ANY_TEXT)),
+        series=draw(st.dictionaries(ANY_TEXT, st.lists(NUMBERS, max_size=3), max_size=2)),
         notes=draw(st.lists(ANY_TEXT, max_size=2)),
         diverged=draw(st.lists(st.sampled_from(seeds), max_size=2)) if seeds else [],
     )

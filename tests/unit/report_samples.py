@@ -5,18 +5,12 @@ from typing import Any
 
 import torch
 
-from condense.records import Record
+from condense.records import Cost, Record, Task
 from condense.synthetic_set import Provenance, SyntheticSet
+from condense.versions import Code
 
-COST: dict[str, Any] = {
-    "wall_seconds": 12.5,
-    "peak_memory_bytes": 3 * 2**29,
-    "device": "cpu",
-    "threads": 2,
-    "code_version": "0.1.0",
-    "library_versions": {"python": "3.11.2", "torch": "2.15.0"},
-    "started_at": "2026-01-02T03:04:05+00:00",
-}
+COST = Cost(wall_seconds=12.5, peak_memory_bytes=3 * 2**29, device="cpu", threads=2, started_at="2026-01-02T03:04:05+00:00")
+CODE = Code("0.1.0", None, None, {"python": "3.11.2", "torch": "2.15.0"})
 
 FINGERPRINTS = {
     "mnist": (
@@ -32,9 +26,16 @@ FINGERPRINTS = {
 UNKNOWN = ("1" * 64, "2" * 64)
 
 
-def learned(losses: Sequence[float] = (3.0, 2.0, 1.0), **config: Any) -> Record:
+def of_networks(task: Task, config: dict[str, Any], accuracies: Sequence[float], **more: Any) -> Record:
+    """A record of networks with seeds 0, 1, ..."""
+    fixed = {"cost": COST, "code": CODE, "metrics": {"accuracy": list(accuracies)}, "seeds": list(range(len(accuracies)))}
+    return Record(task, config, **fixed | more)
+
+
+def learned(losses: Sequence[float] = (3.0, 2.0, 1.0), notes: Sequence[str] = (), **config: Any) -> Record:
+    """Stage C with these losses; `config` changes its configuration."""
     base = {"dataset": "mnist", "network": "ConvNet", "ipc": 1, "method": "dc", "iterations": len(losses), "seed": 0}
-    return Record("learn", base | config, [], [], losses=list(losses), **COST)
+    return Record("learn", base | config, [], {}, COST, CODE, series={"loss": list(losses)}, notes=list(notes))
 
 
 def evaluated(
@@ -65,14 +66,14 @@ def evaluated(
         "test_images": 10_000,
         "test_fingerprint": test,
     }
-    return Record("evaluate", config, list(range(len(accuracies))), list(accuracies), **COST)
+    return of_networks("evaluate", config, accuracies)
 
 
 def on_whole_set(accuracies: Sequence[float], network: str = "ConvNet", dataset: str = "mnist") -> Record:
     training, test = FINGERPRINTS.get(dataset, UNKNOWN)
     config = {"dataset": dataset, "network": network, "protocol": "whole", "recipe": {"batch_size": 256}}
     config |= {"dataset_fingerprint": training, "test_fingerprint": test}
-    return Record("whole", config, list(range(len(accuracies))), list(accuracies), **COST)
+    return of_networks("whole", config, accuracies)
 
 
 def synthetic_set(pixels: torch.Tensor, class_names: Sequence[str], labels: torch.Tensor | None = None) -> SyntheticSet:

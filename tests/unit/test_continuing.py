@@ -1,7 +1,7 @@
 """Results of an earlier version, gone on with: the same images under whatever fingerprint, and no others."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from condense import pipeline
 from condense.config import EvaluateConfig, LearnConfig, MatrixConfig
 from condense.data.images import DataSet, LabelledImages
-from condense.records import Record, read_records
+from condense.records import read_records
 from condense.report.tables import accuracy_table
 from condense.stage_t import evaluate as stage_t
 from condense.studies.matrix.folder import MatrixFolder
@@ -30,11 +30,11 @@ def as_before(path: Path, data: DataSet) -> None:
     records = read_records(path)
     changed = [
         replace(record, config={**record.config, "test_fingerprint": data.test.former_fingerprint})
-        if record.kind == "evaluate"
+        if record.task == "evaluate"
         else record
         for record in records
     ]
-    path.write_text("".join(Record(**asdict(record)).to_json() + "\n" for record in changed))
+    path.write_text("".join(record.to_json() + "\n" for record in changed))
 
 
 def test_a_run_of_an_earlier_version_goes_on_in_the_same_row(data: DataSet, tmp_path: Path) -> None:

@@ -192,4 +192,4 @@ def test_other_images_are_refused(digits: DataSet, chosen: SyntheticSet) -> None
 
 def test_the_whole_set_is_an_upper_bound(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     (record,) = evaluate_whole(EvaluateConfig(network=("MLP",), seeds=2), digits)
-    assert record.kind == "whole" and min(record.accuracies) > 0.9
+    assert record.task == "whole" and min(record.accuracies) > 0.9

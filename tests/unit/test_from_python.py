@@ -25,7 +25,7 @@ def test_paths_may_be_text(tmp_path: Path) -> None:
     condense.append_record(f"{tmp_path}/b.jsonl", record)
     assert condense.read_records(str(tmp_path / "b.jsonl")) == [record]
     outputs = condense.run(LearnConfig(**QUICK), evaluation, data, f"{tmp_path}/run")
-    assert outputs.page.is_file() and [r.kind for r in condense.read_records(outputs.records)] == ["learn", "evaluate"]
+    assert outputs.page.is_file() and [r.task for r in condense.read_records(outputs.records)] == ["learn", "evaluate"]
     learn(LearnConfig(**QUICK), data.train, checkpoint=f"{tmp_path}/c.checkpoint")
     assert (tmp_path / "c.checkpoint").exists()
 

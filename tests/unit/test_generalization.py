@@ -11,11 +11,12 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from report_samples import COST, of_networks
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.networks.registry import build
-from condense.records import Record, append_record, config_hash
+from condense.records import append_record, config_hash
 from condense.studies.generalization import figures, published
 from condense.studies.generalization import fit as fitting
 from condense.studies.generalization import run as run_module
@@ -331,14 +332,14 @@ def result(x: float, *ends: tuple[str, int], at: float = 0.5, group: str = "MLP"
     records = {}
     for seed, (outcome, epochs) in enumerate(ends):
         fitted = outcome == "fitted"
-        tested = list(range(2, epochs + 1, 2))
+        looks = list(range(2, epochs + 1, 2))
         series = {
             "train_loss": [2.0] * (epochs - fitted) + [0.05] * fitted,
             "train_accuracy": [0.2] * (epochs - fitted) + [1.0] * fitted,
-            "test_accuracy": [at] * len(tested),
-            "tested_at": [float(epoch) for epoch in tested],
+            "test_accuracy": [at] * len(looks),
+            "tested_at": [float(epoch) for epoch in looks],
         }
-        records[seed] = Record("fit", {}, [seed], [at], 1, 1, "cpu", 1, "", {}, "", notes=[outcome], series=series)
+        records[seed] = of_networks("fit", {}, [at], seeds=[seed], notes=[outcome], series=series)
     return Result(Line(group, f"p = {x:g}", tuple(Run(network="MLP", seed=seed) for seed in records), None, x), records)
 
 
@@ -461,7 +462,7 @@ def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path
         for line in config.lines("fig2a")
         for run in line.runs
     ]
-    other = replace(records[0], config={"of": "another experiment"}, wall_seconds=1e6)
+    other = replace(records[0], config={"of": "another experiment"}, cost=replace(COST, wall_seconds=1e6))
     everywhere: Sized = dict.fromkeys((240, 960, 9600), data)
     write_report(config, everywhere, [*records, other], tmp_path)
     page = (tmp_path / "page.html").read_text()
@@ -561,8 +562,11 @@ def test_a_rate_at_which_some_runs_diverged_does_not_train_reliably() -> None:
     runs = [Run(network="small-inception-nobn", learning_rate=0.1, seed=seed) for seed in range(3)]
     notes, accuracies = (["diverged"], ["diverged"], ["censored"]), (0.1, 0.1, 0.225)
     records = {
-        run.seed: Record(
-            *("fit", {"network": run.network, "learning_rate": 0.1}, [run.seed], [0.1], 1.0, 1, "cpu", 1, "0", {}, ""),
+        run.seed: of_networks(
+            "fit",
+            {"network": run.network, "learning_rate": 0.1},
+            [0.1],
+            seeds=[run.seed],
             notes=note,
             series={"train_accuracy": [accuracy]},
         )

@@ -1,6 +1,7 @@
 """Devices by name, threads, memory."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from condense import machine
 from condense.errors import CondenseError, RunFailed
 from condense.machine import Surroundings, choose_device, is_out_of_memory, now, peak_memory_bytes, set_threads
+from condense.versions import Code, code_version, library_versions
 
 CPU = torch.device("cpu")
 
@@ -83,6 +85,27 @@ def test_what_is_recorded_about_the_machine() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", now())
     found = Surroundings.of(CPU)
     assert (found.device, found.threads) == ("cpu", torch.get_num_threads())
+
+
+@pytest.mark.parametrize(
+    ("text", "driver"),
+    [
+        (
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 2023\nGCC version: 12.2",
+            "535.104.05",
+        ),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build  (dvs)", "570.86.15"),
+        ("something else", None),
+        (None, None),
+    ],
+)
+def test_the_driver_of_a_gpu(text: str | None, driver: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_DRIVER", tmp_path / "version")
+    if text is not None:
+        (tmp_path / "version").write_text(text)
+    assert machine.driver_of(torch.device("cuda")) == driver
+    assert machine.driver_of(CPU) is None
+    assert Surroundings("cuda (X)", 1, "", driver).code == Code.of(code_version(), library_versions(), driver)
 
 
 @pytest.mark.parametrize("quicker", [False, True])

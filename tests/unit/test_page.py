@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from report_samples import evaluated, learned, on_whole_set, synthetic_set
+from report_samples import COST, evaluated, learned, on_whole_set, synthetic_set
 
 from condense.records import Record
 from condense.report.experiment import (
@@ -118,7 +118,7 @@ def test_names_are_escaped_everywhere():
     _, the_set = sample((evil, "one"))
     records = [
         replace(learned(dataset=evil), notes=[evil]),
-        replace(evaluated([0.5, 0.6], dataset=evil, network=evil), notes=[evil], device=evil),
+        replace(evaluated([0.5, 0.6], dataset=evil, network=evil), notes=[evil], cost=replace(COST, device=evil)),
     ]
     html = render_page(evil, records, the_set)
     assert "<script" not in html
@@ -171,7 +171,7 @@ def experiment() -> Report:
     figure = Figure("losses", EVIL, partial(loss_curve, [3.0, 2.0, 1.0]), f'"{EVIL}')
     table = Table(EVIL, ("what", "n"), (("a sentence", "1"),), (), (), (False, True), wide=frozenset({0}))
     pieces = (EVIL, table, figure, Picture(EVIL, b"png", f'"{EVIL}'), Configuration(EVIL, {EVIL: "é"}))
-    several = provenance([learned(), replace(learned(), threads=1)], timed="time of it")
+    several = provenance([learned(), replace(learned(), cost=replace(COST, threads=1))], timed="time of it")
     return Report(EVIL, EVIL, (Section("nothing", ()), Section("Everything", pieces)), several)
 
 

@@ -54,7 +54,7 @@ def test_released_recipes_keep_their_keys() -> None:
 def test_released_records_have_the_recipes_of_now() -> None:
     """So that what was evaluated by an earlier version is gone on with."""
     files = [path for kind in ("*-ipc*", "mnist-report-tables") for path in ROOT.glob(f"artifacts/{kind}/**/*.jsonl")]
-    found = [record for path in files for record in read_records(path) if record.kind == "evaluate"]
+    found = [record for path in files for record in read_records(path) if record.task == "evaluate"]
     assert len({(record.config["protocol"], record.config["network"]) for record in found}) >= 10
     for record in found:
         case = record.config["protocol"], record.config["set"]["dataset"], record.config["network"]

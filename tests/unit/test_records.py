@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_samples import evaluated, learned, on_whole_set
+from report_samples import CODE, COST, evaluated, learned, on_whole_set
 
 from condense.checking import as_dict
 from condense.config import LearnConfig
@@ -22,6 +22,16 @@ from condense.report.rendering import render
 from condense.report.tables import accuracy_table
 
 RECORDS = [learned(notes=["ünïcode"]), evaluated([0.5, 0.25]), evaluated([1.0, 0.0], network="MLP")]
+
+
+def accuracies(*values: float | None, **more: list[float | None]) -> dict[str, Any]:
+    """Metrics, as a line has them."""
+    return {"metrics": {"accuracy": values, **more}}
+
+
+def cost(**changes: Any) -> dict[str, Any]:
+    """The cost of the samples, as a line has it, with other values."""
+    return {"cost": vars(COST) | changes}
 
 
 @pytest.fixture
@@ -75,26 +85,38 @@ def test_empty_lines_and_other_line_breaks_do_no_harm(path: Path) -> None:
 def test_a_number_that_is_not_finite_is_never_written(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(ValueError):
-        append_record(path, replace(RECORDS[0], losses=[float("nan")]))
+        append_record(path, replace(RECORDS[0], series={"loss": [float("nan")]}))
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"accuracies": [0.5, 1.5]}, "an accuracy is not a fraction between 0 and 1"),
-        ({"accuracies": [0.5, -0.1]}, "an accuracy is not a fraction between 0 and 1"),
-        ({"accuracies": [0.5]}, "2 seeds but 1 accuracies"),
+        (accuracies(0.5, 1.5), "an accuracy is not a fraction between 0 and 1"),
+        (accuracies(0.5, -0.1), "an accuracy is not a fraction between 0 and 1"),
+        (accuracies(0.5, None), "an accuracy is not a fraction between 0 and 1"),
+        (accuracies(0.5), "2 seeds but 1 accuracies"),
         ({"seeds": []}, "0 seeds but 2 accuracies"),
-        ({"accuracies": [0.5, float("nan")]}, "not a complete line of JSON (NaN is no JSON number)"),
-        ({"wall_seconds": float("inf")}, "not a complete line of JSON (Infinity is no JSON number)"),
+        (accuracies(0.5, 0.5, held_out_accuracy=[0.5, 1.5]), "an accuracy is not a fraction between 0 and 1"),
+        (accuracies(0.5, 0.5, training_loss=[0.5]), "2 seeds but 1 training losses"),
+        ({"metrics": {}}, "networks without an accuracy"),
+        (accuracies(0.5, float("nan")), "not a complete line of JSON (NaN is no JSON number)"),
+        ({"cost": {"wall_seconds": float("inf")}}, "not a complete line of JSON (Infinity is no JSON number)"),
         ({"config": {}}, "the configuration does not match its hash; the record was changed"),
         ({"config_hash": "0" * 64}, "the configuration does not match its hash; the record was changed"),
         ({"config_hash": None}, "the configuration does not match its hash; the record was changed"),
-        ({"kind": "guess"}, "damaged record (kind: Input should be 'learn', 'evaluate', 'whole' or 'fit')"),
+        ({"task": "guess"}, "damaged record (task: Input should be 'learn', 'evaluate', 'whole', 'fit', 'sweep', 'part' or"),
+        ({"method": "dm"}, "method and protocol do not match the configuration; the record was changed"),
+        ({"protocol": None}, "method and protocol do not match the configuration; the record was changed"),
+        ({"format": 3}, "a record of format 3; this condense reads them up to 2"),
+        ({"format": "\x1b[2J"}, "a record of format \\x1b[2J; this condense reads them up to 2"),
+        ({"format": True}, "a record of format True; this condense reads them up to 2"),
         ({"seeds": ["0", 1]}, "damaged record (seeds.0: Input should be a valid integer)"),
-        ({"accuracies": [True, 0.5]}, "damaged record (accuracies.0: Input should be a valid number)"),
-        ({"threads": 1.5}, "damaged record (threads: Input should be a valid integer"),
+        (accuracies(True, 0.5), "damaged record (metrics.accuracy.0: Input should be a valid number)"),
+        (cost(threads=1.5), "damaged record (cost.threads: Input should be a valid integer"),
+        (cost(colour="red"), "damaged record (cost.colour: Unexpected keyword argument)"),
+        ({"code": {**vars(CODE), "clean": True}}, "of the code, commit and clean must both be stated, or neither"),
+        ({"code": {"version": "0.1.0"}}, "damaged record (code.commit: Field required)"),
         ({"config": [1]}, "damaged record (config: Input should be an object)"),
         ({"colour": "red"}, "damaged record (colour: Unexpected keyword argument)"),
     ],
@@ -115,10 +137,28 @@ def test_every_field_is_needed(path: Path, name: str) -> None:
     content = json.loads(lines[0])
     del content[name]
     path.write_text(json.dumps(content))
-    if name in ("losses", "notes", "warm_up_seconds"):  # may be left out: empty
-        assert len(read_records(path)) == 1
+    if name == "protocol":  # there is none of learning
+        assert read_records(path) == RECORDS[:1]
     else:
         assert f"{path}, line 1: " in message_of(path)
+
+
+def test_what_is_empty_is_not_in_the_line() -> None:
+    content = json.loads(on_whole_set([0.5]).to_json())
+    assert content.keys() == {
+        "format",
+        "task",
+        "method",
+        "protocol",
+        "config",
+        "config_hash",
+        "seeds",
+        "metrics",
+        "cost",
+        "code",
+    }
+    assert (content["format"], content["method"], content["protocol"]) == (2, None, "whole")
+    assert json.loads(RECORDS[1].to_json())["method"] == json.loads(RECORDS[0].to_json())["method"] == "dc"
 
 
 @pytest.mark.parametrize("line", ["[]", "3", '"text"', "null"])
@@ -212,7 +252,7 @@ FULL = [
 WRONG = [None, True, -1, 2.5, "text", [], {}, [[1]], {"a": {}}, 10**400, "\x1b[2J"]
 
 
-@pytest.mark.parametrize("record", FULL, ids=lambda record: record.kind)
+@pytest.mark.parametrize("record", FULL, ids=lambda record: record.task)
 def test_values_of_another_type_are_refused_or_do_no_harm(path: Path, record: Record) -> None:
     """Each value by each other: one sentence, or a table, page and figure."""
     tried = 0
@@ -226,7 +266,7 @@ def test_values_of_another_type_are_refused_or_do_no_harm(path: Path, record: Re
             tried += 1
             try:
                 records = read_records(written(path, content))
-                if record.kind != "learn":
+                if record.task != "learn":
                     render(accuracy_table(records), "text")
                     render(accuracy_table(records), "csv")
                     cells(records)
@@ -241,7 +281,8 @@ def test_values_of_another_type_are_refused_or_do_no_harm(path: Path, record: Re
 @pytest.mark.parametrize("name", ["wall_seconds", "iterations", "peak_memory_bytes"])
 def test_numbers_that_cannot_be_kept(path: Path, name: str, number: str) -> None:
     content = json.loads(FULL[0].to_json())
-    marked = json.dumps({**content, name: "HERE"} if name in content else content | {"config": {name: "HERE"}})
+    changed = {"cost": content["cost"] | {name: "HERE"}} if name in content["cost"] else {"config": {name: "HERE"}}
+    marked = json.dumps(content | changed)
     path.write_text(marked.replace('"HERE"', number))
     assert message_of(path).startswith(f"{path}, line 1: ")
 
@@ -252,8 +293,9 @@ def test_numbers_that_cannot_be_kept(path: Path, name: str, number: str) -> None
         ({"seeds": [0, 0]}, "seeds must be from 0 to"),
         ({"seeds": [-1, 1]}, "seeds must be from 0 to"),
         ({"diverged": [7]}, "diverged names seeds that are not among the record's"),
-        ({"wall_seconds": -1}, "times, memory and threads must be"),
-        ({"peak_memory_bytes": 10**30}, "times, memory and threads must be"),
+        (cost(wall_seconds=-1), "times, memory and threads must be"),
+        (cost(training_seconds=-1), "times, memory and threads must be"),
+        (cost(peak_memory_bytes=10**30), "times, memory and threads must be"),
     ],
 )
 def test_numbers_that_cannot_be(path: Path, changes: dict, message: str) -> None:
@@ -266,10 +308,7 @@ def test_a_byte_order_mark_is_passed_over(path: Path) -> None:
     check_appendable(path)
 
 
-def test_seeds_that_diverged_are_kept_and_read_of_older_notes(path: Path) -> None:
+def test_seeds_that_diverged_are_kept(path: Path) -> None:
     new = replace(RECORDS[1], diverged=[1])
     append_record(path, new)
-    assert read_records(path)[-1].diverged_seeds == {1}
-    assert "diverged" not in json.loads(RECORDS[1].to_json()), "older lines stay as they are"
-    older = replace(RECORDS[1], notes=["seed 0: training diverged", "seed 1 was slow", "accuracy stays at chance"])
-    assert older.diverged_seeds == {0}
+    assert read_records(path)[-1].diverged == [1]

@@ -25,8 +25,20 @@ LONGEST = 400
 
 LAYERS = (
     ("errors", "versions", "randomness"),
-    ("calibration", "files", "hdf5", "machine", "sizes", "texts"),
-    ("records", "statistics", "sealed", "decoding", "preprocessing", "provenance", "set_file", "condensed", "synthetic_set"),
+    ("calibration", "files", "hdf5", "machine", "memory", "sizes", "texts"),
+    (
+        "records",
+        "record_settings",
+        "old_records",
+        "statistics",
+        "sealed",
+        "decoding",
+        "preprocessing",
+        "provenance",
+        "set_file",
+        "condensed",
+        "synthetic_set",
+    ),
     ("data", "networks"),
     ("checking", "execution"),
     ("augmentation",),
@@ -39,6 +51,7 @@ LAYERS = (
     ("", "reference"),
     ("doctor",),
     ("cli",),
+    ("__main__",),
 )
 """What may be imported, lowest first: what belongs to a layer imports from it and from those before it; ""
 is condense itself."""

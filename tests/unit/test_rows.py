@@ -194,16 +194,15 @@ def test_an_interval_ends_where_percent_do() -> None:
 # Networks that diverged
 
 
-def diverging(lost: list[int], *, structured: bool) -> Record:
+def diverging(lost: list[int]) -> Record:
     (record,) = of_set([0.1 if seed in lost else 0.9 for seed in range(20)], "a")
     notes = [f"seed {seed}: training diverged" for seed in lost]
-    return replace(record, notes=notes, diverged=lost if structured else [])
+    return replace(record, notes=notes, diverged=lost)
 
 
-@pytest.mark.parametrize("structured", [True, False])
-def test_networks_that_diverged_are_left_out_and_counted(structured: bool) -> None:
+def test_networks_that_diverged_are_left_out_and_counted() -> None:
     """As they were counted, 20 networks of 90 % and three of them lost had 78.0 ± 28.6."""
-    table = accuracy_table([diverging([3, 4, 19], structured=structured)])
+    table = accuracy_table([diverging([3, 4, 19])])
     (row,) = rows(table)
     assert (row["accuracy %"], row["n"]) == ("90.0 ± 0.0", "17 (3 diverged)")
     assert (table.data[0]["n"], table.data[0]["diverged"]) == (17, 3)
@@ -211,7 +210,7 @@ def test_networks_that_diverged_are_left_out_and_counted(structured: bool) -> No
 
 
 def test_where_all_diverged_there_is_no_mean() -> None:
-    record = diverging(list(range(20)), structured=True)
+    record = diverging(list(range(20)))
     table = accuracy_table([record])
     (row,) = rows(table)
     assert (row["accuracy %"], row["95 % interval"], row["n"]) == ("diverged", "–", "0 (20 diverged)")
@@ -222,11 +221,11 @@ def test_where_all_diverged_there_is_no_mean() -> None:
 
 
 def test_a_network_trained_again_is_what_it_was_last() -> None:
-    again = diverging([], structured=True)
-    (cell,), remarks = cells([diverging([3], structured=True), again])
+    again = diverging([])
+    (cell,), remarks = cells([diverging([3]), again])
     assert (cell.size, cell.lost) == ("20", 0)
     assert any("20 networks (same set, same seed)" in remark for remark in remarks)
-    (cell,), _ = cells([again, diverging([3], structured=True)])
+    (cell,), _ = cells([again, diverging([3])])
     assert cell.size == "19 (1 diverged)"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from report_samples import evaluated
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
@@ -18,7 +19,7 @@ from condense.files import taken
 from condense.machine import Surroundings
 from condense.networks.registry import build
 from condense.preprocessing import ZCA
-from condense.records import config_hash, read_records
+from condense.records import append_record, config_hash, read_records
 from condense.report.rendering import Table, render
 from condense.stage_c.learn import learn
 from condense.studies.hyperparameters.config import SweepConfig
@@ -104,12 +105,12 @@ def done(grid: Grid, digits: DataSet, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_one_line_a_row_with_all_its_networks(done: SweepFolder) -> None:
-    records = read_records(done.records, SweepRecord)
+    records = read_records(done.records)
     assert len(records) == 4 * 3 and not done.unfinished.exists()
     first = records[0]
     assert first.seeds == [0, 1, 2] and len(set(first.accuracies)) > 1 and first.config["train_images"] == 320
     assert first.config["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
-    assert 0 < first.training_seconds < first.wall_seconds and first.peak_memory_bytes > 2**26
+    assert 0 < (first.cost.training_seconds or 0) < first.wall_seconds and (first.peak_memory_bytes or 0) > 2**26
     assert records[4].config["set"]["method"] == "random" and records[4].config["recipe"]["stages"][0]["epochs"] == 6
     recipe = records[2].config["recipe"]
     assert recipe["stages"][0]["learning_rate"] == pytest.approx(0.05 * 1.6)
@@ -166,7 +167,7 @@ def test_a_row_goes_on_after_its_last_group(done: SweepFolder, grid: Grid, digit
 
     with pytest.raises(Stop):
         run_sweep(trials, 3, digits, folder, Listener(training=stop))
-    (partial,) = read_records(folder.unfinished, SweepRecord)
+    (partial,) = map(SweepRecord.of, read_records(folder.unfinished))
     assert partial.seeds == [0] and not folder.records.exists()
     told: list[int] = []
     run_sweep(trials, 3, digits, folder, Listener(training=lambda epochs, total: told.append(epochs)))
@@ -194,8 +195,7 @@ def test_records_of_something_else_beside_a_proxy_are_no_obstacle(digits: DataSe
 
 def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: DataSet, tmp_path: Path) -> None:
     whole = done.finished()[2]
-    part = replace(whole, seeds=[0], accuracies=whole.accuracies[:1], training_accuracies=whole.training_accuracies[:1])
-    part = replace(part, training_losses=whole.training_losses[:1], held_out_accuracies=whole.held_out_accuracies[:1])
+    part = replace(whole, seeds=[0], metrics={name: values[:1] for name, values in whole.metrics.items()})
     trials, here = trials_of(grid, digits, [all_images(digits)]), Surroundings.of(torch.device("cpu"))
     folder = SweepFolder(tmp_path)
     folder.keep(part, complete=False)
@@ -206,7 +206,7 @@ def test_an_unfinished_row_is_never_lost(done: SweepFolder, grid: Grid, digits: 
     assert folder.take_up(trials, 3, replace(here, threads=63)) is None
     (kept,) = folder.finished()
     assert kept.estimated_seconds == pytest.approx(whole.estimated_seconds / 3) and kept.estimate["groups"] == 1
-    assert replace(kept, estimated_seconds=part.estimated_seconds, estimate=part.estimate) == part
+    assert replace(kept, cost=replace(kept.cost, estimate=part.estimate)) == part
     assert not folder.unfinished.exists()
     # Killed between joining the others and being removed: it is not kept twice.
     folder.keep(part, complete=False)
@@ -243,9 +243,22 @@ def test_what_a_folder_refuses(done: SweepFolder, grid: Grid, digits: DataSet, t
     with taken(done.path), pytest.raises(CondenseError, match="Another process is at work"), taken(done.path):
         pass
     damaged = json.loads(done.records.read_text().splitlines()[0])
-    damaged["training_losses"] = []
+    for metrics, sentence in (
+        ({"training_loss": []}, r"records\.jsonl, line 1: 3 seeds but 0 training losses"),
+        ({"training_loss": [-1.0] * 3}, r"records\.jsonl, line 1: a record is damaged: accuracies must"),
+        ({"held_out_accuracy": [None] * 3}, r"records\.jsonl, line 1: a record is damaged: accuracies must"),
+    ):
+        changed = {**damaged, "metrics": damaged["metrics"] | metrics}
+        (tmp_path / "records.jsonl").write_text(json.dumps(changed) + "\n")
+        with pytest.raises(CondenseError, match=sentence):
+            SweepFolder(tmp_path).finished()
+    del damaged["metrics"]["training_loss"]
     (tmp_path / "records.jsonl").write_text(json.dumps(damaged) + "\n")
-    with pytest.raises(CondenseError, match=r"records\.jsonl, line 1: a record is damaged"):
+    with pytest.raises(CondenseError, match="does not hold one training accuracy and loss for each seed"):
+        SweepFolder(tmp_path).finished()
+    append_record(tmp_path / "other.jsonl", evaluated([0.5]))
+    (tmp_path / "other.jsonl").rename(tmp_path / "records.jsonl")
+    with pytest.raises(CondenseError, match="a record of task 'evaluate' is none of a sweep"):
         SweepFolder(tmp_path).finished()
 
 
@@ -413,7 +426,7 @@ def test_a_large_networks_memory_is_estimated_beyond_context_and_data(
     expected = trial.estimated_memory(3, calibration)
     begun = trial.begin(3, calibration, Surroundings.of(torch.device("cpu")))
     *_, record = trial.train(begun, range(3))
-    measured = record.peak_memory_bytes - expected.context - expected.data
+    measured = (record.peak_memory_bytes or 0) - expected.context - expected.data
     assert expected.parameters + expected.activations == pytest.approx(measured, rel=0.15)
 
 

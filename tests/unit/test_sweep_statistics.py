@@ -1,9 +1,11 @@
 """Statistics of a sweep: paired tests, rank correlations, regret, and the tables that print them."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from report_samples import CODE, COST
 from scipy import stats
 
 from condense.studies.hyperparameters import figures
@@ -18,17 +20,23 @@ from condense.studies.hyperparameters.results import RowResult, Sweep, Trained
 from condense.studies.hyperparameters.tables import accuracy_table, difference_table, ratio_table
 from condense.studies.hyperparameters.trial import SweepRecord
 
+ESTIMATE = {"estimated_seconds": 0.0, "estimated_memory_bytes": 0}
+
 
 def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> RowResult:
     row = replace(load_grid("report-fashion-mnist").rows[0], name=name)
     config = {"row": row.settings, "parameters": 1, "train_images": 10, "set": None}
-    record = SweepRecord(
-        *("sweep", config, list(accuracies), list(accuracies.values()), seconds, 1, "cpu", 1, "0", {}, ""),
-        training_accuracies=[1.0] * len(accuracies),
-        training_losses=[0.1] * len(accuracies),
-        training_seconds=seconds,
-    )
-    return RowResult(row, (record,))
+    networks, cost = len(accuracies), replace(COST, threads=1, training_seconds=seconds, estimate=ESTIMATE)
+    metrics: dict[str, list[float | None]] = {"accuracy": [*accuracies.values()]}
+    metrics |= {"training_accuracy": [1.0] * networks, "training_loss": [0.1] * networks}
+    return RowResult(row, (SweepRecord("sweep", config, list(accuracies), metrics, cost, CODE),))
+
+
+def with_metrics(record: SweepRecord, **metrics: Any) -> SweepRecord:
+    """The record with others; networks without a loss diverged."""
+    losses = metrics.get("training_loss", record.training_losses)
+    diverged = [seed for seed, loss in zip(record.seeds, losses, strict=True) if loss is None]
+    return replace(record, metrics=record.metrics | metrics, diverged=diverged)
 
 
 def test_differences_are_paired_by_seed() -> None:
@@ -94,7 +102,10 @@ def test_cost_saved_is_for_as_many_networks_on_one_machine() -> None:
     assert (here.networks, here.proxy_networks) == ((1, 1, 1), (2, 2, 2))
     elsewhere = study(full, replace(twice, learned_on="NVIDIA H200, 1 thread"))
     assert elsewhere and elsewhere.saved == 50 and elsewhere.saved_with_learning is None
-    threads = tuple(replace(row, records=(replace(row.records[0], threads=2),)) for row in twice.done.values())
+    threads = tuple(
+        replace(row, records=(replace(row.records[0], cost=replace(COST, training_seconds=4.0, estimate=ESTIMATE)),))
+        for row in twice.done.values()
+    )
     mixed = study(full, replace(twice, rows=threads))
     assert mixed and mixed.saved is None
     table = proxy_table([here, mixed], swept(full))
@@ -158,7 +169,7 @@ def several(*means: float, spread: float = 0.01, diverged: int = 0) -> Sweep:
     record = rows[-1].records[0]
     losses = [None] * diverged + [0.1] * (5 - diverged)
     accuracies = [0.1] * diverged + record.accuracies[diverged:]
-    rows[-1] = replace(rows[-1], records=(replace(record, training_losses=losses, accuracies=accuracies),))
+    rows[-1] = replace(rows[-1], records=(with_metrics(record, training_loss=losses, accuracy=accuracies),))
     return swept(Trained("all images", 10, 1, None, tuple(rows)))
 
 
@@ -200,7 +211,7 @@ def test_rows_are_ranked_by_held_out_images_and_judged_by_test_images() -> None:
 
     def of(pairs: list[tuple[float, float]]) -> Trained:
         rows = [result(str(place), {0: tested}) for place, (_, tested) in enumerate(pairs)]
-        own = [replace(one.records[0], held_out_accuracies=[held]) for one, (held, _) in zip(rows, pairs, strict=True)]
+        own = [with_metrics(one.records[0], held_out_accuracy=[held]) for one, (held, _) in zip(rows, pairs, strict=True)]
         return Trained("40 images", 10, 1, None, tuple(replace(one, records=(r,)) for one, r in zip(rows, own, strict=True)))
 
     full, proxy = of([(0.5, 0.9), (0.6, 0.8), (0.7, 0.6)]), of([(0.9, 0.1), (0.6, 0.1), (0.5, 0.1)])
@@ -232,7 +243,7 @@ def test_the_headline_says_how_all_sets_did_not_only_the_best() -> None:
 
 def test_a_loss_that_exploded_is_printed_by_its_magnitude() -> None:
     row, exploded = result("1", {0: 0.5}), result("2", {0: 0.5})
-    exploded = replace(exploded, records=(replace(exploded.records[0], training_losses=[1.5e30]),))
+    exploded = replace(exploded, records=(with_metrics(exploded.records[0], training_loss=[1.5e30]),))
     table = accuracy_table(swept(Trained("all images", 10, 1, None, (row, exploded))))
     column = table.header.index("training loss")
     assert [line[column] for line in table.rows] == ["0.100", "1.5e+30"]

@@ -13,7 +13,7 @@ from condense.data.catalog import load
 from condense.machine import Surroundings
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
-from condense.versions import CODE_VERSION, code_version, release_of
+from condense.versions import CODE_VERSION, Code, code_version, release_of
 
 
 def git(folder: Path, *words: str) -> str:
@@ -67,6 +67,23 @@ def test_without_git_it_is_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_release_is_what_work_in_the_middle_depends_on() -> None:
     assert {release_of(f"1.2.0{end}") for end in ("", "+g0123456789ab", "+g0123456789ab.dirty")} == {"1.2.0"}
     assert Surroundings.of(torch.device("cpu")).arithmetic["code_version"] == release_of(code_version())
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("0.1.0", ("0.1.0", None, None)),
+        ("0.1.0+g0123456789ab", ("0.1.0", "0123456789ab", True)),
+        ("0.1.0+g0123456789ab.dirty", ("0.1.0", "0123456789ab", False)),
+        ("0.1.0+local", ("0.1.0+local", None, None)),
+        ("1+ga+gb\n", ("1+ga+gb\n", None, None)),
+        ("", ("", None, None)),
+    ],
+)
+def test_the_text_of_a_version_in_parts(text: str, parts: tuple[str, str | None, bool | None]) -> None:
+    code = Code.of(text, {"torch": "2"}, "570")
+    assert (code.version, code.commit, code.clean) == parts
+    assert (code.libraries, code.driver, str(code)) == ({"torch": "2"}, "570", text)
 
 
 def test_sets_and_records_state_it() -> None:

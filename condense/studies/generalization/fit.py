@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from condense.data.images import DataSet
 from condense.execution import Execution, for_few
-from condense.machine import Surroundings, peak_memory_bytes, reproducible
+from condense.machine import Surroundings, reproducible
+from condense.memory import Peak, start_peak
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.networks.registry import build
-from condense.records import Record
+from condense.records import Cost, Record
 from condense.studies.generalization.checkpoint import SECONDS, Saved, checkpoint_path, load, save
 from condense.studies.generalization.course import Course, add_epoch, add_test
 from condense.studies.generalization.images import SIDE
@@ -24,7 +25,6 @@ from condense.studies.generalization.runs import BATCH, DECAY, DECAY_IMAGES, Run
 from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, Seen, Standing, fresh_members, train
 from condense.training.recipe import Recipe, Stage
-from condense.versions import code_version, library_versions
 
 TOGETHER = 8
 """Runs in one stack, at most: a run that has ended is carried along until all of its stack have."""
@@ -135,7 +135,7 @@ class _Stack:
         self.passed, device = _Epoch(), data.train.device
         self.execution = replace(execution_of(self.runs[0], data), stack=len(self.runs))
         self.draws = [MemberDraws.of(run.seed, "generalization", device=device) for run in self.runs]
-        self.surroundings = Surroundings.of(device)
+        self.surroundings, self.peak = Surroundings.of(device), start_peak(device)
         self.looked = self.saved = time.perf_counter()
 
     def train(self) -> list[Record]:
@@ -182,7 +182,8 @@ class _Stack:
         return len(self.records) == len(self.runs)
 
     def _end(self, place: int) -> None:
-        self.records[place] = _record(self.runs[place], self.courses[place], self.data, self.execution, self.surroundings)
+        course, around = self.courses[place], self.surroundings
+        self.records[place] = _record(self.runs[place], course, self.data, self.execution, around, self.peak)
         self.ended(self.records[place])
         if path := self.paths[place]:
             path.unlink(missing_ok=True)
@@ -216,18 +217,16 @@ def _recipe(run: Run, data: DataSet) -> Recipe:
     return Recipe(stages, BATCH, momentum=0.9, weight_decay=run.weight_decay, decay=decay)
 
 
-def _record(run: Run, course: Course, data: DataSet, execution: Execution, surroundings: Surroundings) -> Record:
+def _record(run: Run, course: Course, data: DataSet, execution: Execution, surroundings: Surroundings, peak: Peak) -> Record:
+    """The record of a run that has ended; peak: of the stack it was trained in."""
     return Record(
-        kind="fit",
+        task="fit",
         config=run.config(data.train, data.test),
         seeds=[run.seed],
-        accuracies=[course.final_test],
-        wall_seconds=course.seconds,
-        peak_memory_bytes=peak_memory_bytes(data.train.device),
-        code_version=code_version(),
-        library_versions=library_versions(),
+        metrics={"accuracy": [course.final_test]},
+        cost=Cost.of(surroundings, wall_seconds=course.seconds, peak_memory_bytes=peak.bytes()),
+        code=surroundings.code,
         notes=[course.outcome],
         series=course.series,
         execution=execution.facts(),
-        **asdict(surroundings),
     )

@@ -84,7 +84,7 @@ def recorded(folder: Path) -> list[Record]:
     path = records_path(folder)
     found = read_records(path) if path.exists() and path.stat().st_size else []
     for number, record in enumerate(found, 1):
-        if record.kind == "fit":
+        if record.task == "fit":
             check_complete(record, f"{shortened(path)}, record {number}")
     return found
 
@@ -95,8 +95,8 @@ def check_folder(folder: Path) -> None:
     check_appendable(path)
     refuse_other_files(path, "generalization experiments")
     for record in recorded(folder):
-        if record.kind != "fit":
-            raise CondenseError(f"{path} holds records of another kind ({record.kind}). Choose another --out.")
+        if record.task != "fit":
+            raise CondenseError(f"{path} holds records of another task ({record.task}). Choose another --out.")
 
 
 Sized = Mapping[int | None, DataSet]

@@ -212,7 +212,7 @@ class SweepFolder:
     def _read(self, path: Path) -> list[SweepRecord]:
         if not path.exists():
             return []
-        found = read_records(path, SweepRecord)
+        found = [SweepRecord.of(record) for record in read_records(path)]
         for number, record in enumerate(found, 1):
             check_complete(record, f"{path}, line {number}")
         return found

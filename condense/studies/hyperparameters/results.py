@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from condense.errors import CondenseError
@@ -30,7 +31,7 @@ class RowResult:
     @cached_property
     def diverged(self) -> set[int]:
         """Seeds of the networks whose training diverged."""
-        return {seed for record in self.records for seed in record.diverged_seeds}
+        return {seed for record in self.records for seed in record.diverged}
 
     @cached_property
     def accuracies(self) -> dict[int, float]:
@@ -86,8 +87,7 @@ class RowResult:
     @property
     def memory(self) -> tuple[int, int]:
         """(Estimated, measured) bytes at the peak, of the record that took most."""
-        most = max(self.records, key=lambda record: record.peak_memory_bytes)
-        return most.estimated_memory_bytes, most.peak_memory_bytes
+        return max(((r.estimated_memory_bytes, r.peak_memory_bytes or 0) for r in self.records), key=itemgetter(1))
 
 
 @dataclass(frozen=True)

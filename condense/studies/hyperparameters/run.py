@@ -9,6 +9,7 @@ from condense.data.images import DataSet
 from condense.data.split import held_out
 from condense.errors import CondenseError, Interrupted
 from condense.machine import Surroundings, reproducible
+from condense.memory import in_use
 from condense.records import read_records
 from condense.report.html import machine
 from condense.stage_t.evaluate import data_as_learned, describe_set, source_of
@@ -16,7 +17,6 @@ from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.hyperparameters.estimate import data_bytes
 from condense.studies.hyperparameters.folder import FORMAT, Asked, Proxy, SweepFolder, real_images
 from condense.studies.hyperparameters.grid import Grid
-from condense.studies.hyperparameters.memory import in_use
 from condense.studies.hyperparameters.probe import probe
 from condense.studies.hyperparameters.trial import Calibration, TrainedOn, Trial
 from condense.synthetic_set import SyntheticSet
@@ -83,7 +83,7 @@ def _learning(path: Path, synthetic: SyntheticSet) -> tuple[float | None, str | 
         except CondenseError:  # none there, or records of something else: the table says that the time is not known
             continue
         for record in records:
-            if record.kind == "learn" and record.config.get("set") == synthetic.sha256:
+            if record.task == "learn" and record.config.get("set") == synthetic.sha256:
                 return record.wall_seconds + record.warm_up_seconds, machine(record.device, record.threads)
     return None, None
 

@@ -3,32 +3,32 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.execution import Execution, for_few
-from condense.machine import Surroundings
+from condense.machine import Surroundings, peak_memory_bytes
+from condense.memory import Peak, in_use, start_peak
 from condense.networks.network import Network
-from condense.records import Record, config_hash
+from condense.records import Cost, Record, config_hash
 from condense.studies.hyperparameters.estimate import Memory, Speed, Work, group_size, memory, training_seconds
-from condense.studies.hyperparameters.memory import in_use, peak, start_peak
 from condense.studies.hyperparameters.rows import Row
 from condense.training.accuracy import accuracies, accuracies_and_losses
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe
 from condense.training.sources import Source
-from condense.versions import code_version, library_versions
 
 LARGEST = 10**18
 """No count of a record is as large."""
 
 
-MEASURED = ("training_seconds", "estimated_seconds", "peak_memory_bytes", "estimated_memory_bytes")
+METRICS = ("accuracy", "held_out_accuracy", "training_accuracy", "training_loss")
+ESTIMATED = ("estimated_seconds", "estimated_memory_bytes")
 TERMS = ("members", "steps", "images", "multiply_adds", "step_seconds", "multiply_adds_per_second")
 """What an estimate must state, to be made anew for another number of networks."""
 
@@ -37,27 +37,52 @@ TERMS = ("members", "steps", "images", "multiply_adds", "step_seconds", "multipl
 class SweepRecord(Record):
     """The networks of one row, trained on one set of images.
 
-    accuracies: on the test images; held_out_accuracies: on the training images that were held out, by which rows are
-    compared (empty in records of versions that compared rows on the test images); training_accuracies, training_losses (mean
-    cross-entropy per image, without any penalty): of the trained networks on all they were trained on, losses None where
-    training diverged. training_seconds: of training alone, all networks; wall_seconds: with tests. estimated_seconds,
-    estimated_memory_bytes: said of the same before it began, from `estimate`, which holds the terms. peak_memory_bytes: of
-    training and testing this row.
+    metrics: 'accuracy' on the test images; 'held_out_accuracy' on the training images that were held out, by which rows are
+    compared (not there in records of versions that compared rows on the test images); 'training_accuracy', 'training_loss'
+    (mean cross-entropy per image, without any penalty): of the trained networks on all they were trained on, losses None
+    where training diverged. cost: training_seconds of training alone, all networks, and the estimate of it; wall_seconds
+    with tests; peak_memory_bytes of training and testing this row.
     """
 
-    kind: Literal["sweep"]
-    held_out_accuracies: list[float] = field(default_factory=list)
-    training_accuracies: list[float] = field(default_factory=list)
-    training_losses: list[float | None] = field(default_factory=list)
-    training_seconds: float = 0.0
-    estimated_seconds: float = 0.0
-    estimated_memory_bytes: int = 0
-    estimate: dict[str, float] = field(default_factory=dict)
+    @staticmethod
+    def of(record: Record) -> "SweepRecord":
+        """A record that was read, as one of a sweep."""
+        return SweepRecord(**{one.name: getattr(record, one.name) for one in fields(Record)})
 
     @property
-    def diverged_seeds(self) -> set[int]:
-        """Seeds of the networks whose training diverged: what they 'classify' is the share of the first class."""
-        return {seed for seed, loss in zip(self.seeds, self.training_losses, strict=True) if loss is None}
+    def held_out_accuracies(self) -> list[float]:
+        """On the training images that were held out; empty where rows were compared on the test images."""
+        return cast(list[float], self.metrics.get("held_out_accuracy", []))
+
+    @property
+    def training_accuracies(self) -> list[float]:
+        """On all that the networks were trained on."""
+        return cast(list[float], self.metrics["training_accuracy"])
+
+    @property
+    def training_losses(self) -> list[float | None]:
+        """On the same; None where training diverged."""
+        return self.metrics["training_loss"]
+
+    @property
+    def training_seconds(self) -> float:
+        """Of training alone, all networks."""
+        return self.cost.training_seconds or 0.0
+
+    @property
+    def estimated_seconds(self) -> float:
+        """Said of it before it began."""
+        return self.cost.estimate["estimated_seconds"]
+
+    @property
+    def estimated_memory_bytes(self) -> int:
+        """Said of the peak of memory before it began."""
+        return int(self.cost.estimate["estimated_memory_bytes"])
+
+    @property
+    def estimate(self) -> dict[str, int | float]:
+        """The terms of both, too."""
+        return self.cost.estimate
 
     def with_own_estimate(self) -> "SweepRecord":
         """The record with its estimated seconds for the networks it holds, which after an interruption may be fewer or more
@@ -67,7 +92,8 @@ class SweepRecord(Record):
         groups = -(-len(self.seeds) // int(terms["members"]))
         work = Work(groups, *(int(terms[name]) for name in ("members", "steps", "images", "multiply_adds")))
         seconds = training_seconds(work, Speed(terms["step_seconds"], terms["multiply_adds_per_second"]))
-        return replace(self, estimated_seconds=seconds, estimate={**terms, "groups": groups})
+        estimate = {**terms, "groups": groups, "estimated_seconds": seconds}
+        return replace(self, cost=replace(self.cost, estimate=estimate))
 
 
 @dataclass(frozen=True)
@@ -177,20 +203,18 @@ class Trial:
         expected, speed = self.estimated_memory(seeds, calibration), calibration.speeds[self.speed_key(seeds)]
         terms = {f"{name}_bytes": value for name, value in asdict(expected).items()}
         work = Work.of(self.network, self.recipe, seeds, self.on.images, self.together(seeds))
+        terms |= asdict(work) | {"step_seconds": speed.constant, "multiply_adds_per_second": speed.rate}
+        said = {"estimated_seconds": self.estimated_seconds(seeds, calibration), "estimated_memory_bytes": expected.total}
         return SweepRecord(
-            kind="sweep",
+            task="sweep",
             config=self.config,
             seeds=[],
-            accuracies=[],
-            wall_seconds=0.0,
-            peak_memory_bytes=0,
-            code_version=code_version(),
-            library_versions=library_versions(),
-            estimated_seconds=self.estimated_seconds(seeds, calibration),
-            estimated_memory_bytes=expected.total,
+            metrics={name: [] for name in METRICS},
+            cost=Cost.of(
+                surroundings, wall_seconds=0.0, training_seconds=0.0, peak_memory_bytes=0, estimate={**terms, **said}
+            ),
+            code=surroundings.code,
             execution=self.execution(seeds).facts(),
-            estimate=terms | asdict(work) | {"step_seconds": speed.constant, "multiply_adds_per_second": speed.rate},
-            **asdict(surroundings),
         )
 
     def train(
@@ -199,15 +223,15 @@ class Trial:
         """Trains the networks of these seeds that `record` lacks; gives the record after each group of them."""
         missing = [seed for seed in seeds if seed not in record.seeds]
         execution, epochs = self.execution(len(seeds)), self.recipe.epochs
-        fresh_peak = start_peak(self.data.test.device)
-        if not fresh_peak:
+        peak = start_peak(self.data.test.device)
+        if not peak.fresh:
             record = replace(record, notes=[*record.notes, "peak memory is of the whole process so far"])
         for first in range(0, len(missing), execution.stack):
             group, before = missing[first : first + execution.stack], len(record.seeds) * epochs
             began = time.perf_counter()
             members = self._trained(group, execution, partial(_tell, progress, before, len(group), len(seeds) * epochs))
             trained = time.perf_counter()
-            record = self._with_results(record, group, members, trained - began, began)
+            record = self._with_results(record, group, members, trained - began, began, peak)
             del members  # or they, and what the allocator keeps in pieces, would live beside the next group's
             in_use(self.data.test.device)
             yield record
@@ -227,24 +251,29 @@ class Trial:
         return members
 
     def _with_results(
-        self, record: SweepRecord, seeds: Sequence[int], members: Members, seconds: float, began: float
+        self, record: SweepRecord, seeds: Sequence[int], members: Members, seconds: float, began: float, peak: Peak
     ) -> SweepRecord:
         tested = accuracies(self.network, members, self.data.test)
         compared = accuracies(self.network, members, self.held_out)
         fitted, losses = accuracies_and_losses(self.network, members, self.on.source)
         finite = [loss if loss == loss and abs(loss) != float("inf") else None for loss in losses]
-        diverged = [f"seed {seed}: training diverged" for seed, loss in zip(seeds, finite, strict=True) if loss is None]
+        diverged = [seed for seed, loss in zip(seeds, finite, strict=True) if loss is None]
+        most = peak.bytes() or peak_memory_bytes(self.data.test.device)
         return replace(
             record,
             seeds=[*record.seeds, *seeds],
-            accuracies=[*record.accuracies, *tested],
-            held_out_accuracies=[*record.held_out_accuracies, *compared],
-            training_accuracies=[*record.training_accuracies, *fitted],
-            training_losses=[*record.training_losses, *finite],
-            training_seconds=record.training_seconds + seconds,
-            wall_seconds=record.wall_seconds + time.perf_counter() - began,
-            peak_memory_bytes=max(record.peak_memory_bytes, peak(self.data.test.device)),
-            notes=[*record.notes, *diverged],
+            metrics={
+                name: [*record.metrics[name], *values]
+                for name, values in zip(METRICS, (tested, compared, fitted, finite), strict=True)
+            },
+            cost=replace(
+                record.cost,
+                training_seconds=record.training_seconds + seconds,
+                wall_seconds=record.wall_seconds + time.perf_counter() - began,
+                peak_memory_bytes=max(record.peak_memory_bytes or 0, most),
+            ),
+            notes=[*record.notes, *(f"seed {seed}: training diverged" for seed in diverged)],
+            diverged=[*record.diverged, *diverged],
         ).with_own_estimate()
 
 
@@ -253,23 +282,24 @@ def _tell(progress: Callable[[int, int], None], before: int, members: int, total
 
 
 def check_complete(record: SweepRecord, where: str) -> None:
-    """Raises `CondenseError` unless the lists of a record agree."""
-    lists = [record.training_accuracies, record.training_losses]
-    lists += [record.held_out_accuracies] if "held_out_images" in record.config else []
-    if any(len(values) != len(record.seeds) for values in lists):
+    """Raises `CondenseError` unless a record is one of a sweep with all that tables read."""
+    if record.task != "sweep":
+        raise CondenseError(f"{where}: a record of task '{record.task}' is none of a sweep.")
+    needed = [name for name in METRICS if name != "held_out_accuracy" or "held_out_images" in record.config]
+    if not all(name in record.metrics for name in needed):
         raise CondenseError(f"{where}: a record is damaged: it does not hold one training accuracy and loss for each seed.")
-    fractions = [*record.training_accuracies, *record.held_out_accuracies]
+    accuracies = [value for name in needed[:-1] for value in record.metrics[name]]
     losses = [loss for loss in record.training_losses if loss is not None]
-    if not all(0 <= value <= 1 for value in fractions) or not all(0 <= loss < math.inf for loss in losses):
+    if None in accuracies or not all(0 <= loss < math.inf for loss in losses):
         raise CondenseError(f"{where}: a record is damaged: accuracies must lie between 0 and 1, losses from 0 on.")
     _check_read(record, where)
 
 
 def _check_read(record: SweepRecord, where: str) -> None:
     """What tables read of a record's configuration and estimate must be there, and be what it is taken for."""
-    measured = {name: getattr(record, name) for name in MEASURED}
+    measured = {name: getattr(record.cost, name) for name in ("training_seconds", "peak_memory_bytes")}
     whole = {name: record.config.get(name) for name in ("train_images", "parameters", "epochs_factor")}
-    numbers = {name: record.estimate.get(name) for name in TERMS}
+    numbers = {name: record.estimate.get(name) for name in (*TERMS, *ESTIMATED)}
     wrong = [name for name, value in whole.items() if type(value) is not int or not 1 <= value < LARGEST]
     wrong += [name for name, value in {**numbers, **measured}.items() if value is None or not _measurable(name, value)]
     wrong += [name for name in ("members", "steps") if name not in wrong and record.estimate[name] < 1]

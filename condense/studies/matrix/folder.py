@@ -167,7 +167,7 @@ class MatrixFolder:
             return []
         records = read_records(path)
         for record in records:
-            if record.kind != "evaluate" or needed(record, "set", "sha256") != needed(learned, "set"):
+            if record.task != "evaluate" or needed(record, "set", "sha256") != needed(learned, "set"):
                 raise CondenseError(f"{path} holds records that do not belong to {self.set_path(task.of)}.")
             found = needed(record, "network"), needed(record, "protocol")
             if found != (task.network, str(task.protocol)):

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import platform
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,9 +23,27 @@ def in_use(device: torch.device) -> int:
     return _resident("VmRSS") if _STATUS.exists() else peak_memory_bytes(device)
 
 
-def start_peak(device: torch.device) -> bool:
-    """Starts a new count of peak memory; False where the system cannot, so that a peak is of the whole process so far."""
+@dataclass(frozen=True)
+class Peak:
+    """Peak memory from a moment on, when the peak of the process until then was `before`; fresh: counted anew from it."""
+
+    device: torch.device
+    fresh: bool
+    before: int
+
+    def bytes(self) -> int | None:
+        """Peak bytes since then; None where they are not known: no new count began, and there was a higher peak before."""
+        now = _peak(self.device)
+        return now if self.fresh or now > self.before else None
+
+
+def start_peak(device: torch.device) -> Peak:
+    """Starts a new count of peak memory, where the system can."""
     in_use(device)
+    return Peak(device, _start_count(device), _peak(device))
+
+
+def _start_count(device: torch.device) -> bool:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return True
@@ -35,8 +54,7 @@ def start_peak(device: torch.device) -> bool:
     return True
 
 
-def peak(device: torch.device) -> int:
-    """Peak bytes since `start_peak`."""
+def _peak(device: torch.device) -> int:
     on_linux = device.type == "cpu" and _STATUS.exists()
     return _resident("VmHWM") if on_linux else peak_memory_bytes(device)
 
