@@ -19,7 +19,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-def several(value: object) -> object:
+def several(value: object) -> Any:
     """One text as a tuple of it, a list as a tuple."""
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
@@ -85,7 +85,7 @@ def verified(config: Config) -> Config:
     Raises `CondenseError` as `checked` does. The data set may be called anything, as its images are given.
     """
     values = as_dict(config)
-    named = {name: values.pop(name) for name in ("dataset",) if name in values}
+    named = {name: getattr(config, name) for name in ("dataset",) if values.pop(name, None) is not None}
     return replace(checked(type(config), values), **named)  # type: ignore[type-var]
 
 

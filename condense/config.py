@@ -1,16 +1,17 @@
 """Configurations: typed, frozen, checked all at once, and stored with every result."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from tyro.conf import arg
 
-from condense.checking import AtLeastOne, Seed, Several, Varying, one_of
+from condense.checking import AtLeastOne, Seed, Several, Varying, one_of, several
 from condense.data import catalog
-from condense.data.reading import Reading
+from condense.data.reading import READING_NAMES, Reading
 from condense.errors import CondenseError, in_any_case, quoted, shortened
 from condense.files import check_path
 from condense.networks import registry
@@ -48,6 +49,11 @@ def _dataset(name: str) -> str:
         raise ValueError(f"{shortened(name)} cannot be looked at: {error.strerror or error}.") from error
 
 
+def _numbers(value: object) -> object:
+    """One number as a tuple of it, a list as a tuple."""
+    return (value,) if isinstance(value, int) else several(value)
+
+
 NetworkName = Annotated[str, AfterValidator(_network)]
 NetworkNames = Annotated[tuple[NetworkName, ...], Several]
 """Names of networks; one name stands for itself."""
@@ -62,6 +68,7 @@ ImagesPerClass = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 MethodName = Annotated[str, AfterValidator(_method)]
 ScheduleName = Annotated[str, one_of("schedule", SCHEDULES)]
+Precisions = Annotated[str, one_of("precision", PRECISIONS)]
 PUBLISHED_ROWS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
 PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 
@@ -69,17 +76,54 @@ PUBLISHED_COLUMNS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18")
 TAKEN = ("name", "set", "path", "execution", "reading", "dataset_fingerprint")
 """What no setting of a method may be called, beside the settings of all: tables of TOML and records say other things so."""
 
-Kind = TypeVar("Kind", bound="StageC")
+Kind = TypeVar("Kind", bound="OfMethods")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageC(Varying, Reading):
-    """What stage C makes, and how; the settings of every command that makes sets, but for the method's own.
+class OfMethods(Varying, Reading):
+    """A configuration whose field `method` names one method or several, and which has their settings as fields too.
 
-    The method's own settings are fields beside these: an object is of a class with the fields of its method (`of_method`).
+    An object is of a class with these fields (`of_methods`).
     """
 
     own_settings: ClassVar[tuple[str, ...]] = ()
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    if TYPE_CHECKING:  # the fields beside these are those of the methods
+
+        def __init__(self, **settings: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __new__(cls, **settings: Any) -> Self:
+        """An object of the class with the methods' fields."""
+        return object.__new__(cls.kind_for(settings))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copies and other processes, as the class with the methods' fields has no name of its own."""
+        return _remade, (type(self).__mro__[1], {one.name: getattr(self, one.name) for one in fields(self)})
+
+    @classmethod
+    def kind_for(cls, values: dict[str, Any]) -> type[Self]:
+        """The class with the fields of the methods named among the values.
+
+        Raises `CondenseError` for an unknown one, and for others than this class has the fields of.
+        """
+        here = _names(getattr(cls, "method", DEFAULT))
+        methods = tuple(map(proper_name, _names(values.get("method", here)))) or here
+        if cls.own_settings and methods != here:
+            own, others = (", ".join(map(quoted, names)) for names in (here, methods))
+            given = repr(methods[0] if len(methods) == 1 else methods)
+            raise CondenseError(
+                f"These settings are those of {own}, and those of {others} are others: make a new "
+                f"{cls.__name__}(method={given}, ...)."
+            )
+        return cls if cls.own_settings else of_methods(cls, methods)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageC(OfMethods):
+    """What stage C makes, and how; the settings of every command that makes a set, but for the method's own."""
 
     dataset: DatasetName = "digits"
     """Name or path of the real images."""
@@ -88,72 +132,44 @@ class StageC(Varying, Reading):
     method: MethodName = DEFAULT
     """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package; each has options of its
     own, which --method NAME --help lists."""
-    precision: Annotated[str, one_of("precision", PRECISIONS)] = "auto"
+    precision: Precisions = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
     """Use a class-balanced subset of this many real images."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    if TYPE_CHECKING:  # the fields beside these are those of the method
-
-        def __init__(self, **settings: Any) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
-
-    def __new__(cls, **settings: Any) -> Self:
-        """An object of the class with the method's fields."""
-        return object.__new__(cls.kind_for(settings))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For copies and other processes, as the class with the method's fields has no name of its own."""
-        return _remade, (type(self).__mro__[1], {one.name: getattr(self, one.name) for one in fields(self)})
-
-    @classmethod
-    def kind_for(cls, values: dict[str, Any]) -> type[Self]:
-        """The class with the fields of the method named among the values.
-
-        Raises `CondenseError` for an unknown one, and for another than this class has the fields of.
-        """
-        method = proper_name(str(values.get("method", cls.method)))
-        if cls.own_settings and method != cls.method:
-            raise CondenseError(
-                f"These settings are those of {quoted(cls.method)}, and those of {quoted(method)} are others: make a new "
-                f"{cls.__name__}(method={method!r}, ...)."
-            )
-        return cls if cls.own_settings else of_method(cls, method)
-
-    @property
-    def making(self) -> dict[str, Any]:
-        """The settings of stage C alone, by name."""
-        return {name: getattr(self, name) for name in [*(one.name for one in fields(StageC)), *self.own_settings[1:]]}
+def _names(methods: object) -> tuple[str, ...]:
+    named = several(methods)
+    return tuple(map(str, named)) if isinstance(named, tuple) else (str(named),)
 
 
-def _remade(kind: type[StageC], values: dict[str, Any]) -> StageC:
+def _remade(kind: type[OfMethods], values: dict[str, Any]) -> OfMethods:
     return kind(**values)
 
 
-def of_method(kind: type[Kind], method: str) -> type[Kind]:
-    """A class of configurations with the settings of a method as fields; unset they are as the schedule has them.
+def of_methods(kind: type[Kind], methods: tuple[str, ...]) -> type[Kind]:
+    """A class of configurations with the settings of methods as fields; unset they are as the schedule has them.
 
-    Raises `CondenseError` where the method cannot be used.
+    Of several methods, only what all of them have can be set. Raises `CondenseError` where a method cannot be used.
     """
-    return _with_settings(kind, method, method_class(method))
+    return _with_settings(kind, methods, tuple(map(method_class, methods)))
 
 
-@cache  # by the method itself, as a name may come to mean another one
-def _with_settings(kind: type[Kind], method: str, settings: type[Method]) -> type[Kind]:
+@cache  # by the methods themselves, as a name may come to mean another one
+def _with_settings(kind: type[Kind], methods: tuple[str, ...], classes: tuple[type[Method], ...]) -> type[Kind]:
     taken, own = {*TAKEN, *(one.name for one in fields(kind))}, []
-    for name, (hint, one) in settings.settings().items():
+    for name in dict.fromkeys(name for settings in classes for name in settings.settings()):
         if name in taken or hasattr(kind, name):
+            whose = next(of for of, settings in zip(methods, classes, strict=True) if name in settings.settings())
             raise CondenseError(
-                f"Method {quoted(method)} has a setting called {quoted(name)}, which means something else to every method: "
+                f"Method {quoted(whose)} has a setting called {quoted(name)}, which means something else to every method: "
                 "it needs another name."
             )
-        scheduled = one.default is MISSING
-        typed = Annotated[hint | None if scheduled else hint, arg(help=one.metadata.get("help", ""))]
-        own.append((name, typed, field(default=None if scheduled else one.default)))
+        own.append((name, *_field(name, methods, classes)))
     names = ("method", *(name for name, *_ in own))
-    chosen = ("method", MethodName, field(default=method))
+    one = next(one for one in fields(kind) if one.name == "method")
+    given = methods[0] if isinstance(one.default, str) else methods
+    chosen = ("method", get_type_hints(kind, include_extras=True)["method"], field(default=given))
     plain = {
         "own_settings": names,
         "__doc__": kind.__doc__,
@@ -161,6 +177,44 @@ def _with_settings(kind: type[Kind], method: str, settings: type[Method]) -> typ
         "__qualname__": kind.__qualname__,
     }
     return make_dataclass(kind.__name__, [chosen, *own], bases=(kind,), namespace=plain, frozen=True, kw_only=True)
+
+
+def _field(name: str, methods: tuple[str, ...], classes: tuple[type[Method], ...]) -> tuple[Any, Any]:
+    """(Type, field) of a setting: of one method with its default, of several without, and to be as each of them has it."""
+    known = {of: settings.settings() for of, settings in zip(methods, classes, strict=True)}
+    hint, one = next(settings[name] for settings in known.values() if name in settings)
+    help = arg(help=one.metadata.get("help", ""))
+    if len(methods) == 1:
+        scheduled = one.default is MISSING
+        return Annotated[hint | None if scheduled else hint, help], field(default=None if scheduled else one.default)
+    lacking = [of for of, settings in known.items() if name not in settings]
+    check = _refused(lacking[0]) if lacking else _as_each([settings[name][0] for settings in known.values()])
+    return Annotated[hint | None, help, AfterValidator(check)], field(default=None)
+
+
+def _refused(method: str) -> Callable[[Any], Any]:
+    """The check of a setting that not all methods have, which only what it was given reaches."""
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return value
+        raise ValueError(f"The method {method} has no such setting; with several methods only settings of all can be given.")
+
+    return check
+
+
+def _as_each(hints: Sequence[Any]) -> Callable[[Any], Any]:
+    """The check of a setting that all methods have, each with its own bounds."""
+    adapters = [TypeAdapter(hint) for hint in hints]
+
+    def check(value: Any) -> Any:
+        try:
+            values = [adapter.validate_python(value) for adapter in adapters if value is not None]
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        return values[0] if values else None
+
+    return check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +244,23 @@ class LearnConfig(StageC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatrixConfig(StageC):
-    """A cross-architecture matrix: sets learned with some networks, each used to train others."""
+class MatrixConfig(OfMethods):
+    """A cross-architecture matrix: sets learned with some networks, each used to train others.
 
+    A matrix for every data set, number of images per class and method.
+    """
+
+    dataset: Annotated[tuple[DatasetName, ...], Several, Field(min_length=1)] = ("digits",)
+    """Names or paths of the real images."""
+    ipc: Annotated[tuple[ImagesPerClass, ...], BeforeValidator(_numbers), Field(min_length=1)] = (1,)
+    """Images per class, one number or several."""
+    method: Annotated[tuple[MethodName, ...], Several, Field(min_length=1)] = (DEFAULT,)
+    """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package, or several; each has
+    options of its own, which --method NAME --help lists, and of several those can be given that all of them have."""
+    precision: Precisions = "auto"
+    """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
+    train_size: AtLeastOne | None = None
+    """Use a class-balanced subset of this many real images."""
     learn: Annotated[NetworkNames, Field(min_length=1)] = PUBLISHED_ROWS
     """Networks to learn sets with, the rows; the published six by default."""
     train: Annotated[NetworkNames, Field(min_length=1)] = PUBLISHED_COLUMNS
@@ -207,10 +275,19 @@ class MatrixConfig(StageC):
     """Networks trained on every set, with seeds 0, 1, ..."""
     seed: Seed = 0
     """Seed of the first set of a row."""
+    seeds_per_cell: Seeds | None = None
+    """Networks that one process trains at a time, of those on a set; by default all that are asked for at once."""
 
-    if TYPE_CHECKING:  # the method's settings too
+    if TYPE_CHECKING:  # the methods' settings too
 
         def __init__(self, **settings: Any) -> None: ...
+
+    def making(self, dataset: str, ipc: int, method: str) -> dict[str, Any]:
+        """The settings of stage C of the sets of one matrix, by name, but for network, schedule and seed."""
+        own = {name: getattr(self, name) for name in method_class(method).settings()}
+        given = {name: value for name, value in own.items() if value is not None}
+        shared = {name: getattr(self, name) for name in (*READING_NAMES, "precision", "train_size")}
+        return {**shared, **given, "dataset": dataset, "ipc": ipc, "method": method}
 
 
 @dataclass(frozen=True, kw_only=True)

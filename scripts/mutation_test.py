@@ -110,7 +110,7 @@ FAULTS = (
     Fault("execution.py", "ACTIVATION_BUDGET = 2**22", "ACTIVATION_BUDGET = 2**24", COSTS),
     Fault("execution.py", "STEP_SECONDS, TRAINING_RATE = 1e-3, 1e11", "STEP_SECONDS, TRAINING_RATE = 1e-3, 1e12", COSTS),
     Fault("execution.py", "REPAYING_SECONDS = 20.0", "REPAYING_SECONDS = 200.0", COSTS),
-    Fault("matrix/costs.py", "PROBED = 10", "PROBED = 100", COSTS),
+    Fault("matrix/probe.py", "PROBED = 10", "PROBED = 100", COSTS),
     Fault("stage_c/methods/dc.py", "(self.outer_loop - 1) * self.inner_loop", "self.outer_loop * self.inner_loop", COSTS),
     Fault("studies/hyperparameters/estimate.py", "TRAINING_PASSES = 3", "TRAINING_PASSES = 2", COSTS),
     Fault("networks/winograd.py", "LEAST_GAIN = 1.15", "LEAST_GAIN = 1.5", COSTS),

@@ -39,6 +39,11 @@ def called(kind: type, field: str) -> str:
     return field.upper() if field in _positionals(kind) else flag_of(field)
 
 
+def takes_several(kind: type, field: str) -> bool:
+    """Whether an option takes more than one value."""
+    return field in get_type_hints(kind) and _takes_several(get_type_hints(kind)[field])
+
+
 def _positionals(kind: type) -> list[str]:
     """The fields whose values need no flag, in order."""
     hints = get_type_hints(kind, include_extras=True)

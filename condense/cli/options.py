@@ -13,7 +13,7 @@ from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConf
 from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted
 from condense.studies import BUILT_IN, study_class
-from condense.studies.generalization.run import ALL, ExperimentName, GeneralizeConfig
+from condense.studies.generalization.config import ALL, ExperimentName, GeneralizeConfig
 from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.parity.config import Framework, ParityConfig
 from condense.study.study import Study
@@ -113,35 +113,24 @@ class Evaluate(EvaluateConfig, Reading, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matrix(MatrixConfig, Common):
+class Matrix(MatrixConfig, Conducted):
     """Learn sets with some networks, train others on each, and make tables of all pairs."""
-
-    out: Path | None = None
-    """Folder of the matrix; what is done in it already is not done again."""
-    dry_run: bool = False
-    """Only show what is done, what is missing, and how long it will take."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generalize(GeneralizeConfig, Reading, Common):
+class Generalize(GeneralizeConfig, Reading, Conducted):
     """What networks fit and what they learn: random labels, random pixels, regularisers (Zhang et al., 2017)."""
 
     experiment: Positional[Annotated[ExperimentName, arg(metavar="EXPERIMENT")]] = ALL
     """fig1a, fig1b, fig1c, fig2a, fig2b, table1 or all."""
-    out: Path | None = None
-    """Folder for records, figures and the page; runs that are recorded in it are not done again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep(SweepConfig, Reading, Common):
+class Sweep(SweepConfig, Reading, Conducted):
     """Train a grid of hyper-parameters on a data set, and on small sets in its place, and compare how they rank it."""
 
     dataset: Positional[Annotated[DatasetName | None, arg(metavar="DATASET")]] = None
     """Name or path of the real images, such as fashion-mnist or cifar10."""
-    out: Path | None = None
-    """Folder of the sweep; what is done in it already is not done again."""
-    dry_run: bool = False
-    """Only show what is missing, and what it will take in time and memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from condense.checking import Varying, checked
-from condense.cli.arguments import called, read
+from condense.checking import Varying, checked, several
+from condense.cli.arguments import called, read, takes_several
 from condense.cli.help import overview, print_help
 from condense.cli.options import COMMANDS
-from condense.config import StageC
+from condense.config import MatrixConfig, StageC
 from condense.errors import CondenseError, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
 from condense.stage_c.methods import DEFAULT
@@ -42,7 +42,7 @@ def _options(name: str, words: list[str]) -> Any:
     unusable = ""
     try:
         asked = _chosen(COMMANDS[name], words) or in_file.get(_varies_by(COMMANDS[name]))
-        kind = _kind(COMMANDS[name], asked if isinstance(asked, str) else None)
+        kind = _kind(COMMANDS[name], asked if isinstance(asked, str | list) else None)
     except CondenseError as error:  # said below, with all else that is wrong
         kind, unusable = _kind(COMMANDS[name], None), str(error).removeprefix(f"{_called(COMMANDS[name])}: ")
     typed, mistakes = read(kind, _with_name(name, kind), words)
@@ -77,18 +77,18 @@ def _called(kind: type) -> str:
     return called(kind, _varies_by(kind))
 
 
-def _chosen(kind: type, words: list[str]) -> str | None:
+def _chosen(kind: type, words: list[str]) -> str | list[str] | None:
     """What a command's other options depend on, as it stands among its words: behind its flag, or first of all."""
     name = _varies_by(kind)
     if called(kind, name).startswith("--"):
-        return _value_of(name, words)
+        return _values_of(name, words) if takes_several(kind, name) else _value_of(name, words)
     return words[0] if words and not words[0].startswith("-") else None
 
 
 def _with_name(name: str, kind: type) -> str:
     """A command as it is asked for help on these options."""
-    method = kind.method if issubclass(kind, StageC) else DEFAULT
-    return name if method == DEFAULT else f"{name} --method {method}"
+    methods = several(kind.method) if issubclass(kind, StageC | MatrixConfig) else (DEFAULT,)
+    return name if methods == (DEFAULT,) else f"{name} --method {' '.join(methods)}"
 
 
 def _value_of(option: str, words: list[str]) -> str | None:
@@ -100,6 +100,16 @@ def _value_of(option: str, words: list[str]) -> str | None:
         elif word.startswith(f"{flag}="):
             found = word.partition("=")[2]
     return found or None
+
+
+def _values_of(option: str, words: list[str]) -> list[str]:
+    """All that an option is given among words that are not sorted yet; none where it is not there."""
+    found, there = list[str](), False
+    for word in words:
+        flag, _, value = word.partition("=")
+        there = flag == f"--{option}" if word.startswith("--") else there
+        found += [text for text in ([value] if flag == f"--{option}" else [word]) if there and text]
+    return found
 
 
 def _mistakes(kind: type, values: dict[str, Any], **how: Any) -> list[str]:

@@ -48,7 +48,7 @@ class Matrix:
 
     rows, columns: networks learned with ("–" where the method looks at none) and trained; asked: how many networks
     were asked for, over all sets, by (row, column); cells: those with results; settings: those that stood in place of the
-    schedule's own.
+    schedule's own; name: what its files are called by, of all that tells it apart from others in its folder.
     """
 
     dataset: str
@@ -61,6 +61,7 @@ class Matrix:
     cells: dict[tuple[str, str], Cell]
     settings: Mapping[str, Any] = field(default_factory=dict)
     method: str = DEFAULT
+    name: str = "matrix"
 
     @property
     def learned_by(self) -> str:

@@ -26,11 +26,12 @@ def matrix_report(matrices: Sequence[Matrix], sets: Sequence[tuple[str, Syntheti
 
     sets: (name, set) of each that is learned; records: all of the matrix, of learning and of evaluating.
     """
+    kinds = {(matrix.dataset, matrix.images_per_class, matrix.method) for matrix in matrices}
     return Report(
-        title=f"Cross-architecture matrix, {matrices[0].dataset}",
+        title=f"Cross-architecture matrix, {', '.join(dict.fromkeys(matrix.dataset for matrix in matrices))}",
         headline=headline(matrices),
         sections=(
-            *map(_section, matrices),
+            *(_section(matrix, whole=len(kinds) > 1) for matrix in matrices),
             Section("Images", tuple(_picture(name, one) for name, one in sets)),
             Section("Cost", (_costs(records),) if records else ()),
             Section("Configuration", tuple(Configuration(name, shareable(one.provenance.config)) for name, one in sets)),
@@ -64,8 +65,9 @@ def headline(matrices: Sequence[Matrix]) -> str:
     return f"Networks trained from scratch reach {' and '.join(texts)} ({means_of}; {done}; {matrix.title})."
 
 
-def _section(matrix: Matrix) -> Section:
-    title = f"Schedule {matrix.learned_by}, protocol {matrix.protocol}"
+def _section(matrix: Matrix, *, whole: bool) -> Section:
+    """whole: with all that the matrix is of in its title."""
+    title = matrix.title if whole else f"Schedule {matrix.learned_by}, protocol {matrix.protocol}"
     tables = matrix_tables([matrix], published=True, bold_best=True)
     return Section(title, (*tables, *(_figures(matrix) if matrix.cells else ())))
 
@@ -73,10 +75,10 @@ def _section(matrix: Matrix) -> Section:
 def _figures(matrix: Matrix) -> tuple[Figure, ...]:
     seen = "; ".join(f"{row} on {column} {own_accuracy(cell)} %" for (row, column), cell in matrix.cells.items())
     framed = "Mean test accuracy; framed: the network the set was learned with, or its instance-norm twin."
-    name = f"{matrix.schedule}-{matrix.protocol}"
+    points = "Every network trained as a point, one strip a cell."
     return (
-        Figure(f"accuracies-{name}", framed, partial(heat_map, matrix), seen),
-        Figure(f"networks-{name}", "Every network trained as a point, one strip a cell.", partial(strips, matrix), seen),
+        Figure(f"accuracies-{matrix.name}", framed, partial(heat_map, matrix), seen),
+        Figure(f"networks-{matrix.name}", points, partial(strips, matrix), seen),
     )
 
 

@@ -24,12 +24,9 @@ BUILT_IN = {"matrix": "matrix", "generalization": "generalize", "sweep": "sweep"
 @cache
 def built_in() -> Mapping[str, type[Study]]:
     """The studies of this package, by kind."""
-    from condense.studies.generalization.study import Generalization
     from condense.studies.hyperparameters.study import Sweep
-    from condense.studies.matrix.study import Matrix
-    from condense.studies.parity.study import Parity
 
-    return {study.kind: study for study in (Matrix, Generalization, Sweep, Parity)}
+    return {study.kind: study for study in (Sweep,)}
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -102,14 +99,14 @@ def asked_before(kind: type[AnyStudy], path: Path) -> AnyStudy | None:
     return before
 
 
-def joined(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+def joined(study: AnyStudy, path: Path) -> tuple[AnyStudy, StudyFolder]:
     """What is asked for in all, with what was asked for in the folder before. Raises `CondenseError` as `asked_before`."""
     before = asked_before(type(study), path)
     whole = study if before is None else study.joined(before, shortened(path))
     return whole, _folder(whole, path)
 
 
-def ask_for(study: Study, path: Path) -> tuple[Study, StudyFolder]:
+def ask_for(study: AnyStudy, path: Path) -> tuple[AnyStudy, StudyFolder]:
     """The same, written down; of several processes that ask at once, each finds what those before it asked for."""
     with StudyFolder(path).described_alone():
         whole, folder = joined(study, path)

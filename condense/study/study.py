@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from condense.checking import as_dict, checked
-from condense.errors import CondenseError, quoted
+from condense.errors import CondenseError, quoted, shortened
 from condense.records import Record
 from condense.report.rendering import Table
 from condense.study.cell import Cell
@@ -93,5 +93,11 @@ class Study(ABC):
         """Its tables; published: with published numbers beside, where they can be left out; bold_best: the best in bold."""
 
     def data_table(self, folder: StudyFolder, *, published: bool = False, bold_best: bool = False) -> Table:
-        """All results as one table, for CSV; by default the first of all tables."""
-        return self.tables(folder, published=published, bold_best=bold_best)[0]
+        """All results as one table, for CSV; by default the first of all tables.
+
+        Raises `CondenseError` where there are no results yet.
+        """
+        tables = self.tables(folder, published=published, bold_best=bold_best)
+        if not tables:
+            raise CondenseError(f"{shortened(folder.path)} holds no results yet.")
+        return tables[0]

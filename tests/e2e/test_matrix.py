@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from command_line import condense, write_images
-
-from condense.config import MatrixConfig
 from condense.studies.matrix.folder import MatrixFolder
 from condense.studies.matrix.tasks import CellTask, cell_tasks
+
+from condense.config import MatrixConfig
 
 NETWORKS = ("MLP", "ConvNetW4")
 WORDS = (

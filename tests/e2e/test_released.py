@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
@@ -12,11 +13,11 @@ from condense.records import read_records
 from condense.report.figures import image_grid
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate
-from condense.studies.generalization.results import Recorded
-from condense.studies.generalization.run import GeneralizeConfig, as_recorded, recorded, sized
-from condense.studies.hyperparameters.folder import SweepFolder
-from condense.studies.hyperparameters.run import asked_for
-from condense.studies.matrix.folder import MatrixFolder
+from condense.studies import joined, opened
+from condense.studies.hyperparameters.config import SweepConfig
+from condense.studies.hyperparameters.study import Sweep, asked_for
+from condense.studies.matrix.study import Matrix
+from condense.study.machine import Machine
 from condense.synthetic_set import SyntheticSet
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
@@ -73,34 +74,24 @@ def test_its_first_network_scores_about_as_recorded(real_data: Path) -> None:
 
 @pytest.mark.realdata
 def test_the_released_matrix_is_known_to_be_of_mnist(real_data: Path) -> None:
-    folder, data = MatrixFolder(ARTIFACTS / "mnist-ipc1-matrix"), load("mnist", data_root=real_data)
-    folder.check_images(data)
+    study, folder = opened(ARTIFACTS / "mnist-ipc1-matrix")
+    assert isinstance(study, Matrix)
+    machine = Machine(torch.device("cpu"), real_data)
+    data = study.materials(machine, folder).of("mnist")
+    machine._loaded["mnist"] = replace(data, train=data.train.subset(1000, 0))
     with pytest.raises(CondenseError, match="a matrix of other training images"):
-        folder.check_images(replace(data, train=data.train.subset(1000, 0)))
+        study.materials(machine, folder).of("mnist")
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", ["cifar10", "fashion-mnist", "cifar10-mlps", "fashion-mnist-mlps"])
 def test_a_released_sweep_is_of_these_images_and_takes_no_other_rows(real_data: Path, name: str) -> None:
     """Its rows were ranked on the test images, those of today are on held-out ones."""
-    folder = SweepFolder(ARTIFACTS / "hyperparameter-study" / name)
-    asked = folder.asked()
-    data = load(asked.dataset, data_root=real_data)
-    size = asked.train_images if asked.train_images != len(data.train) else None
-    data = folder.as_recorded(data if size is None else replace(data, train=data.train.subset(size, 0)))
-    now = asked_for(asked.grid, asked.seeds, data, [], asked.whole_images)
-    assert replace(now, held_out=asked.held_out).described == asked.described
+    study, folder = opened(ARTIFACTS / "hyperparameter-study" / name)
+    assert isinstance(study, Sweep)
+    whole = load(study.dataset, data_root=real_data)
+    data = study.as_recorded(study.sized(whole))
+    now = asked_for(study.grid, SweepConfig(seeds=study.seeds), data, source=study.dataset, whole_images=len(whole.train))
+    assert now.described == study.described
     with pytest.raises(CondenseError, match="compared rows on the test images"):
-        folder.check(now)
-
-
-@pytest.mark.realdata
-@pytest.mark.parametrize("name", ["small", "small-fig2"])
-def test_the_same_experiments_go_on_in_a_released_folder(real_data: Path, name: str) -> None:
-    records = recorded(ARTIFACTS / "generalization" / name)
-    config = GeneralizeConfig()
-    data = as_recorded(sized(config, load("cifar10", data_root=real_data)), records)
-    known = Recorded(records)
-    found = [known.of(run, data[line.train_size]) for line in config.lines("fig1a") for run in line.runs]
-    done = [known.of(run, data[line.train_size]) for line in config.lines("fig2a") for run in line.runs]
-    assert all(found) if name == "small" else all(done)
+        joined(now, folder.path)

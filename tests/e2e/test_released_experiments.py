@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from condense.records import Record, read_records
+from condense.report.rendering import render
+from condense.studies import opened
 from condense.studies.generalization.plan import EXPERIMENTS, NETWORKS, SCALES, Line, lines
-from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.hyperparameters.grid import load_grid
 from condense.studies.hyperparameters.proxy_study import studied
-from condense.studies.hyperparameters.results import Sweep, sweep_of
+from condense.studies.hyperparameters.results import Sweep, results_of
+from condense.studies.hyperparameters.study import Sweep as SweepStudy
 from condense.studies.parity.causes import CAUSES
 from condense.studies.parity.published import RATES, SETTINGS
 from condense.studies.parity.records import ParityRecord, read
+from condense.study.status import headline, status_of
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FRAMEWORKS = sorted(path.parent.name for path in (ARTIFACTS / "framework-parity").glob("*/records.jsonl"))
@@ -137,7 +140,36 @@ PARAMETERS = {"fashion-mnist": {256: 203_530, 128: 101_770, 360: 286_210}, "cifa
 @cache
 def sweep(name: str) -> Sweep:
     """A released sweep."""
-    return sweep_of(SweepFolder(STUDY / name))
+    study, folder = opened(STUDY / name)
+    assert isinstance(study, SweepStudy)
+    return results_of(study, study.cells(), folder)
+
+
+def cells_of(text: str) -> list[list[str]]:
+    """What stands in the tables of a page of markdown, cell by cell, and its sentences as lines of one."""
+    return [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.strip("|- ")]
+
+
+@pytest.mark.parametrize("name", ["cifar10", "fashion-mnist"])
+def test_the_tables_of_released_sweeps_are_what_they_were(name: str) -> None:
+    study, folder = opened(STUDY / name)
+    released = cells_of((STUDY / name / "tables.md").read_text())
+    assert len(released) > 50 and released == cells_of("\n".join(render(one, "markdown") for one in study.tables(folder)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10-mlps", "fashion-mnist-mlps"])
+def test_the_tables_of_released_small_sets_are_what_they_were(name: str) -> None:
+    test_the_tables_of_released_sweeps_are_what_they_were(name)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STUDY.iterdir() if path.is_dir()))
+def test_nothing_is_missing_of_released_sweeps(name: str) -> None:
+    study, folder = opened(STUDY / name)
+    status = status_of(study.cells(), folder)
+    rows, sets = (36, 14) if name.endswith("-mlps") else (10, 1)
+    assert headline(status) == f"{rows * sets} of {rows * sets} cells done"
+    assert len({cell.key for cell in study.cells()}) == rows * sets
 
 
 @pytest.mark.parametrize("dataset", PARAMETERS)

@@ -20,8 +20,6 @@ from condense.parity import check
 from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import load_tested
 from condense.studies.generalization.fit import fit
-from condense.studies.generalization.results import Recorded
-from condense.studies.generalization.run import check_folder, recorded
 from condense.studies.hyperparameters.grid import load_grid
 from condense.synthetic_set import SyntheticSet
 
@@ -69,11 +67,8 @@ def _table(path: Path, random: Random) -> None:
 
 
 def _study(path: Path, random: Random) -> None:
-    if not any(each.suffix == ".json" for each in path.iterdir()):
-        check_folder(path)
-        Recorded(recorded(path))
-    else:
-        _table(path, random)
+    run_command(["status", str(path)])
+    _table(path, random)
 
 
 def _parse(path: Path, random: Random) -> None:

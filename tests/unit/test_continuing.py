@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from condense import pipeline
-from condense.config import EvaluateConfig, LearnConfig, MatrixConfig
+from condense.config import EvaluateConfig, LearnConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.records import read_records
 from condense.report.tables import accuracy_table
 from condense.stage_t import evaluate as stage_t
-from condense.studies.matrix.folder import MatrixFolder
 from condense.training.recipe import Recipe, Stage
 
 QUICK = LearnConfig(network="MLP", iterations=1, inner_loop=1)
@@ -52,21 +51,3 @@ def test_what_is_recorded_of_other_test_images_is_not_taken_for_done(data: DataS
     pipeline.run(QUICK, EvaluateConfig(seeds=3), replace(data, test=test), tmp_path / "run", resume=True)
     records = read_records(outputs.records)
     assert [record.config["test_fingerprint"] for record in records[1:]] == [data.test.fingerprint, test.fingerprint]
-
-
-def test_a_matrix_goes_on_whose_images_were_stated_by_their_whole_path(data: DataSet, tmp_path: Path) -> None:
-    folder, whole = MatrixFolder(tmp_path / "matrix"), str(tmp_path / "own.npz")
-    folder.ask_for(MatrixConfig(dataset=whole, learn=("MLP",), train=("MLP",)), data)
-    now = folder.named_as_before(MatrixConfig(dataset="own.npz", learn=("MLP",), train=("MLP", "LeNet")))
-    assert now.dataset == whole and folder.check(now)
-    other = MatrixConfig(dataset="other.npz", learn=("MLP",), train=("MLP",))
-    assert folder.named_as_before(other) == other
-
-
-def test_a_matrix_keeps_the_fingerprints_it_has(data: DataSet, tmp_path: Path) -> None:
-    folder = MatrixFolder(tmp_path / "matrix")
-    assert folder.as_recorded(data).test.fingerprint == data.test.fingerprint
-    folder.ask_for(MatrixConfig(dataset="own.npz", learn=("MLP",), train=("MLP",)), data)
-    text = folder.description.read_text().replace(data.test.fingerprint, data.test.former_fingerprint)
-    folder.description.write_text(text)
-    assert folder.as_recorded(data).test.fingerprint == data.test.former_fingerprint

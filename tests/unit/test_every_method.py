@@ -27,7 +27,10 @@ from condense.stage_c.method import Occasion
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
 from condense.stage_c.methods.selections import Herding, KCenter, Random
-from condense.studies.matrix.tasks import set_tasks
+from condense.studies.matrix.cells import SetCell
+from condense.studies.matrix.images import ImageFacts
+from condense.studies.matrix.results import sets_of
+from condense.studies.matrix.study import Matrix
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "dc": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
@@ -300,12 +303,33 @@ def test_an_unknown_method_is_refused() -> None:
 
 
 def test_a_matrix_names_sets_of_methods_apart() -> None:
-    names = {
-        method: [task.name for task in set_tasks(MatrixConfig(method=method, learn=("MLP", "LeNet"), sets=2))]
-        for method in SETTINGS
-    }
+    def sets(*methods: str) -> list[SetCell]:
+        config = checked(MatrixConfig, {"method": methods, "learn": ("MLP", "LeNet"), "sets": 2})
+        return sets_of(Matrix((config,), {"digits": ImageFacts("a", "b")}).cells())
+
+    names = {method: [one.name for one in sets(method)] for method in SETTINGS}
     assert [len(set(each)) for each in names.values()] == [2 if method == "random" else 4 for method in names]
     assert len({name for each in names.values() for name in each}) == sum(map(len, names.values()))
     for method, each in names.items():
         assert all(name.startswith("MLP-" if method == "dc" else f"{method}-MLP-") for name in each[:2])
-    assert all("dm" in task.label for task in set_tasks(MatrixConfig(method="dm")))
+    assert all("dm" in one.label for one in sets("dm"))
+    assert [one.name for one in sets(*SETTINGS)] == [name for each in names.values() for name in each]
+
+
+def test_several_methods_take_what_all_of_them_have() -> None:
+    several = checked(MatrixConfig, {"method": ["dc", "DSA"], "iterations": "3", "distance": "cos"})
+    for method in ("dc", "dsa"):
+        making = several.making("digits", 1, method)
+        assert LearnConfig(**making) == LearnConfig(method=method, iterations=3, distance="cos")
+    cases = [
+        ({"method": ["dc", "dm"], "distance": "cos"}, r"^distance: The method dm has no such setting; with several methods"),
+        ({"method": ["dc", "dm"], "iterations": "x"}, r"^iterations = 'x': Input should be a valid integer"),
+        ({"method": ["dc", "dsa"], "distance": "cosine"}, r"^distance: Unknown distance 'cosine'\. Did you mean 'cos'"),
+        ({"method": ["dc", "dmm"]}, r"^method\.1: Unknown method 'dmm'\. Did you mean 'dm'"),
+        ({"method": []}, r"^method = \[\]: Value should have at least 1 item"),
+        ({"method": ["dc", "dm"], "iteratoins": 5}, r"^iteratoins: Unknown setting 'iteratoins'"),
+    ]
+    for values, sentence in cases:
+        with pytest.raises(CondenseError, match=sentence) as caught:
+            checked(MatrixConfig, values)
+        assert "\n" not in str(caught.value)

@@ -1,6 +1,5 @@
 """The generalization experiments as a library: images, runs and how they end, lines, tables, figures."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,26 +10,25 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from report_samples import COST, of_networks
+from report_samples import of_networks
 
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.networks.registry import build
-from condense.records import append_record, config_hash
 from condense.studies.generalization import figures, published
 from condense.studies.generalization import fit as fitting
-from condense.studies.generalization import run as run_module
 from condense.studies.generalization.checkpoint import checkpoint_path
+from condense.studies.generalization.config import Experiments
 from condense.studies.generalization.course import LAST_EPOCHS, stuck_epoch
 from condense.studies.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.studies.generalization.findings import rates_without_norm
 from condense.studies.generalization.fit import fit, ordered_key
 from condense.studies.generalization.images import Augmented, Cropped, Standardised, fitted, remark, standardised
 from condense.studies.generalization.plan import EXPERIMENTS, SCALES, Line, Scale, lines
-from condense.studies.generalization.report import _sizes, write_report
+from condense.studies.generalization.request import subsets
 from condense.studies.generalization.results import Recorded, Result, gathered
-from condense.studies.generalization.run import GeneralizeConfig, Sized, sized
 from condense.studies.generalization.runs import Run, rate_of
+from condense.studies.generalization.subset import Subset
 from condense.studies.generalization.tables import (
     capped_table,
     comparison_table,
@@ -81,7 +79,7 @@ def test_moved_pixels_stay_in_the_image(data: DataSet, corruption: str) -> None:
 
 def test_records_of_other_rules_are_not_taken_for_new_ones(data: DataSet) -> None:
     runs = Run(network="MLP"), Run(network="MLP", corruption="gaussian"), Run(network="small-inception-nobn")
-    plain, pixels, without = (run.config(data.train, data.test) for run in runs)
+    plain, pixels, without = (run.config(Subset.of(data)) for run in runs)
     assert pixels.keys() - plain.keys() == {"corrupted_pixels"} and without.keys() - plain.keys() == {"initialisation"}
 
 
@@ -207,9 +205,9 @@ def test_a_checkpoint_is_of_the_images_in_their_order(data: DataSet) -> None:
     for places in torch.arange(len(turned)).split(data.train.counts):
         turned[places] = data.train.pixels[places.flip(0)]
     mixed = replace(data, train=replace(data.train, pixels=turned, _cache={}))
-    assert run.key(mixed.train, mixed.test) == run.key(data.train, data.test)
+    assert run.key(Subset.of(mixed)) == run.key(Subset.of(data))
     assert ordered_key(run, mixed) != ordered_key(run, data)
-    stated = run.config(data.train, data.test)["dataset_fingerprint"]
+    stated = run.config(Subset.of(data))["dataset_fingerprint"]
     assert stated == data.train.fingerprint != data.train.former_fingerprint
 
 
@@ -294,11 +292,14 @@ def test_a_run_that_has_fitted_is_not_done_again_under_another_limit_of_epochs(d
     assert fitted.notes == ["fitted"]
     took = len(fitted.series["train_loss"])
     known = Recorded([fitted])
-    assert known.of(run, data) is fitted is known.of(replace(run, epochs=took), data)
-    assert known.of(replace(run, epochs=took - 1), data) is None
-    assert known.of(replace(run, stops=False), data) is None and known.of(replace(run, seed=1, epochs=200), data) is None
+    assert known.of(run, Subset.of(data)) is fitted is known.of(replace(run, epochs=took), Subset.of(data))
+    assert known.of(replace(run, epochs=took - 1), Subset.of(data)) is None
+    assert (
+        known.of(replace(run, stops=False), Subset.of(data)) is None
+        and known.of(replace(run, seed=1, epochs=200), Subset.of(data)) is None
+    )
     censored = Recorded([replace(fitted, notes=["censored"])])
-    assert censored.of(run, data) is not None and censored.of(replace(run, epochs=200), data) is None
+    assert censored.of(run, Subset.of(data)) is not None and censored.of(replace(run, epochs=200), Subset.of(data)) is None
 
 
 def test_fig1b_and_fig1c_share_their_runs() -> None:
@@ -315,7 +316,7 @@ def test_tables_and_figures(data: DataSet) -> None:
     records = [
         record for network in ("mlp-1x512", "mlp-3x512") for record in fit([r for r in runs if r.network == network], data)
     ]
-    results = gathered(found, records, {line.train_size: data for line in found})
+    results = gathered(found, Recorded(records), {line.train_size: Subset.of(data) for line in found})
     assert [len(result.records) for result in results] == [2, 2, 2, 2]
     table = summary_table("fig1b", results)
     assert table.rows[0][:4] == ("mlp-1x512", "p = 0", "2", "2 fitted")
@@ -455,38 +456,8 @@ def test_the_page_says_at_which_rate_inception_without_batchnorm_trains() -> Non
     assert rates_without_norm([]) == []
 
 
-def test_only_records_of_what_is_shown_are_counted(data: DataSet, tmp_path: Path) -> None:
-    config = GeneralizeConfig(experiment="fig2a", seeds=1, epochs=2, networks=())
-    records = [
-        replace(result(0, ("fitted", 2)).records[0], config=run.config(data.train, data.test))
-        for line in config.lines("fig2a")
-        for run in line.runs
-    ]
-    other = replace(records[0], config={"of": "another experiment"}, cost=replace(COST, wall_seconds=1e6))
-    everywhere: Sized = dict.fromkeys((240, 960, 9600), data)
-    write_report(config, everywhere, [*records, other], tmp_path)
-    page = (tmp_path / "page.html").read_text()
-    assert "3 runs on 60 training images of" in page and "table1: " not in page
-    write_report(replace(config, experiment="all", networks=("MLP",)), everywhere, records, tmp_path)
-    assert "--networks leaves this experiment as it is" in (tmp_path / "page.html").read_text()
-
-
-def test_runs_that_another_process_has_taken_are_left_to_it(
-    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run_module, "at_once", lambda runs, data: len(runs))  # as on a GPU
-    tasks = [run_module._Task(Run(network="mlp-1x5", seed=seed, epochs=2), data) for seed in range(3)]
-    with run_module._taken(tasks[1:2], tmp_path) as first, run_module._taken(tasks, tmp_path) as others:
-        assert (first, others) == (tasks[1:2], [tasks[0], tasks[2]])
-        with run_module._taken(tasks, tmp_path) as none_left:
-            assert none_left == []
-    append_record(tmp_path / "records.jsonl", fit([tasks[0].run], data)[0])
-    with run_module._taken(tasks, tmp_path) as group:
-        assert group == tasks[1:]
-
-
 def test_named_networks_are_those_of_fig1a_each_once() -> None:
-    config = GeneralizeConfig(experiment="fig1a", seeds=1, networks=("MLP", "LeNet", "MLP"))
+    config = Experiments(experiment="fig1a", seeds=1, networks=("MLP", "LeNet", "MLP"))
     assert [line.group for line in config.lines("fig1a")] == ["MLP"] * 5 + ["LeNet"] * 5
     found = config.lines("fig1a")
     assert (found[0].name(found), found[0].name(found[:5])) == ("MLP, true labels", "true labels")
@@ -496,34 +467,34 @@ def test_test_images_are_balanced_whatever_the_classes() -> None:
     labels = torch.arange(700) % 7
     source = LabelledImages.from_arrays(torch.zeros(700, 3, 28, 28, dtype=torch.uint8), labels)
     whole = DataSet("seven", source, source)
-    assert {len(of.test) for of in sized(GeneralizeConfig(train_size=70), whole).values()} == {497}
+    assert {of.test_images for of in subsets(Experiments(train_size=70), whole).values()} == {497}
 
 
 def test_experiments_over_the_share_of_corrupted_labels_see_more_images() -> None:
     labels = torch.arange(1000) % 10
     source = LabelledImages.from_arrays(torch.zeros(1000, 3, 28, 28, dtype=torch.uint8), labels)
     whole = DataSet("ten", source, source)
-    config = GeneralizeConfig()
+    config = Experiments()
     sizes = {(name, line.train_size) for name in EXPERIMENTS for line in config.lines(name)}
     shares = {("fig1b", 960), ("fig1b", 9600), ("fig1c", 960)}
     assert sizes == shares | {(name, 240) for name in ("fig1a", "fig2a", "fig2b", "table1")}
     networks = {(line.group, line.train_size) for line in config.lines("fig1b")}
     assert networks == {("small-inception", 960), ("small-alexnet", 960), ("mlp-1x512", 9600)}
-    assert {len(of.train) for of in sized(GeneralizeConfig(train_size=70), whole).values()} == {70}
-    assert {len(of.train) for of in sized(GeneralizeConfig(scale="full"), whole).values()} == {1000}
+    assert {of.train_images for of in subsets(Experiments(train_size=70), whole).values()} == {70}
+    assert {of.train_images for of in subsets(Experiments(scale="full"), whole).values()} == {1000}
     few = replace(whole, train=source.subset(500, seed=0))
-    sizes_of_few = {size: len(of.train) for size, of in sized(GeneralizeConfig(experiment="fig1b"), few).items()}
+    sizes_of_few = {size: of.train_images for size, of in subsets(Experiments(experiment="fig1b"), few).items()}
     assert sizes_of_few == {240: 240, 960: 500, 9600: 500}  # as many as there are: nobody asked for more by --train-size
     with pytest.raises(CondenseError, match=r"--train-size 960 needs 96 images per class.* at most 500 are possible"):
-        sized(GeneralizeConfig(experiment="fig1b", train_size=960), few)
+        subsets(Experiments(experiment="fig1b", train_size=960), few)
 
 
 def test_a_scale_is_balanced_over_any_number_of_classes() -> None:
     """240 images are no multiple of 7 classes, and nobody gave a --train-size to be told so."""
     labels = torch.arange(1400) % 7
     source = LabelledImages.from_arrays(torch.zeros(1400, 3, 28, 28, dtype=torch.uint8), labels)
-    found = sized(GeneralizeConfig(experiment="fig1a"), DataSet("seven", source, source))
-    assert len(found[240].train) == 238 and len(found[960].train) == 959
+    found = subsets(Experiments(experiment="fig1a"), DataSet("seven", source, source))
+    assert found[240].train_images == 238 and found[960].train_images == 959
 
 
 def test_larger_images_are_seen_whole() -> None:
@@ -534,11 +505,14 @@ def test_larger_images_are_seen_whole() -> None:
         row, column = divmod(label, 2)
         pixels[index, :, 54 * row : 54 * row + 10, 54 * column : 54 * column + 10] = 255
     source = LabelledImages.from_arrays(pixels, labels)
-    data = sized(GeneralizeConfig(train_size=40), DataSet("corners", source, source))[40]
+    whole = DataSet("corners", source, source)
+    data = subsets(Experiments(train_size=40), whole)[40].drawn_from(whole)
     run = Run(network="mlp-1x512", epochs=60)
-    assert run.config(data.train, data.test)["resized"] == "from 64x64"
+    assert run.config(Subset.of(data))["resized"] == "from 64x64"
     seen, _ = run.sources(data.train, data.test)
-    assert seen.images.shape == (3, 28, 28) and "64x64 pixels are resized, each as a whole, to the 28x28" in remark(source)
+    assert seen.images.shape == (3, 28, 28) and "64x64 pixels are resized, each as a whole, to the 28x28" in remark(
+        source.shape
+    )
     (record,) = fit([run], data)
     assert record.notes == ["fitted"] and record.accuracies == [1.0]
     assert Cropped(seen.images).augmented(torch.arange(4), torch.Generator().manual_seed(0)).shape == (4, 3, 28, 28)
@@ -549,8 +523,8 @@ def test_what_is_cropped_as_published_is_no_other(data: DataSet) -> None:
     for side in (28, 30, 32):
         pixels = torch.randint(0, 256, (20, 3, side, side), generator=torch.Generator().manual_seed(side), dtype=torch.uint8)
         images = LabelledImages.from_arrays(pixels, torch.arange(20) % 2)
-        assert fitted(images) is images and remark(images) == ""
-        assert "resized" not in Run(network="mlp-1x512").config(images, images)
+        assert fitted(images) is images and remark(images.shape) == ""
+        assert "resized" not in Run(network="mlp-1x512").config(Subset.of(DataSet("own", images, images)))
         top = (side - 28) // 2
         torch.testing.assert_close(
             Standardised(images).inputs(torch.arange(20)),
@@ -579,34 +553,6 @@ def test_a_rate_at_which_some_runs_diverged_does_not_train_reliably() -> None:
     )
 
 
-@pytest.mark.parametrize("wrong", [None, "x", -1, 1.5, [], {}, ["diverged"], [0.5]], ids=str)
-def test_every_value_of_a_runs_record_may_be_of_another_type(wrong: object, data: DataSet, tmp_path: Path) -> None:
-    """It is refused with one sentence, or of no consequence, whatever its hash."""
-    config = GeneralizeConfig(experiment="table1", networks=("mlp-1x512",), train_size=60, seeds=1, epochs=2)
-    images = sized(config, data)
-    (record,) = fit([config.lines("table1")[0].runs[0]], images[60])
-    whole = json.loads(record.to_json())
-    places = [(part, name) for part in (whole, whole["config"], whole["series"]) for name in part]
-    for holder, name in places:
-        before, holder[name] = holder[name], wrong
-        if isinstance(whole["config"], dict):
-            whole["config_hash"] = config_hash(whole["config"])
-        (tmp_path / "records.jsonl").write_text(json.dumps(whole) + "\n")
-        holder[name] = before
-        try:
-            write_report(config, images, run_module.recorded(tmp_path), tmp_path)
-        except CondenseError as error:
-            assert len(str(error)) < 500
-
-
-def test_titles_say_how_many_images_each_network_sees(data: DataSet) -> None:
-    more = replace(data, train=data.train.subset(30, seed=0))
-    results = [result(0, group="a"), result(0, group="b"), result(1, group="b")]
-    assert _sizes(results, {None: data}) == "60 training and 30 test images of noise"
-    results = [replace(one, line=replace(one.line, train_size=30 if one.line.group == "b" else None)) for one in results]
-    assert _sizes(results, {None: data, 30: more}) == "60 (b: 30) training and 30 test images of noise"
-
-
 def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
     network, source = build("mlp-1x5", (3, 28, 28), 10), Standardised(images(20))
     start = fresh_members(network, [0], "start")
@@ -620,12 +566,12 @@ def test_the_rate_falls_by_the_recipes_decay_after_each_epoch() -> None:
 
 def test_lines_not_run_yet_are_named(data: DataSet) -> None:
     found = lines("fig2b", SCALES["small"], 2, 3)
-    results = gathered(found, [], {line.train_size: data for line in found})
+    results = gathered(found, Recorded([]), {line.train_size: Subset.of(data) for line in found})
     assert [row[3] for row in summary_table("fig2b", results).rows] == ["not run"] * 4
     assert comparison_table("fig2b", results) is None
 
 
-def test_the_papers_table_1_stands_beside_ours_on_its_own_images_only(data: DataSet, tmp_path: Path) -> None:
+def test_the_papers_table_1_stands_beside_ours() -> None:
     planned = lines("table1", SCALES["small"], seeds=1)
     assert [(line.group, line.label) for line in planned] == [
         (network, setting) for network, settings in published.TABLE_1.items() for setting in settings
@@ -635,8 +581,3 @@ def test_the_papers_table_1_stands_beside_ours_on_its_own_images_only(data: Data
     assert rows[0][:2] == ("small-inception", "crop, weight decay") and rows[0][-2:] == ("100.0", "89.05")
     assert rows[-1][:2] == ("mlp-1x512", "random labels") and rows[-1][-2:] == ("99.34", "10.61")
     assert published_table("table1", [replace(results[0], line=Line("LeNet", "none", (), None))]).rows[0][-2:] == ("", "")
-
-    config = GeneralizeConfig(experiment="table1", train_size=60, seeds=1)
-    for name, is_shown in (("cifar10", True), ("noise", False)):
-        (table,) = write_report(config, sized(config, replace(data, name=name)), [], tmp_path / name)
-        assert ("paper: test %" in table.header) == is_shown

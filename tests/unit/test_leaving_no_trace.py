@@ -14,7 +14,7 @@ from condense.networks.registry import build
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as stage_t
 from condense.stage_t.evaluate import evaluate
-from condense.studies.matrix import costs
+from condense.studies.matrix import probe
 from condense.training.recipe import Recipe, Stage
 
 CPU = torch.device("cpu")
@@ -84,11 +84,11 @@ def test_the_command_line_keeps_freed_memory(monkeypatch: pytest.MonkeyPatch) ->
     assert told == ["mallopt"]
 
 
-def test_the_probe_of_a_matrix_times_the_arithmetic_of_its_tasks(unusual: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, seen, plain = settings(), [], costs.train
-    monkeypatch.setattr(costs, "train", lambda *case: seen.append(settings()[:2]) or plain(*case))
+def test_the_probe_of_a_matrix_times_the_arithmetic_of_its_cells(unusual: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen, plain = settings(), [], probe.train
+    monkeypatch.setattr(probe, "train", lambda *case: seen.append(settings()[:2]) or plain(*case))
     test = load("digits").test
-    costs.probe(build("LeNet", test.shape, test.classes), test)
+    probe.probe(build("LeNet", test.shape, test.classes), test)
     assert seen == [(False, False)] * 2 and settings() == before
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matrix_samples import MACHINE, asked_in, conducted, study_of
 from report_samples import evaluated
 
 from condense.config import EvaluateConfig, LearnConfig, MatrixConfig
@@ -19,13 +20,9 @@ from condense.report.tables import accuracy_table
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate, evaluate_network
 from condense.stage_t.protocols import Protocol, Where, recipe
-from condense.studies.matrix.costs import Costs
-from condense.studies.matrix.folder import MatrixFolder
-from condense.studies.matrix.progress import progress_table
-from condense.studies.matrix.report import write_report
-from condense.studies.matrix.results import matrices
-from condense.studies.matrix.run import Listener, run_matrix
-from condense.studies.matrix.tasks import cell_tasks, check_possible, set_tasks
+from condense.studies import joined, opened
+from condense.studies.matrix.results import matrices, networks_of
+from condense.studies.matrix.study import Matrix
 from condense.synthetic_set import SyntheticSet
 
 OWN = Protocol(name="own", epochs=4, learning_rate=0.05, momentum=0.9, where=(Where(dataset=("digits",), batch_size=20),))
@@ -146,49 +143,53 @@ def test_recipes_that_anyone_may_have_written_tabulate(stages: object, rate: flo
 CONFIG = MatrixConfig(learn=("MLP",), train=("MLP", "LeNet"), iterations=1, real_batch=8, seeds=1, protocol=(OWN, "report"))
 
 
-def run(config: MatrixConfig, digits: DataSet, folder: MatrixFolder) -> None:
-    folder.ask_for(config, digits)
-    run_matrix(config, digits, folder, Costs(digits, [*set_tasks(config), *cell_tasks(config)], folder), Listener())
-
-
-def test_a_matrix_under_ones_own(digits: DataSet, tmp_path: Path) -> None:
-    folder, config = MatrixFolder(tmp_path), replace(CONFIG, protocol=(OWN, OTHER))
-    run(config, digits, folder)
-    assert folder.asked() == [config]
-    names = [task.name for task in cell_tasks(config)]
+def test_a_matrix_under_ones_own(tmp_path: Path) -> None:
+    conducted(tmp_path, replace(CONFIG, protocol=(OWN, OTHER)))
+    study, folder = opened(tmp_path)
+    assert isinstance(study, Matrix) and study.requests[0].protocol == (OWN, OTHER)
+    cells = networks_of(study.cells())
+    names = [cell.key.partition("/")[2] for cell in cells]
     assert names == ["MLP-own", "LeNet-own", "MLP-other_1", "LeNet-other_1"]
-    assert all(folder.is_done(task) for task in cell_tasks(config))
-    sets, cells = set_tasks(config), cell_tasks(config)
-    assert progress_table(sets, cells, folder, Costs(digits, [*sets, *cells], folder)).header[2:] == (
+    assert all(folder.is_done(cell.key) for cell in cells)
+    assert study.plan(folder, study.materials(MACHINE, folder), {}).header[2:] == (
         *("MLP (own)", "LeNet (own)", "MLP (other_1)", "LeNet (other_1)"),
     )
-    found = matrices(folder)
+    found = matrices(cells, folder)
     assert [matrix.protocol for matrix in found] == ["own", "other_1"]
     notes = [note for table in matrix_tables(found) for note in table.notes if note.startswith("Protocol")]
     assert [note.partition(" epochs")[0] for note in notes] == ["Protocol 'own': 4", "Protocol 'other_1': 5"]
-    assert "protocol other_1" in write_report(folder).read_text()
+    assert "protocol other_1" in study.report(folder).read_text()
 
 
-def test_a_name_is_one_protocol_in_a_matrix_for_ever(digits: DataSet, tmp_path: Path) -> None:
+def test_a_name_is_one_protocol_in_a_matrix_for_ever(tmp_path: Path) -> None:
     sentence = "Two protocols with different settings are called 'own': rename one."
     with pytest.raises(CondenseError, match=sentence):
-        check_possible(replace(CONFIG, protocol=(OWN, CHANGED)), digits)
-    check_possible(replace(CONFIG, protocol=(OWN, OWN)), digits)
-    folder = MatrixFolder(tmp_path)
-    folder.ask_for(CONFIG, digits)
-    folder.ask_for(replace(CONFIG, protocol=(OTHER, OWN)), digits)
-    before = folder.description.read_bytes()
+        study_of(replace(CONFIG, protocol=(OWN, CHANGED)))
+    assert len(study_of(replace(CONFIG, protocol=(OWN, OWN))).cells()) == 3
+    asked_in(tmp_path, CONFIG)
+    asked_in(tmp_path, replace(CONFIG, protocol=(OTHER, OWN)))
+    before = (tmp_path / "study.json").read_bytes()
     for other in (CHANGED, replace(CHANGED, name="OWN")):
         with pytest.raises(CondenseError, match="Two protocols with different settings are called") as caught:
-            folder.ask_for(replace(CONFIG, protocol=(other,)), digits)
+            asked_in(tmp_path, replace(CONFIG, protocol=(other,)))
         assert str(caught.value).startswith(str(tmp_path))
-    assert folder.description.read_bytes() == before
+    assert (tmp_path / "study.json").read_bytes() == before
 
 
-def test_a_matrix_of_built_in_ones_is_described_as_before(digits: DataSet, tmp_path: Path) -> None:
-    folder = MatrixFolder(tmp_path)
-    folder.ask_for(replace(CONFIG, protocol=("published", "report")), digits)
-    assert json.loads(folder.description.read_text())["requests"][0]["protocol"] == ["published", "report"]
+def test_two_cells_never_have_one_key(tmp_path: Path) -> None:
+    config = replace(CONFIG, train=("MLP",), protocol=("report", replace(OWN, name="report-seeds1-2")), seeds_per_cell=None)
+    study, folder = asked_in(tmp_path, replace(config, seeds=1))
+    again = replace(config, seeds=3)
+    study, folder = joined(study_of(again), tmp_path)
+    with pytest.raises(
+        CondenseError, match=r"Two cells of the matrix are called '.*/MLP-report-seeds1-2': rename a protocol"
+    ):
+        study.check(study.materials(MACHINE, folder), folder, again)
+
+
+def test_a_matrix_of_built_in_ones_names_them(tmp_path: Path) -> None:
+    asked_in(tmp_path, replace(CONFIG, protocol=("published", "report")))
+    assert json.loads((tmp_path / "study.json").read_text())["requests"][0]["protocol"] == ["published", "report"]
 
 
 # Rows

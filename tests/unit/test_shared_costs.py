@@ -1,7 +1,7 @@
 """What no twin looks at: settings of the machine, and the constants behind choices of speed and estimates of time."""
 
 import os
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +12,18 @@ from condense.config import MatrixConfig
 from condense.data.images import DataSet
 from condense.networks import winograd
 from condense.networks.registry import build
+from condense.stage_c.learn import problem_of
 from condense.stage_c.methods import dc
 from condense.studies.hyperparameters import estimate
 from condense.studies.hyperparameters.estimate import Speed, Work, training_seconds
-from condense.studies.matrix import costs
-from condense.studies.matrix.costs import Costs
-from condense.studies.matrix.tasks import cell_tasks, set_tasks
+from condense.studies.matrix import cells, probe
+from condense.studies.matrix.cells import SetCell
+from condense.studies.matrix.images import Images
+from condense.studies.matrix.study import asked_for
 from condense.studies.parity import comparison
+from condense.study.estimates import estimated_seconds
+from condense.study.folder import StudyFolder
+from condense.study.machine import Machine
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GREY = (1, 28, 28)
@@ -87,7 +92,8 @@ MEASURED = {
         "NOMINAL_NETWORKS": 20,
         "STACKED_IMAGES": 128,
     },
-    costs: {"PROBED": 10},
+    probe: {"PROBED": 10},
+    cells: {"TRAINING_PASSES": 3},
     dc: {"SYNTHETIC_COST": 2.5},
     estimate: {"FLOAT": 4, "INDEX": 8, "COPIES": 5, "TRAINING_PASSES": 3},
     machine: {"MARGIN": 0.9, "READINGS": 5},
@@ -120,27 +126,40 @@ def test_what_follows_from_the_constants_of_speed() -> None:
     assert bound == {"ConvNet": False, "LeNet": False, "VGG11": True, "AlexNet": True}
 
 
-def test_the_seconds_of_a_sets_and_a_cells_task(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_work_and_the_seconds_of_a_set_and_of_networks(
+    small_images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = DataSet("noise", small_images(counts=(20, 5)), small_images(counts=(30, 10)))
     settings: dict[str, Any] = {"ipc": 2, "iterations": 3, "outer_loop": 4, "inner_loop": 5, "real_batch": 10}
-    config = MatrixConfig(learn=("MLP",), train=("MLP",), protocol=("report",), seeds=7, **settings)
-    (learning,), (cell,) = set_tasks(config), cell_tasks(config)
-    folder: Any = SimpleNamespace(
-        is_done=lambda task: False, learned=lambda task: None, tested=lambda task: [], missing_seeds=lambda task: range(7)
-    )
-    monkeypatch.setattr(costs, "probe", lambda network, test: (0.5, 0.25))
-    found = Costs(data, [learning, cell], folder)
+    config = MatrixConfig(learn=("MLP",), train=("MLP",), protocol=("report",), seeds=7, dataset="noise", **settings)
+    machine = Machine(CPU)
+    machine._loaded["noise"] = data
+    study = asked_for(config, machine)
+    learning, networks = study.cells()
+    assert isinstance(learning, SetCell)
     # 12 outer steps of 10 + 5 real images and 4 synthetic ones at 2.5 each; 9 trainings of 5 passes over the 4.
-    assert found.of(learning) == 0.5 * (12 * (15 + 2.5 * 4) + 9 * 5 * 4)
+    trained = 12 * (15 + 2.5 * 4) + 9 * 5 * 4
     # 300 epochs of 4 images, and a test of 40, for each of 7 networks.
-    assert found.of(cell) == 7 * (300 * 4 * 0.5 + 40 * 0.25)
+    assert (learning.passes, networks.passes) == ((trained, 0), (7 * 300 * 4, 7 * 40))
+    # What is counted without the images is what the method counts with them.
+    assert trained == learning.config.plan().cost(problem_of(learning.config, data.train))
+    each = build("MLP", data.test.shape, 2).multiply_adds
+    assert (learning.work, networks.work) == (3 * trained * each, 7 * (3 * 300 * 4 + 40) * each)
+    monkeypatch.setattr(probe, "probe", lambda network, test: (0.5, 0.25))
+    seconds = estimated_seconds(
+        study.cells(), StudyFolder(tmp_path), study.paces(study.cells(), Images(machine, study.images))
+    )
+    assert seconds == {
+        learning.key: pytest.approx(0.5 * trained),
+        networks.key: pytest.approx(7 * (300 * 4 * 0.5 + 40 * 0.25)),
+    }
 
 
 def test_a_probe_divides_by_the_images_of_a_step(small_images, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(costs, "_quicker", lambda work, device: 3.0)
-    monkeypatch.setattr(costs, "TensorSource", lambda x, y: seen.append(len(x)))
-    assert costs.probe(build("MLP", GREY, 2), small_images(counts=(3, 3))) == pytest.approx((0.3, 0.3))
+    monkeypatch.setattr(probe, "_quicker", lambda work, device: 3.0)
+    monkeypatch.setattr(probe, "TensorSource", lambda x, y: seen.append(len(x)))
+    assert probe.probe(build("MLP", GREY, 2), small_images(counts=(3, 3))) == pytest.approx((0.3, 0.3))
     assert seen == [10]
 
 

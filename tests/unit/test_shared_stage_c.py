@@ -82,8 +82,8 @@ def test_published_schedules() -> None:
         for ipc, (outer, inner) in loops.items():
             expected = settings(1000, outer, inner, 256, rate, "constant", "none", 0.01, "noise")
             assert schedule("published", "dc", Occasion("mnist", ipc, network)) == expected
-    for kind in (LearnConfig, MatrixConfig):
-        assert (kind().image_momentum, kind().distance, kind().ipc) == (0.5, "ours", 1)
+    for kind, ipc in ((LearnConfig, 1), (MatrixConfig, (1,))):
+        assert (kind().image_momentum, kind().distance, kind().ipc) == (0.5, "ours", ipc)
 
 
 def test_fast_schedules() -> None:

@@ -8,17 +8,17 @@ import pytest
 from report_samples import CODE, COST
 from scipy import stats
 
+from condense.records import Record
 from condense.studies.hyperparameters import figures
+from condense.studies.hyperparameters.asked import Asked
 from condense.studies.hyperparameters.comparison import against_best, differences
 from condense.studies.hyperparameters.figures import row_strips
-from condense.studies.hyperparameters.folder import FORMAT, Asked
 from condense.studies.hyperparameters.grid import load_grid
 from condense.studies.hyperparameters.proxy_study import studied, study
 from condense.studies.hyperparameters.proxy_table import proxy_table
 from condense.studies.hyperparameters.report import headline
 from condense.studies.hyperparameters.results import RowResult, Sweep, Trained
 from condense.studies.hyperparameters.tables import accuracy_table, difference_table, ratio_table
-from condense.studies.hyperparameters.trial import SweepRecord
 
 ESTIMATE = {"estimated_seconds": 0.0, "estimated_memory_bytes": 0}
 
@@ -29,12 +29,12 @@ def result(name: str, accuracies: dict[int, float], seconds: float = 1.0) -> Row
     networks, cost = len(accuracies), replace(COST, threads=1, training_seconds=seconds, estimate=ESTIMATE)
     metrics: dict[str, list[float | None]] = {"accuracy": [*accuracies.values()]}
     metrics |= {"training_accuracy": [1.0] * networks, "training_loss": [0.1] * networks}
-    return RowResult(row, (SweepRecord("sweep", config, list(accuracies), metrics, cost, CODE),))
+    return RowResult(row, (Record("sweep", config, list(accuracies), metrics, cost, CODE),))
 
 
-def with_metrics(record: SweepRecord, **metrics: Any) -> SweepRecord:
+def with_metrics(record: Record, **metrics: Any) -> Record:
     """The record with others; networks without a loss diverged."""
-    losses = metrics.get("training_loss", record.training_losses)
+    losses = metrics.get("training_loss", record.metrics["training_loss"])
     diverged = [seed for seed, loss in zip(record.seeds, losses, strict=True) if loss is None]
     return replace(record, metrics=record.metrics | metrics, diverged=diverged)
 
@@ -78,7 +78,8 @@ def trained(means: list[float], seconds: float, **values) -> Trained:
 def swept(full: Trained, *proxies: Trained, **asked) -> Sweep:
     """A sweep with these results, of the report's grid on Fashion-MNIST unless `asked` says otherwise."""
     grid = load_grid("report-fashion-mnist")
-    return Sweep(replace(Asked(FORMAT, "fashion-mnist", {}, 10, grid, 1), **asked), full, proxies, ())
+    one = {"dataset": "fashion-mnist", "source": "fashion-mnist", "described": {}, "classes": 10, "seed_ranges": ((0, 0),)}
+    return Sweep(Asked(**{**one, "grid": grid, **asked}), full, proxies, ())
 
 
 def test_a_proxy_that_agrees_and_one_that_does_not() -> None:

@@ -22,6 +22,7 @@ from condense.studies.generalization.checkpoint import SECONDS, Saved, checkpoin
 from condense.studies.generalization.course import Course, add_epoch, add_test
 from condense.studies.generalization.images import SIDE
 from condense.studies.generalization.runs import BATCH, DECAY, DECAY_IMAGES, Run
+from condense.studies.generalization.subset import Subset
 from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, Seen, Standing, fresh_members, train
 from condense.training.recipe import Recipe, Stage
@@ -61,7 +62,7 @@ def fit(
     ended: Callable[[Record], None] = lambda record: None,
     checkpoints: Path | None = None,
 ) -> list[Record]:
-    """Trains runs that agree in `Run.together`, as many at once as pays; returns a record each, in order.
+    """Trains runs that differ in seed, corruption and p alone, as many at once as pays; returns a record each, in order.
 
     Loss and accuracy of an epoch are those of its training steps, each image as it was just before the step it led to.
     `ended` is told each record as soon as its run ends. A record's note is the outcome: 'fitted' (every training image
@@ -86,7 +87,7 @@ def fit(
 
 def ordered_key(run: Run, data: DataSet) -> str:
     """The key of a run on the images in just this order, which its batches depend on, as its checkpoint does."""
-    return run.key(*(images.as_recorded([images.former_fingerprint]) for images in (data.train, data.test)))
+    return run.key(Subset.of(data.as_recorded([data.train.former_fingerprint], [data.test.former_fingerprint])))
 
 
 def _stacks(epochs: Sequence[int], most: int) -> list[list[int]]:
@@ -96,7 +97,7 @@ def _stacks(epochs: Sequence[int], most: int) -> list[list[int]]:
 
 
 def at_once(runs: Sequence[Run], data: DataSet) -> int:
-    """How many of these runs, which agree in `Run.together`, are trained as one stack: one on a CPU, so that a run does not
+    """How many of these runs, which may be trained as one stack, are: one on a CPU, so that a run does not
     depend, by rounding, on which others are left to do.
     """
     return min(TOGETHER, len(runs), execution_of(runs[0], data).stack)
@@ -221,7 +222,7 @@ def _record(run: Run, course: Course, data: DataSet, execution: Execution, surro
     """The record of a run that has ended; peak: of the stack it was trained in."""
     return Record(
         task="fit",
-        config=run.config(data.train, data.test),
+        config=run.config(Subset.of(data)),
         seeds=[run.seed],
         metrics={"accuracy": [course.final_test]},
         cost=Cost.of(surroundings, wall_seconds=course.seconds, peak_memory_bytes=peak.bytes()),

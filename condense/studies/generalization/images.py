@@ -31,15 +31,15 @@ def standardised(x: Tensor) -> Tensor:
     return (x - mean) / variance.sqrt().clamp(min=x.shape[-3:].numel() ** -0.5)
 
 
-def is_resized(images: LabelledImages) -> bool:
-    """Whether these images are larger than those that the paper crops."""
-    return max(images.shape[1:]) > LARGEST
+def is_resized(shape: tuple[int, int, int]) -> bool:
+    """Whether images of this shape (channels, height, width) are larger than those that the paper crops."""
+    return max(shape[1:]) > LARGEST
 
 
-def remark(images: LabelledImages) -> str:
-    """A sentence on what the networks see of these images, where they are resized; '' where they are not."""
-    height, width = images.shape[1:]
-    if not is_resized(images):
+def remark(shape: tuple[int, int, int]) -> str:
+    """A sentence on what the networks see of images of this shape, where they are resized; '' where they are not."""
+    height, width = shape[1:]
+    if not is_resized(shape):
         return ""
     return (
         f"The images of {height}x{width} pixels are resized, each as a whole, to the {SIDE}x{SIDE} these networks take; "
@@ -50,7 +50,7 @@ def remark(images: LabelledImages) -> str:
 @lru_cache(maxsize=8)
 def fitted(images: LabelledImages) -> LabelledImages:
     """The images themselves, or, where they are larger than 32x32, each as a whole resized to 28x28 (antialiased)."""
-    if not is_resized(images):
+    if not is_resized(images.shape):
         return images
     parts = [
         interpolate(part.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True).round().clamp(0, 255).to(torch.uint8)

@@ -9,13 +9,14 @@ from condense.report.experiment import Report, Section, provenance, write_experi
 from condense.report.figures import Format
 from condense.report.html import Figure
 from condense.report.rendering import Table
-from condense.studies.generalization import published
+from condense.studies.generalization.config import OWN_NETWORKS
 from condense.studies.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.studies.generalization.findings import FINDINGS, PAPER, REPORT, rates_without_norm
 from condense.studies.generalization.images import remark
 from condense.studies.generalization.plan import EXPERIMENTS
-from condense.studies.generalization.results import Result, gathered
-from condense.studies.generalization.run import OWN_NETWORKS, GeneralizeConfig, Sized
+from condense.studies.generalization.published import DATASET
+from condense.studies.generalization.results import Result
+from condense.studies.generalization.shown import Shown
 from condense.studies.generalization.tables import (
     capped_table,
     comparison_table,
@@ -29,42 +30,26 @@ CAP = 40
 """Epochs at which the reproduction report stopped every run."""
 
 
-def write_report(config: GeneralizeConfig, data: Sized, records: Sequence[Record], folder: Path) -> list[Table]:
-    """Writes figures, tables and the page of the experiments in `config`, and of all others whose records are complete;
-    nothing where there is no record of any.
-
-    Returns the tables of those in `config`.
-    """
-    planned = {name: config.lines(name) for name in EXPERIMENTS}
-    possible = {name: of for name, of in planned.items() if {line.train_size for line in of} <= data.keys()}
-    found = {name: gathered(of, records, data) for name, of in possible.items()}
-    shown = {name: of for name, of in found.items() if name in config.names or not _missing(of)}
-    counted = {record.config_hash: record for of in shown.values() for one in of for record in one.records.values()}
-    sections = {name: _section(name, of, data, config) for name, of in shown.items()}
+def write_report(shown: Sequence[Shown], folder: Path) -> Path:
+    """Writes figures, tables and the page of these experiments anew; returns where the page is."""
+    of_runs = [record for one in shown for result in one.results for record in result.records.values()]
+    records = list({record.config_hash: record for record in of_runs}.values())
     report = Report(
         title="Generalization experiments (Zhang et al., 2017)",
-        headline=_headline(list(counted.values())),
-        sections=tuple(sections.values()),
-        provenance=(("the paper", PAPER), ("the report", REPORT), *provenance(list(counted.values()))),
+        headline=_headline(records),
+        sections=tuple(map(_section, shown)),
+        provenance=(("the paper", PAPER), ("the report", REPORT), *provenance(records)),
     )
-    if counted:  # a page of earlier runs is not exchanged for an empty one
-        write_experiment(report, folder)
-    return [piece for name in config.names for piece in sections[name].pieces if isinstance(piece, Table)]
+    return write_experiment(report, folder)
 
 
-def _section(name: str, results: Sequence[Result], data: Sized, config: GeneralizeConfig) -> Section:
-    classes, sizes = next(iter(data.values())).train.classes, _sizes(results, data)
-    resized = remark(next(iter(data.values())).train)
-    said = [*FINDINGS[name], *rates_without_norm(results), *([resized] if resized else [])]
-    if config.networks and name in OWN_NETWORKS:
+def _section(shown: Shown) -> Section:
+    name, resized = shown.experiment, remark(shown.subset(shown.results[0]).shape)
+    said = [*FINDINGS[name], *rates_without_norm(shown.results), *([resized] if resized else [])]
+    if shown.request.networks and name in OWN_NETWORKS:
         said.append("--networks leaves this experiment as it is: it compares variants of Inception.")
-    dataset = next(iter(data.values())).name
-    shown = (*_figures(name, results, sizes, classes), *_tables(name, results, sizes, dataset))
-    return Section(f"{name}: {EXPERIMENTS[name]}", (*said, *shown))
-
-
-def _missing(results: Sequence[Result]) -> int:
-    return sum(len(result.line.runs) - len(result.records) for result in results)
+    pieces = (*said, *_figures(shown), *section_tables(shown, published=True))
+    return Section(f"{shown.called}: {EXPERIMENTS[name]}", pieces)
 
 
 def _headline(records: Sequence[Record]) -> str:
@@ -72,53 +57,69 @@ def _headline(records: Sequence[Record]) -> str:
     ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     sizes = sorted({record.config["train_images"] for record in records})
     datasets = sorted({record.config["dataset"] for record in records})
-    on = f" on {' or '.join(f'{size:,}' for size in sizes)} training images of {', '.join(datasets)}" if records else ""
-    return f"{len(records)} runs{on}: {ended}."
+    on = f" on {' or '.join(f'{size:,}' for size in sizes)} training images of {', '.join(datasets)}"
+    return f"{len(records)} runs{on}: {ended}." if records else "No run has ended yet."
 
 
-def _sizes(results: Sequence[Result], data: Sized) -> str:
+def _sizes(shown: Shown) -> str:
     """How many images there are; where networks have different numbers, those of the first one, the others in brackets."""
     training: dict[int, list[str]] = {}
-    for result in results:
-        training.setdefault(len(data[result.line.train_size].train), []).append(result.line.group)
+    for result in shown.results:
+        training.setdefault(shown.subset(result).train_images, []).append(result.line.group)
     (first, _), *others = training.items()
     rest = "; ".join(f"{', '.join(dict.fromkeys(networks))}: {size:,}" for size, networks in others)
-    of = data[results[0].line.train_size]
-    return f"{first:,}{f' ({rest})' if rest else ''} training and {len(of.test):,} test images of {of.name}"
+    of = shown.subset(shown.results[0])
+    return f"{first:,}{f' ({rest})' if rest else ''} training and {of.test_images:,} test images of {of.dataset}"
 
 
-def _tables(name: str, results: Sequence[Result], sizes: str, dataset: str) -> list[Table]:
-    summary = published_table if name == "table1" and dataset == published.DATASET else summary_table
-    tables = [summary(f"{name}, {sizes}", results)]
+def section_tables(shown: Shown, *, published: bool) -> list[Table]:
+    """The tables of an experiment; published: with the paper's accuracies beside those on its images."""
+    name, called, results, sizes = shown.experiment, shown.called, shown.results, _sizes(shown)
+    beside = published and name == "table1" and shown.subset(results[0]).dataset == DATASET
+    tables = [(published_table if beside else summary_table)(f"{called}, {sizes}", results)]
     if name in ("fig1a", "fig1b"):
-        slower = slowdown_table(f"{name}: time to fit, {sizes}", results)
+        slower = slowdown_table(f"{called}: time to fit, {sizes}", results)
         tables += [slower] if slower else []
     if name == "fig1b":
-        tables.append(capped_table(f"fig1b, the same runs stopped at {CAP} epochs, {sizes}", results, CAP))
-    compared = comparison_table(name, results) if name in ("fig2a", "fig2b") else None
+        tables.append(capped_table(f"{called}, the same runs stopped at {CAP} epochs, {sizes}", results, CAP))
+    compared = comparison_table(called, results) if name in ("fig2a", "fig2b") else None
     return [*tables, *([compared] if compared else [])]
 
 
-def _figures(name: str, results: Sequence[Result], sizes: str, classes: int) -> list[Figure]:
+def runs_table(shown: Sequence[Shown]) -> Table:
+    """Every run of these experiments as plain values."""
+    rows = [
+        {
+            **{"experiment": one.called, "network": result.line.group, "setting": result.line.label, "seed": seed},
+            **{name: record.config[name] for name in ("dataset", "train_images", "test_images") if name in record.config},
+            **{"outcome": record.notes[0], "epochs": result.epochs[seed], "test_accuracy": record.accuracies[0]},
+            **{name: record.series[name][-1] for name in ("train_accuracy", "train_loss") if record.series.get(name)},
+        }
+        for one in shown
+        for result in one.results
+        for seed, record in result.records.items()
+    ]
+    header = tuple(dict.fromkeys(name for row in rows for name in row))
+    texts = tuple(tuple(str(row.get(name, "")) for name in header) for row in rows)
+    return Table("Every run", header, texts, (), tuple(rows), (False,) * len(header))
+
+
+def _figures(shown: Shown) -> list[Figure]:
+    name, file, results, sizes = shown.experiment, shown.file, shown.results, _sizes(shown)
     if not any(result.records for result in results):
         return []
     if name == "fig1a":
-        return [_course(name, results, "train_loss", "training loss", sizes)]
+        return [_course(file, results, "train_loss", "training loss", sizes)]
     if name in ("fig2a", "fig2b"):
-        return [_course(name, results, "test_accuracy", "test accuracy (%)", sizes)]
+        return [_course(file, results, "test_accuracy", "test accuracy (%)", sizes)]
     if name == "fig1c":
-        return [
-            _figure(
-                name,
-                f"Test error after fitting; {sizes}.",
-                partial(error_figure, results, sizes, classes=classes),
-            )
-        ]
+        draw = partial(error_figure, results, sizes, classes=shown.subset(results[0]).classes)
+        return [_figure(file, f"Test error after fitting; {sizes}.", draw)]
     if name == "fig1b":
         capped = [result.capped(CAP) for result in results]
         return [
-            _slowdown(name, results, sizes, "Time to fit, in epochs, relative to the same seed on true labels"),
-            _slowdown(f"{name}-capped", capped, sizes, f"The same runs stopped at {CAP} epochs, as in the report"),
+            _slowdown(file, results, sizes, "Time to fit, in epochs, relative to the same seed on true labels"),
+            _slowdown(f"{file}-capped", capped, sizes, f"The same runs stopped at {CAP} epochs, as in the report"),
         ]
     return []
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from condense.data.images import DataSet
 from condense.errors import CondenseError
 from condense.records import Record, config_hash
 from condense.studies.generalization.plan import Line
 from condense.studies.generalization.runs import FITTED_LOSS, Run
+from condense.studies.generalization.subset import Subset
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,9 @@ class Recorded:
         fitted = [record for record in records if record.notes == ["fitted"] and record.config.get("stops")]
         self.fitted = {_without_limit(record.config): record for record in fitted}
 
-    def of(self, run: Run, data: DataSet) -> Record | None:
+    def of(self, run: Run, subset: Subset) -> Record | None:
         """The record of a run; None where there is none yet."""
-        config = run.config(data.train, data.test)
+        config = run.config(subset)
         record = self.exact.get(config_hash(config))
         if record is None and run.stops:
             record = self.fitted.get(_without_limit(config))
@@ -136,11 +136,10 @@ def _without_limit(config: Mapping[str, Any]) -> str:
     return config_hash({name: value for name, value in config.items() if name != "epochs"})
 
 
-def gathered(found: Sequence[Line], records: Sequence[Record], data: Mapping[int | None, DataSet]) -> list[Result]:
-    """The lines with the records of their runs; `data`: the images by `Line.train_size`."""
-    known = Recorded(records)
-    by_seed = [{run.seed: known.of(run, data[line.train_size]) for run in line.runs} for line in found]
+def gathered(lines: Sequence[Line], known: Recorded, subsets: Mapping[int | None, Subset]) -> list[Result]:
+    """The lines with the records of their runs; subsets: the images by `Line.train_size`."""
+    by_seed = [{run.seed: known.of(run, subsets[line.train_size]) for run in line.runs} for line in lines]
     return [
         Result(line, {seed: record for seed, record in of_line.items() if record is not None})
-        for line, of_line in zip(found, by_seed, strict=True)
+        for line, of_line in zip(lines, by_seed, strict=True)
     ]

@@ -7,6 +7,7 @@ from condense.data.corrupt import CORRUPTIONS, corrupted_labels, shuffled_pixels
 from condense.data.images import LabelledImages
 from condense.records import config_hash
 from condense.studies.generalization.images import Augmented, Cropped, Standardised, centred, fitted, is_resized
+from condense.studies.generalization.subset import Subset
 
 BATCH = 60
 DECAY, DECAY_IMAGES = 0.95, 50_000
@@ -39,29 +40,22 @@ class Run:
     stops: bool = True
     test_every: int = 0
 
-    def config(self, train: LabelledImages, test: LabelledImages) -> dict[str, Any]:
+    def config(self, subset: Subset) -> dict[str, Any]:
         """The configuration of its record: all that its outcome depends on."""
-        sizes = {"train_images": len(train), "test_images": len(test)}
-        data = {"dataset": train.name, "dataset_fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
         recipe = {"batch_size": BATCH, "momentum": 0.9, "decay": DECAY, "fitted_loss": FITTED_LOSS, "fitted": "in training"}
-        return {**asdict(self), **data, **sizes, **recipe, **self._exceptions(train)}
+        return {**asdict(self), **subset.config, **recipe, **self._exceptions(subset)}
 
-    def _exceptions(self, train: LabelledImages) -> dict[str, str]:
+    def _exceptions(self, subset: Subset) -> dict[str, str]:
         # Only where they apply, so that runs recorded before they did are done anew and all others are not.
-        resized = {"resized": f"from {train.shape[1]}x{train.shape[2]}"} if is_resized(train) else {}
+        _, height, width = subset.shape
+        resized = {"resized": f"from {height}x{width}"} if is_resized(subset.shape) else {}
         start = {"initialisation": "He"} if self.network in HE_NETWORKS else {}
         corrupted = {} if self.corruption == "labels" else {"corrupted_pixels": "after the crop"}
         return {**resized, **start, **corrupted}
 
-    def key(self, train: LabelledImages, test: LabelledImages) -> str:
+    def key(self, subset: Subset) -> str:
         """The hash of its configuration."""
-        return config_hash(self.config(train, test))
-
-    @property
-    def together(self) -> tuple[Any, ...]:
-        """Runs with the same can be trained as one stack: they differ in their data and their seed alone."""
-        values = asdict(self)
-        return tuple(value for name, value in values.items() if name not in ("seed", "corruption", "p"))
+        return config_hash(self.config(subset))
 
     def sources(self, train: LabelledImages, test: LabelledImages) -> tuple[Standardised, Standardised]:
         """Training and test images; test images are corrupted only where the whole task is another (shuffled pixels).

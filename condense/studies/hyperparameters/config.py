@@ -21,6 +21,8 @@ class SweepConfig:
     default the report's."""
     seeds: Seeds = 5
     """Networks trained in each row, with seeds 0, 1, ..."""
+    seeds_per_cell: AtLeastOne | None = None
+    """Networks of a row trained by one process; by default all that are asked for at once."""
     sample: AtLeastOne | None = None
     """Draw so many rows of the grid."""
     seed: Seed = 0

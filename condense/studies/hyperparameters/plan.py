@@ -2,34 +2,48 @@
 
 from collections.abc import Sequence
 
-from condense.data.images import DataSet
+from condense.records import read_records
 from condense.report.numbers import NONE, duration, memory, thousands
 from condense.report.rendering import Table
-from condense.studies.hyperparameters.folder import SweepFolder
-from condense.studies.hyperparameters.run import calibrate, missing_seeds
-from condense.studies.hyperparameters.trial import Trial
+from condense.studies.hyperparameters.cells import RowCell
+from condense.studies.hyperparameters.materials import Materials
+from condense.study.folder import StudyFolder
 
 
-def plan_table(trials: Sequence[Trial], seeds: int, data: DataSet, folder: SweepFolder) -> Table:
+def plan_table(cells: Sequence[RowCell], folder: StudyFolder, materials: Materials) -> Table:
     """One line a row and set of images: networks left to train, their estimated time and memory."""
-    recorded = folder.kept()
-    missing = [len(missing_seeds(trial, seeds, recorded)) for trial in trials]
-    left = [(trial, count) for trial, count in zip(trials, missing, strict=True) if count]
-    calibration = calibrate(left, data) if left else None
+    of_rows: dict[tuple[str, str], list[RowCell]] = {}
+    for cell in cells:
+        of_rows.setdefault((cell.row.name, cell.on.name), []).append(cell)
+    missing = {key: [count for cell in own if (count := _missing(cell, folder))] for key, own in of_rows.items()}
+    trials = {key: materials.trial(own[0].row, own[0].on) for key, own in of_rows.items()}
+    left = [(trials[key], count) for key, counts in missing.items() for count in counts]
+    calibration = materials.calibrate(left) if left else None
     rows, values, total = [], [], 0.0
-    for trial, count in zip(trials, missing, strict=True):
-        seconds = trial.estimated_seconds(count, calibration) if count and calibration else 0.0
-        size = trial.estimated_memory(count, calibration).total if count and calibration else None
+    for key, trial in trials.items():
+        counts = missing[key]
+        seconds = sum(trial.estimated_seconds(count, calibration) for count in counts) if calibration else 0.0
+        sizes = [trial.estimated_memory(count, calibration).total for count in counts] if calibration else []
         total += seconds
-        parameters = trial.network.parameter_count
-        texts = (duration(seconds), memory(size)) if size is not None else ("done", NONE)
-        rows.append((trial.row.name, trial.on.label, trial.row.network, thousands(parameters), str(count), *texts))
-        values.append({"row": trial.row.name, "on": trial.on.label, "left": count, "seconds": seconds, "bytes": size})
+        texts = (duration(seconds), memory(max(sizes))) if sizes else ("done", NONE)
+        parameters, networks = trial.network.parameter_count, sum(counts)
+        rows.append((trial.row.name, trial.on.label, trial.row.network, thousands(parameters), str(networks), *texts))
+        value = {"row": trial.row.name, "on": trial.on.label, "left": networks, "seconds": seconds}
+        values.append(value | {"bytes": max(sizes, default=None)})
     return Table(
-        title=f"{len(left)} of {len(trials)} rows are left, about {duration(total)}",
+        title=f"{sum(map(bool, missing.values()))} of {len(trials)} rows are left, about {duration(total)}",
         header=("row", "trained on", "network", "parameters", "networks left", "time", "memory"),
         rows=tuple(rows),
         notes=(),
         data=tuple(values),
         numeric=(False, False, False, True, True, True, True),
     )
+
+
+def _missing(cell: RowCell, folder: StudyFolder) -> int:
+    """How many networks of a cell are to be trained, but those that an interrupted process has kept."""
+    if folder.is_done(cell.key):
+        return 0
+    checkpoint = folder.place(cell).checkpoint
+    records = read_records(checkpoint) if checkpoint.exists() else []
+    return len(cell.seeds) - sum(len(record.seeds) for record in records)

@@ -8,18 +8,16 @@ from condense.report.html import Figure
 from condense.report.numbers import decimal, percent
 from condense.studies.hyperparameters.comparison import choice
 from condense.studies.hyperparameters.figures import proxy_scatter, row_strips
-from condense.studies.hyperparameters.folder import SweepFolder
 from condense.studies.hyperparameters.proxy_study import ProxyResult, studied
-from condense.studies.hyperparameters.results import Sweep, sweep_of
+from condense.studies.hyperparameters.results import Sweep
 from condense.studies.hyperparameters.tables import sweep_tables
 
 NAMED = 8
 """Rows named in the headline at most."""
 
 
-def write_report(folder: SweepFolder) -> Path:
-    """Writes everything anew from what is done; returns where the page is."""
-    sweep = sweep_of(folder)
+def write_report(sweep: Sweep, path: Path) -> Path:
+    """Writes everything anew into a folder from what is done; returns where the page is."""
     found = studied(sweep)
     report = Report(
         title=f"Hyper-parameter study, {sweep.asked.dataset}",
@@ -31,7 +29,7 @@ def write_report(folder: SweepFolder) -> Path:
         ),
         provenance=provenance(sweep.records),
     )
-    return write_experiment(report, folder.path)
+    return write_experiment(report, path)
 
 
 def _strips(sweep: Sweep) -> Figure:
