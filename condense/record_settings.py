@@ -121,6 +121,7 @@ SETTINGS: dict[str, TypeAdapter[Any]] = {
     "whole": TypeAdapter(_Trained),
     "fit": TypeAdapter(_Fit),
     "sweep": TypeAdapter(_Sweep),
+    "side": TypeAdapter(_Parity),
     "part": TypeAdapter(_Parity),
     "cause": TypeAdapter(_Parity),
 }

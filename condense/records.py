@@ -23,7 +23,7 @@ FORMAT = 2
 AT_CHANCE = "accuracy stays at chance"
 """Note of a record whose networks name the classes no better than by chance."""
 
-Task = Literal["learn", "evaluate", "whole", "fit", "sweep", "part", "cause"]
+Task = Literal["learn", "evaluate", "whole", "fit", "sweep", "side", "part", "cause"]
 TESTED: tuple[Task, ...] = ("evaluate", "whole", "fit", "sweep")
 """Tasks of which every network has an accuracy."""
 
@@ -61,8 +61,8 @@ class Record:
     """What was done, with which configuration, what came out, what it cost, which code did it.
 
     task: 'learn' (stage C), 'evaluate' (stage T on a synthetic set), 'whole' (stage T on all real images), 'fit' (a run of
-    `condense generalize`), 'sweep' (networks of one row of hyper-parameters), 'part' or 'cause' (of parity with another
-    framework: two runs compared, or a change measured with paired seeds).
+    `condense generalize`), 'sweep' (networks of one row of hyper-parameters), 'side', 'part' or 'cause' (of parity with
+    another framework: a run of one program, two runs compared, or a change measured with paired seeds).
     config: the resolved configuration; evaluations name the set they belong to under config['set'].
     seeds: one for each network. metrics: by name, one value for each seed, None where training that diverged left none;
     'accuracy' is the fraction of the test images classified correctly.
@@ -71,7 +71,7 @@ class Record:
     diverged: those of the seeds whose training ended in numbers that are not finite; what they score means nothing.
     execution: how an experiment was computed (`Execution.facts`), whose configuration is what it is found by and does not
     hold it; config['execution'] of learning and evaluations. Records of version 0.1 have neither.
-    results: what a part or a cause came to, with its name and title.
+    results: what a side, a part or a cause came to, with its name and title.
     """
 
     task: Task

@@ -134,7 +134,7 @@ class Sweep(SweepConfig, Reading, Conducted):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parity(ParityConfig, Reading, Common):
+class Parity(ParityConfig, Reading, Conducted):
     """Show whether another framework computes the same as PyTorch, step by step, and why not where it does not."""
 
     framework: Positional[Annotated[Framework | None, arg(metavar="simplenn|keras")]] = None
@@ -143,8 +143,6 @@ class Parity(ParityConfig, Reading, Common):
     """Checkout of simpleNN, to run the real program in GNU Octave too (with simplenn)."""
     causes_only: bool = False
     """Measure causes without the comparison step by step, as for long runs."""
-    out: Path | None = None
-    """Folder for the results; what is done in it already is not done again."""
 
 
 @dataclass(frozen=True, kw_only=True)

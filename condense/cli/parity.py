@@ -1,35 +1,49 @@
 """`condense parity`."""
 
-from collections.abc import Callable
-from contextlib import closing
+from pathlib import Path
 
 from condense.cli import options
-from condense.cli.common import load, part, required
-from condense.cli.progress import Bars
-from condense.errors import RunFailed
-from condense.report.rendering import render
+from condense.cli.common import part, required
+from condense.cli.studies import conduct, machine_of
+from condense.data.naming import stored_name
+from condense.data.reading import Reading
+from condense.errors import CondenseError, RunFailed
+from condense.studies import opened
+from condense.studies.parity import keras_process, octave
 from condense.studies.parity.config import ParityConfig
-from condense.studies.parity.folder import ParityFolder
-from condense.studies.parity.parts import FAIL
-from condense.studies.parity.report import headline, overall, tables, write_report
-from condense.studies.parity.run import run_parity
+from condense.studies.parity.study import CHECKOUT, Parity
+from condense.study.machine import Source, sources_of
 
 
 def parity(chosen: options.Parity) -> None:
     """Condense parity"""
     (out,) = required((chosen.out, "--out DIR"))
-    config, folder = part(ParityConfig, chosen).resolved(), ParityFolder(out)
-    data = load(config.dataset, chosen)
-    with closing(Bars(quiet=chosen.quiet)) as bars:
+    config, proof = part(ParityConfig, chosen).resolved(), not chosen.causes_only
+    _check_programs(config, chosen.simplenn, proof=proof)
+    sources = sources_of((config.dataset,), part(Reading, chosen))
+    if chosen.simplenn is not None:
+        sources[CHECKOUT] = Source(str(chosen.simplenn.expanduser().absolute()))
+    machine = machine_of(chosen, sources)
+    data = machine.load(stored_name(config.dataset))
+    conduct(Parity.asked(config, data, proof=proof, octave=chosen.simplenn is not None), out, machine, chosen)
+    if not chosen.dry_run:
+        _conclude(out)
 
-        def begins(name: str) -> Callable[[int, int], None]:
-            bars.begin(name, "step")
-            return bars.update
 
-        records, parts = run_parity(config, data.to("cpu"), folder, begins, chosen.simplenn, proof=not chosen.causes_only)
-    page = write_report(folder, records, parts)
-    if not chosen.quiet:
-        print("\n".join(render(found, "text") for found in tables(records)))
-    print(f"{headline(records)}\nRecords: {folder.records}\nPage:    {page.resolve().as_uri()}")
-    if overall(records) == FAIL:
+def _check_programs(config: ParityConfig, checkout: Path | None, *, proof: bool) -> None:
+    """Raises `CondenseError` where a program that is to be run is not here."""
+    if config.framework == "keras" and proof and not keras_process.has_keras():
+        raise CondenseError(keras_process.MISSING)
+    if checkout is not None:
+        if config.framework != "simplenn":
+            raise CondenseError("--simplenn belongs to condense parity simplenn; leave it out.")
+        octave.check_octave(checkout)
+
+
+def _conclude(out: Path) -> None:
+    """Says what came out in all; raises `RunFailed` where programs do not agree."""
+    study, folder = opened(out)
+    assert isinstance(study, Parity)
+    print(study.headline(folder))
+    if study.has_failed(folder):
         raise RunFailed("The runs do not agree; the table and the page say where they part.")

@@ -24,9 +24,12 @@ BUILT_IN = {"matrix": "matrix", "generalization": "generalize", "sweep": "sweep"
 @cache
 def built_in() -> Mapping[str, type[Study]]:
     """The studies of this package, by kind."""
+    from condense.studies.generalization.study import Generalization
     from condense.studies.hyperparameters.study import Sweep
+    from condense.studies.matrix.study import Matrix
+    from condense.studies.parity.study import Parity
 
-    return {study.kind: study for study in (Sweep,)}
+    return {study.kind: study for study in (Matrix, Generalization, Sweep, Parity)}
 
 
 def installed() -> dict[str, EntryPoint]:

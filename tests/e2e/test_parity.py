@@ -1,8 +1,14 @@
 """`condense parity` as people run it: verdicts, exit codes, stopping and going on, real Keras and Octave where they are."""
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +17,50 @@ import scipy.io
 import torch
 from command_line import condense, write_images
 
-from condense.studies.parity import keras_process, octave, simplenn_torch
+from condense.errors import RunFailed
+from condense.records import Record, read_records
+from condense.studies import opened
+from condense.studies.parity import effects, keras_process, octave, simplenn_torch
 from condense.studies.parity import simplenn_twin as twin
 from condense.studies.parity.comparison import TOLERANCE, differences
 from condense.studies.parity.octave import check_octave, train_octave
-from condense.studies.parity.records import read
+from condense.studies.parity.simplenn_parts import SimplennRuns
 from condense.studies.parity.simplenn_twin import Convolution, Network, Sgd
+from condense.studies.parity.study import Parity
 from condense.studies.parity.trajectory import Recorder
+from condense.study.machine import Machine, Source
 
-SHORT = ("--train-size", "100", "--epochs", "3", "--batch", "20", "--quiet", "--threads", "1")
+SHORT = ("--train-size", "60", "--epochs", "2", "--batch", "20", "--seeds", "2", "--quiet", "--threads", "1")
 CHECKOUT = os.environ.get("CONDENSE_SIMPLENN")
 
 
 @pytest.fixture(scope="module")
 def simplenn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on small images."""
+    """A finished run on small images, with a cause."""
     folder = tmp_path_factory.mktemp("parity")
-    images = write_images(folder / "noise.npz", counts=(30,) * 10, side=10)
-    assert condense("parity", "simplenn", "--dataset", images, *SHORT, "--out", folder / "out") == 0
+    write_images(folder / "noise.npz", counts=(30,) * 10, side=10)
+    assert condense(*words(folder, folder / "out"), "--cause", "last-batch") == 0
     return folder
+
+
+def words(folder: Path, out: Path) -> tuple[object, ...]:
+    """The command on the images of a folder."""
+    return ("parity", "simplenn", "--dataset", folder / "noise.npz", *SHORT, "--out", out)
+
+
+def start(folder: Path, out: Path) -> "subprocess.Popen[bytes]":
+    """The command of the fixture as a process."""
+    command = [sys.executable, "-m", "condense", *map(str, words(folder, out)), "--cause", "last-batch"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def copied(simplenn: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(simplenn / "out", tmp_path / "out")
+
+
+def dumps(out: Path) -> dict[str, bytes]:
+    """What all runs of a folder came to."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.glob("*/*.npz"))}
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +74,15 @@ def keras(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+def results(folder: Path, task: str) -> dict[str, Record]:
+    """The records of verdicts or causes by name."""
+    study, found = opened(folder)
+    assert isinstance(study, Parity)
+    return {record.results["name"]: record for record in study.results(found) if record.task == task}
+
+
 def statuses(folder: Path) -> dict[str, str]:
-    return {record.name: record.results["status"] for record in read(folder / "records.jsonl") if record.kind == "part"}
+    return {name: record.results["status"] for name, record in results(folder, "part").items()}
 
 
 def change(dump: Path, name: str, factor: float) -> None:
@@ -59,100 +97,230 @@ def test_simplenn_passes_and_says_what_was_not_run(simplenn: Path) -> None:
     assert found.pop("octave") == "NOT RUN" and set(found.values()) == {"PASS"}
     assert {"twin", "twin-free", "float32", "no-decay", "mean"} == set(found)
     with np.load(simplenn / "out" / "runs" / "torch-float64-free.npz") as free:
-        assert len(free["loss"]) == 15 and free["steps"][-1] == 15  # as many as with regularisation
+        assert len(free["loss"]) == 6 and free["steps"][-1] == 6  # as many as with regularisation
     page = (simplenn / "out" / "page.html").read_text()
     assert "PASS: 5 PASS, 1 NOT RUN" in page and "http" not in page.replace("http://www.w3.org", "")
-    assert "time of causes and comparisons" in page and "NumPy twin of simpleNN" in page and "made with" in page
+    assert "computing time" in page and "NumPy twin of simpleNN" in page and "made with" in page
     assert "no --simplenn DIR was given" in (simplenn / "out" / "tables.md").read_text()
     assert {"losses.png", "differences.png"} <= {path.name for path in (simplenn / "out").iterdir()}
 
 
+def test_a_record_states_what_its_cell_took(simplenn: Path) -> None:
+    (run,) = read_records(simplenn / "out" / "runs" / "torch-float64.jsonl")
+    assert run.task == "side" and run.cost.wall_seconds > 0 and run.cost.peak_memory_bytes and run.cost.device == "cpu"
+    dump = (simplenn / "out" / "runs" / "torch-float64.npz").read_bytes()
+    assert run.results["digest"] == hashlib.sha256(dump).hexdigest() and set(run.results["hashes"]) >= {"data", "initial"}
+
+
 def test_a_finished_run_is_not_done_again(simplenn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = simplenn / "out"
-    before = {path: path.stat().st_mtime_ns for path in [*(out / "runs").iterdir(), out / "records.jsonl"]}
-    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    before = {path: path.stat().st_mtime_ns for path in [*out.glob("*/*.npz"), *out.glob("*/*.jsonl")]}
+    assert condense(*words(simplenn, out)) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before and len(before) == 39
     assert "PASS: 5 PASS, 1 NOT RUN" in capsys.readouterr().out
 
 
 def test_missing_pieces_are_made_as_before(simplenn: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    out = copied(simplenn, tmp_path)
     lost = out / "runs" / "torch-float64.npz"
-    whole = lost.read_bytes()
     lost.unlink()
-    (out / "records.jsonl").unlink()
-    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
-    assert lost.read_bytes() == whole and statuses(out) == statuses(simplenn / "out")
+    shutil.rmtree(out / "parts")
+    assert condense(*words(simplenn, out)) == 0
+    assert dumps(out) == dumps(simplenn / "out") and statuses(out) == statuses(simplenn / "out")
+
+
+def test_a_folder_that_was_passed_on_without_its_runs(
+    simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = copied(simplenn, tmp_path)
+    shutil.rmtree(out / ".study")
+    for path in out.glob("*/*.npz"):
+        path.unlink()
+    assert condense("status", out) == 0 and capsys.readouterr().out == "23 of 23 cells done\n"
+    assert condense("table", out, "--format", "markdown") == 0
+    assert capsys.readouterr().out.strip() == (out / "tables.md").read_text().strip()
+    assert condense("page", out) == 0
+    page = (out / "page.html").read_text()
+    assert (
+        page.count("data:image/png") == 2
+        and (out / "tables.md").read_bytes() == (simplenn / "out" / "tables.md").read_bytes()
+    )
 
 
 def test_a_run_that_differs_fails_with_exit_code_1(
     simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    out = copied(simplenn, tmp_path)
     changed = out / "runs" / "torch-float64.npz"
     before = changed.read_bytes()
     change(changed, "weight/2.bias", 1 + 1e-9)
-    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 1
+    assert condense("status", out) == 0 and "20 of 23 cells done" in capsys.readouterr().out
+    assert condense("table", out) == 0
+    assert "Not judged yet, or only on runs that have changed since: PyTorch float64 against" in capsys.readouterr().out
+    assert condense(*words(simplenn, out)) == 1
     output = capsys.readouterr()
     assert "FAIL: 1 FAIL, 4 PASS" in output.out and "weight of layer 2.bias" in output.out
     assert "condense: The runs do not agree" in output.err
     changed.write_bytes(before)
-    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
+    assert condense(*words(simplenn, out)) == 0
 
 
 def test_no_file_tells_where_the_images_lie(simplenn: Path) -> None:
     """They are passed on; a path has the user's name in it."""
-    for path in ("parity.json", "records.jsonl", "tables.md", "page.html"):
-        text = (simplenn / "out" / path).read_text()
-        assert str(simplenn) not in text, path
-    assert json.loads((simplenn / "out" / "parity.json").read_text())["settings"]["dataset"] == "noise.npz"
+    files = [path for path in (simplenn / "out").rglob("*") if path.suffix in (".json", ".jsonl", ".md", ".html")]
+    passed_on = [path for path in files if ".study" not in path.parts]
+    assert len(passed_on) == 26 and not [path for path in passed_on if str(simplenn) in path.read_text()]
+    assert json.loads((simplenn / "out" / "study.json").read_text())["dataset"] == "noise.npz"
 
 
 def test_a_changed_floor_is_judged_again(simplenn: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(simplenn / "out", tmp_path / "out")
+    out = copied(simplenn, tmp_path)
     for number in range(3):
         change(out / "runs" / f"torch-float32-moved{number}.npz", "loss", 1.2)
-    assert condense("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out) == 0
-    assert statuses(out) == statuses(simplenn / "out") | {"float32": "PASS"}
+    before = results(simplenn / "out", "part")["float32"].results["limit"]
+    assert condense(*words(simplenn, out)) == 0
+    assert statuses(out) == statuses(simplenn / "out")
+    assert results(out, "part")["float32"].results["limit"] > 100 * before
+
+
+def test_a_verdict_by_an_earlier_rule_is_given_again(simplenn: Path, tmp_path: Path) -> None:
+    out = copied(simplenn, tmp_path)
+    record = out / "parts" / "float32.jsonl"
+    record.write_text(record.read_text().replace('"floor_units": 256', '"floor_units": 1'))
+    assert "float32" not in statuses(out)
+    assert condense(*words(simplenn, out)) == 0 and statuses(out) == statuses(simplenn / "out")
 
 
 def test_runs_that_explode_pass_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--dataset", "digits", "--train-size", "60", "--epochs", "1", "--batch", "20", "--learning-rate", "30")
+    chosen = ("--dataset", "digits", "--train-size", "60", "--epochs", "1", "--batch", "20", "--learning-rate", "30")
     out = tmp_path / "out"
-    assert condense("parity", "simplenn", *words, "--quiet", "--threads", "1", "--out", out) == 1
+    assert condense("parity", "simplenn", *chosen, "--quiet", "--threads", "1", "--out", out) == 1
     found = statuses(out)
     assert {name for name, status in found.items() if status == "FAIL"} == {"float32", "mean"}
     assert "is not finite from step" in capsys.readouterr().out
 
 
-def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = shutil.copytree(simplenn / "out", tmp_path / "out")
-    words = ("parity", "simplenn", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out)
-    assert condense(*words, "--cause", "reduction-mean", "reduction-sum") == 0
-    assert condense(*words, "--cause", "reduction-sum") == 0
-    causes = {record.name: record for record in read(out / "records.jsonl") if record.kind == "cause"}
-    assert len([line for line in (out / "records.jsonl").read_text().splitlines() if '"kind": "cause"' in line]) == 2
-    mean = causes["reduction-mean"].results
-    assert mean["first_steps"] == [2] * 8 and len(mean["test_loss"]) == 8 and mean["closing"]["first_steps"] == [None] * 8
-    assert causes["reduction-sum"].results["first_steps"] == [2] * 8  # the unit of a loss is no part of the trajectory
+def test_causes_with_paired_seeds(simplenn: Path, tmp_path: Path) -> None:
+    out = copied(simplenn, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (out / "causes").iterdir()}
+    assert condense(*words(simplenn, out), "--cause", "reduction-mean", "reduction-sum") == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before  # the aligned networks are those of all causes
+    causes = results(out, "cause")
+    assert list(causes) == ["last-batch", "reduction-mean", "reduction-sum"]
+    mean = causes["reduction-mean"]
+    assert mean.seeds == [0, 1] and mean.results["first_steps"] == [2, 2] and len(mean.results["test_loss"]) == 2
+    assert mean.results["closing"]["first_steps"] == [None] * 2
+    assert causes["reduction-sum"].results["first_steps"] == [2] * 2  # the unit of a loss is no part of the trajectory
     assert causes["reduction-sum"].results["closing"]["largest"] < 1e-3
     page = (out / "page.html").read_text()
-    assert "8 paired seeds" in page and "rate times the outputs" in page and (out / "effects.png").exists()
+    assert "2 paired seeds" in page and "rate times the outputs" in page and (out / "effects.png").exists()
 
 
 def test_causes_only(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data, out = ("--dataset", simplenn / "noise.npz", *SHORT, "--seeds", "2"), tmp_path / "out"
-    assert condense("parity", "simplenn", *data, "--causes-only", "--out", out) == 2
+    out = tmp_path / "out"
+    assert condense(*words(simplenn, out), "--causes-only") == 2
     assert "--causes-only needs --cause NAME or all." in capsys.readouterr().err and not out.exists()
-    assert condense("parity", "simplenn", *data, "--causes-only", "--cause", "last-batch", "--out", out) == 0
+    assert condense(*words(simplenn, out), "--causes-only", "--cause", "last-batch") == 0
     assert "Causes only: 1 measured" in capsys.readouterr().out and statuses(out) == {}
     assert not list((out / "runs").glob("*")) and "Causes only" in (out / "page.html").read_text()
-    assert condense("parity", "simplenn", *data, "--out", out) == 0  # the comparison can be added
-    assert set(statuses(out).values()) == {"PASS", "NOT RUN"}
+    assert condense(*words(simplenn, out)) == 0  # the comparison can be added
+    assert set(statuses(out).values()) == {"PASS", "NOT RUN"} and dumps(out) == dumps(simplenn / "out")
+
+
+def test_a_dry_run_leaves_nothing(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert condense(*words(simplenn, tmp_path / "out"), "--dry-run") == 0
+    assert "0 of 16 cells done" in capsys.readouterr().out and not (tmp_path / "out").exists()
+
+
+def test_killed_in_mid_cell_the_others_finish_it(simplenn: Path, tmp_path: Path) -> None:
+    """Two processes on one folder, one of them killed: nothing is lost, nothing doubled, and every byte is the same."""
+    out = tmp_path / "out"
+    first, second = start(simplenn, out), start(simplenn, out)
+    while first.poll() is None and not any(f'"process": {first.pid}' in text for text in running(out)):
+        time.sleep(0.01)
+    first.kill()
+    assert first.wait() == -signal.SIGKILL and second.wait(300) == 0
+    assert dumps(out) == dumps(simplenn / "out") and statuses(out) == statuses(simplenn / "out")
+    assert all(len(path.read_text().splitlines()) == 1 for path in out.glob("*/*.jsonl"))
+    assert (out / "tables.md").read_bytes() == (simplenn / "out" / "tables.md").read_bytes()
+
+
+def running(out: Path) -> list[str]:
+    """What the processes say of the cells that they compute."""
+    texts = []
+    for path in (out / ".study").glob("*/*/running.json"):
+        with contextlib.suppress(OSError):  # it is done since
+            texts.append(path.read_text())
+    return texts
+
+
+def test_networks_that_were_killed_go_on_from_their_checkpoint(simplenn: Path, tmp_path: Path, monkeypatch) -> None:
+    out, run = tmp_path / "out", effects.run
+    monkeypatch.setattr(effects, "SAVED_EVERY", 0.0)
+
+    def stopped(setting, base, task, shared, checkpoint, progress, nudge=None):
+        def until(done: int, total: int) -> None:
+            if done == 4:
+                raise KeyboardInterrupt
+            progress(done, total)
+
+        return run(setting, base, task, shared, checkpoint, until, nudge)
+
+    monkeypatch.setattr(effects, "run", stopped)
+    causes = (*words(simplenn, out), "--causes-only", "--cause", "last-batch")
+    assert condense(*causes) == 130
+    kept = out / ".study" / "causes" / "convolution-aligned" / "checkpoint"
+    assert kept.exists()
+    monkeypatch.setattr(effects, "run", run)
+    assert condense(*causes) == 0 and not kept.exists()
+    expected = dumps(simplenn / "out")
+    assert dumps(out) == {name: expected[name] for name in expected if name.startswith("causes")}
+
+
+def test_several_processes(simplenn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert condense(*words(simplenn, out), "--causes-only", "--cause", "last-batch", "--processes", "2") == 0
+    expected = dumps(simplenn / "out")
+    assert dumps(out) == {name: expected[name] for name in expected if name.startswith("causes")}
+    assert results(out, "cause")["last-batch"].results == results(simplenn / "out", "cause")["last-batch"].results
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(
+    simplenn: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, torch_run = tmp_path / "out", SimplennRuns.torch
+
+    def failing(self, name, *others, **more):
+        if name == "torch-float32-mean":
+            raise RunFailed("The machine has moths.")
+        return torch_run(self, name, *others, **more)
+
+    monkeypatch.setattr(SimplennRuns, "torch", failing)
+    assert condense(*words(simplenn, out)) == 1
+    assert "PyTorch, float32 mean: The machine has moths." in capsys.readouterr().err
+    assert set(statuses(out)) == {"octave", "twin", "twin-free", "float32", "no-decay"}
+    assert condense("status", out) == 0
+    assert "14 of 16 cells done, 1 failed" in (said := capsys.readouterr().out) and "moths. (2 times, last at" in said
+    monkeypatch.setattr(SimplennRuns, "torch", torch_run)
+    assert condense(*words(simplenn, out)) == 0 and statuses(out) == statuses(simplenn / "out")
+
+
+def test_one_cell(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = copied(simplenn, tmp_path)
+    for name in ("parts/twin.jsonl", "runs/torch-float64.jsonl", "runs/torch-float64.npz"):
+        (out / name).unlink()
+    options = ("--quiet", "--threads", "1")
+    assert condense("cell", out, "parts/twin", *options) == 2
+    assert "needs others first: runs/torch-float64." in capsys.readouterr().err
+    assert condense("cell", out, "runs/torch-float65", *options) == 2
+    assert "no cell 'runs/torch-float65'" in capsys.readouterr().err
+    assert condense("cell", out, "runs/torch-float64", *options) == 0
+    assert condense("cell", out, "parts/twin", *options) == 0
+    assert dumps(out) == dumps(simplenn / "out") and statuses(out) == statuses(simplenn / "out")
 
 
 def test_keras_agrees_for_1260_steps(keras: Path) -> None:
-    found = {record.name: record.results for record in read(keras / "records.jsonl")}
+    found = {name: record.results for name, record in results(keras, "part").items()}
     assert {name: result["status"] for name, result in found.items()} == dict.fromkeys(found, "PASS")
     aligned = found["float64"]
     assert max(aligned["loss"], aligned["gradient"], aligned["weight"]) <= TOLERANCE
@@ -216,16 +384,20 @@ def test_wrong_input(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
             ("parity", "simplenn", "--dataset", tmp_path / "other.mat", "--out", tmp_path / "out"),
             "It holds images uint8 (4, 64)",
         ),
-        (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", out), "with other settings (train_size: 100 "),
+        (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", out), "with other settings (train_size: 60 "),
+        (("parity", "keras", "--dataset", simplenn / "noise.npz", *SHORT, "--out", out), "framework: 'simplenn' there"),
         (("parity", "simplenn", "--dataset", simplenn / "noise.npz", "--out", simplenn), "holds other files (noise.npz)"),
     ]
-    for words, sentence in cases:
-        if "keras" in words and not keras_process.has_keras():
+    for chosen, sentence in cases:
+        if "keras" in chosen and not keras_process.has_keras():
             continue
-        assert condense(*words) == 2, words
+        assert condense(*chosen) == 2, chosen
         err = capsys.readouterr().err
         assert sentence in err and err.count("\n") == 1, err
     assert not (tmp_path / "out").exists()
+
+
+SEALED = effects.FORMAT.encode()
 
 
 class Code:
@@ -239,35 +411,44 @@ class Code:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "sentence"),
+    ("name", "content", "sentence", "code"),
     [
-        ("records.jsonl", b"[]\n", "line 1: not a complete record"),
-        ("records.jsonl", b"\xff\xfe\n", "line 1: not a complete record"),
-        ("runs/torch-float64.npz", b"PK", "is no NumPy .npz archive"),
-        ("octave-start.npz", b"PK", "is no NumPy .npz archive"),
-        ("octave-start.npz", {"batches": np.zeros((2, 3), np.int64)}, "is not the start of an Octave run"),
-        ("causes/convolution-aligned.npz", b"PK", "is no NumPy .npz archive"),
-        ("causes/convolution-aligned.npz", {"losses": np.zeros((2, 3))}, "is not what a cause came to"),
-        ("causes/convolution-aligned.checkpoint", b"", "is not a checkpoint of this version"),
-        ("causes/convolution-aligned.checkpoint", b"condense parity checkpoint 2 0\nPK", "is damaged"),
-        ("causes/convolution-aligned.checkpoint", None, "is not a checkpoint of this version"),
+        ("study.json", b"[]", "study.json is damaged", 2),
+        ("study.json", b'{"format": "condense study 1", "kind": "parity"}', "framework: It must be given", 2),
+        ("study.json", {"framework": "keras", "cause": ["sortd"]}, "Did you mean 'sorted'?", 2),
+        ("study.json", {"framework": "cntk"}, "Unknown framework 'cntk'", 2),
+        ("study.json", {"epochs": "two"}, "epochs = 'two'", 2),
+        ("parts/twin.jsonl", b"[]\n", "line 1: not a record of condense", 2),
+        ("parts/twin.jsonl", {"results": {}}, "not a complete record of condense parity", 2),
+        ("causes/last-batch.jsonl", {"seeds": [0]}, "not a complete record of condense parity", 2),
+        ("runs/torch-float64.npz", b"PK", "is no NumPy .npz archive", 1),
+        ("causes/convolution-aligned.npz", b"PK", "is no NumPy .npz archive", 1),
+        (".study/causes/convolution-decay-none/checkpoint", b"", "is not a checkpoint of this version", 1),
+        (".study/causes/convolution-decay-none/checkpoint", SEALED + b" 0\nPK", "is damaged", 1),
+        (".study/causes/convolution-decay-none/checkpoint", None, "is not a checkpoint of this version", 1),
     ],
 )
 def test_damaged_files(
-    simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: object, sentence: str
+    simplenn: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: object,
+    sentence: str,
+    code: int,
 ) -> None:
-    out = shutil.copytree(simplenn / "out", tmp_path / "out")
-    (out / "causes").mkdir(exist_ok=True)
+    out = copied(simplenn, tmp_path)
+    path = out / name
     if isinstance(content, bytes):
-        (out / name).write_bytes(content)
+        path.write_bytes(content)
     elif isinstance(content, dict):
-        np.savez(out / name, **content)
+        path.write_text(json.dumps(json.loads(path.read_text()) | content))
     else:
-        torch.save(Code(tmp_path / "code-was-run"), out / name)
-    data = ("--dataset", simplenn / "noise.npz", *SHORT)
-    assert condense("parity", "simplenn", *data, "--cause", "last-batch", "--out", out) == 2
+        torch.save(Code(tmp_path / "code-was-run"), path)
+    assert condense(*words(simplenn, out), "--cause", "decay-none", "--retries", "0") == code
     err = capsys.readouterr().err
-    assert sentence in err and err.count("\n") == 1 and not (tmp_path / "code-was-run").exists()
+    lines = [line for line in err.splitlines() if sentence in line]
+    assert lines and (code == 1 or err.count("\n") == 1) and not (tmp_path / "code-was-run").exists()
 
 
 def test_missing_programs(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
@@ -285,10 +466,94 @@ def test_missing_programs(simplenn: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_runs_of_other_data_in_the_folder(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = shutil.copytree(simplenn / "out", tmp_path / "out")
-    other = write_images(tmp_path / "noise.npz", counts=(30,) * 10, side=10, seed=1)
-    content = json.loads((out / "parity.json").read_text())
-    content["settings"]["dataset"] = str(other)
-    (out / "parity.json").write_text(json.dumps(content))
-    assert condense("parity", "simplenn", "--dataset", other, *SHORT, "--out", out) == 2
-    assert "data: " in capsys.readouterr().err
+    write_images(tmp_path / "noise.npz", counts=(30,) * 10, side=10, seed=1)
+    assert condense(*words(tmp_path, simplenn / "out")) == 2
+    assert "holds a parity with other settings (data: " in capsys.readouterr().err
+
+
+def as_version_0_1(out: Path) -> None:
+    """Makes a folder what version 0.1 would have left."""
+    settings = json.loads((out / "study.json").read_text())
+    facts = {name: settings.pop(name) for name in ("format", "kind", "data", "images", "proof", "octave", "cause")}
+    description = {"format": "condense parity 1", "data": facts["data"], "settings": settings}
+    (out / "parity.json").write_text(json.dumps(description))
+    lines = []
+    for path in (
+        *(out / "parts").iterdir(),
+        *[each for each in (out / "causes").glob("*.jsonl") if "tion-" not in each.name],
+    ):
+        (record,) = read_records(path)
+        outcome = {name: record.results[name] for name in record.results if name not in ("name", "title")}
+        outcome |= {"seeds": record.seeds} if record.task == "cause" else {}
+        line = {"kind": record.task, "name": record.results["name"], "title": record.results["title"], "results": outcome}
+        line |= {name: getattr(record.cost, name) for name in ("wall_seconds", "threads", "started_at")}
+        line |= {"code_version": record.code_version, "library_versions": record.library_versions}
+        lines.append(json.dumps({**line, "config": record.config, "config_hash": record.config_hash}))
+    (out / "records.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    for path in (*out.glob("*/*.jsonl"), out / "study.json"):
+        path.unlink()
+    shutil.rmtree(out / ".study")
+
+
+def test_a_folder_of_version_0_1_goes_on(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = copied(simplenn, tmp_path)
+    as_version_0_1(out)
+    assert condense("status", out) == 0 and capsys.readouterr().out == "23 of 23 cells done\n"
+    assert condense("table", out, "--format", "markdown") == 0
+    assert capsys.readouterr().out.strip() == (out / "tables.md").read_text().strip()
+    before = {path: path.stat().st_mtime_ns for path in [*out.glob("*/*.npz"), out / "records.jsonl", out / "parity.json"]}
+    assert condense(*words(simplenn, out), "--cause", "decay-none") == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert statuses(out) == statuses(simplenn / "out") and list(results(out, "cause")) == ["last-batch", "decay-none"]
+    change(out / "runs" / "torch-float64.npz", "weight/2.bias", 1 + 1e-9)
+    assert "twin" not in statuses(out)
+    assert condense(*words(simplenn, out)) == 1 and statuses(out)["twin"] == "FAIL"
+
+
+def test_what_version_0_1_had_not_finished_goes_on(simplenn: Path, tmp_path: Path, monkeypatch) -> None:
+    out = copied(simplenn, tmp_path)
+    as_version_0_1(out)
+    (out / "records.jsonl").unlink()
+    (out / "runs" / "twin-float64.npz").unlink()
+    (out / "causes" / "convolution-aligned.npz").unlink()
+    steps = list[int]()
+    load = effects._resumed
+    monkeypatch.setattr(effects, "_resumed", lambda path: steps.append(path.exists()) or load(path))
+    study, found = opened(out)
+    table = study.materials(machine(simplenn), found).causes
+    base, run = table.setting("convolution"), effects.run
+    monkeypatch.setattr(effects, "SAVED_EVERY", 0.0)
+    with contextlib.suppress(KeyboardInterrupt):
+        run(base, base, table.task(base), table.shared(base), out / "causes" / "convolution-aligned.checkpoint", stop_at_4)
+    steps.clear()
+    assert condense(*words(simplenn, out), "--cause", "last-batch") == 0
+    assert steps == [True] and not (out / "causes" / "convolution-aligned.checkpoint").exists()
+    assert dumps(out) == dumps(simplenn / "out") and statuses(out) == statuses(simplenn / "out")
+
+
+def stop_at_4(done: int, total: int) -> None:
+    if done == 4:
+        raise KeyboardInterrupt
+
+
+def machine(simplenn: Path) -> Machine:
+    return Machine(torch.device("cpu"), sources={"noise.npz": Source(str(simplenn / "noise.npz"))})
+
+
+def test_what_of_version_0_1_cannot_be_read(simplenn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = copied(simplenn, tmp_path)
+    as_version_0_1(out)
+    description = (out / "parity.json").read_text()
+    for name, content, sentence in (
+        ("parity.json", description.replace("parity 1", "parity 0"), "was written by another version"),
+        ("parity.json", description[:-3], "is damaged"),
+        ("records.jsonl", "[]\n", "line 1: not a record of condense"),
+        ("runs/torch-float64.npz", "PK", "is no NumPy .npz archive"),
+        ("causes/convolution-aligned.npz", "PK", "is no NumPy .npz archive"),
+    ):
+        before = (out / name).read_bytes()
+        (out / name).write_text(content)
+        assert condense("status", out) == 2
+        err = capsys.readouterr().err
+        assert sentence in err and err.count("\n") == 1, err
+        (out / name).write_bytes(before)

@@ -17,37 +17,9 @@ from condense.studies.hyperparameters.grid import load_grid
 from condense.studies.hyperparameters.proxy_study import studied
 from condense.studies.hyperparameters.results import Sweep, results_of
 from condense.studies.hyperparameters.study import Sweep as SweepStudy
-from condense.studies.parity.causes import CAUSES
-from condense.studies.parity.published import RATES, SETTINGS
-from condense.studies.parity.records import ParityRecord, read
 from condense.study.status import headline, status_of
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
-FRAMEWORKS = sorted(path.parent.name for path in (ARTIFACTS / "framework-parity").glob("*/records.jsonl"))
-
-
-def test_experiments_are_released() -> None:
-    assert {"simplenn", "keras"} <= set(FRAMEWORKS)
-
-
-def parity_records(framework: str) -> list[ParityRecord]:
-    return read(ARTIFACTS / "framework-parity" / framework / "records.jsonl")
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_every_part_of_parity_passed(framework: str) -> None:
-    parts = [record for record in parity_records(framework) if record.kind == "part"]
-    assert len(parts) >= 7 and {record.results["status"] for record in parts} == {"PASS"}
-    assert framework == "keras" or {"octave", "twin-octave"} <= {record.name for record in parts}
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_every_cause_was_measured_on_real_images_with_paired_seeds(framework: str) -> None:
-    causes = [record for record in parity_records(framework) if record.kind == "cause"]
-    assert [record.name for record in causes] == [cause.name for cause in CAUSES[framework]]
-    assert all(len(record.results["seeds"]) >= 8 and record.config["dataset"] == "mnist" for record in causes)
-    page = html.unescape((ARTIFACTS / "framework-parity" / framework / "page.html").read_text())
-    assert all(record.title in page for record in causes)
 
 
 GENERALIZATION = ARTIFACTS / "generalization" / "small"
@@ -121,16 +93,6 @@ def test_random_labels_test_at_chance_and_test_errors_rise_with_their_share() ->
         in_order = [of_network[p] for p in sorted(of_network)]
         assert len(in_order) >= 3 and in_order == sorted(in_order) and in_order[-1] == pytest.approx(0.9, abs=0.03)
     assert errors["small-inception"][0.0] < errors["small-alexnet"][0.0] < errors["mlp-1x512"][0.0]
-
-
-@pytest.mark.parametrize("dataset", sorted(path.name for path in (ARTIFACTS / "framework-parity-reports").iterdir()))
-def test_the_course_reports_losses_were_measured_in_its_setting(dataset: str) -> None:
-    mean, total = read(ARTIFACTS / "framework-parity-reports" / dataset / "records.jsonl")
-    assert (mean.name, total.name) == ("reduction-mean", "reduction-sum")
-    for record in (mean, total):
-        assert len(record.results["seeds"]) == 10
-        assert record.config.items() >= {**SETTINGS, "dataset": dataset, "learning_rate": RATES[dataset]}.items()
-    assert None not in mean.results["test_loss"] and set(total.results["test_loss"]) == {None}
 
 
 STUDY = ARTIFACTS / "hyperparameter-study"

@@ -71,6 +71,11 @@ def _study(path: Path, random: Random) -> None:
     _table(path, random)
 
 
+def _shown(path: Path, random: Random) -> None:
+    for words in (("status", "--all"), ("table", "--format", random.choice(FORMATS))):
+        run_command([words[0], str(path), *words[1:]])
+
+
 def _parse(path: Path, random: Random) -> None:
     command = path.stem if path.stem in fuzz_studies.COMMANDS else "learn"
     parse([command, "--config", str(path)])
@@ -114,6 +119,7 @@ KINDS = {
     "set": Kind(fuzz_studies.make_set, _info),
     "records": Kind(fuzz_studies.make_records, _table),
     "study": Kind(fuzz_studies.make_study, _study),
+    "parity-folder": Kind(fuzz_studies.make_parity_folder, _shown),
     "toml": Kind(fuzz_studies.make_toml, _parse, lines=20),
     "grid": Kind(fuzz_studies.make_grid, _grid, lines=20),
     "checkpoint": Kind(fuzz_checkpoints.make_checkpoint, _resume),

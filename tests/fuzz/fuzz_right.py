@@ -34,6 +34,7 @@ def write_right(folder: Path) -> dict[str, list[Path]]:
         "mat": [folder / "mat" / "right.mat"],
         "images": [folder / "pictures"],
         "parity": [_parity(folder / "parity")],
+        "parity-folder": [_parity_folder(folder / "parity-folder" / str(n), n) for n in range(2)],
         **_written(folder / "studies"),
     }
 
@@ -42,6 +43,13 @@ def _parity(folder: Path) -> Path:
     content = fuzz_arrays.right_dump(Random(0))
     for name in ("mine", "right"):
         np.savez(folder / f"{name}.npz", **content)  # pyright: ignore[reportArgumentType]
+    return folder
+
+
+def _parity_folder(folder: Path, number: int) -> Path:
+    for name, data in fuzz_studies.parity_folders()[number].items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
     return folder
 
 

@@ -21,6 +21,9 @@ from fuzz_mutations import HOSTILE_NUMBERS, HOSTILE_TEXTS, json_text, mutated_by
 from condense.decoding import Tiles
 from condense.preprocessing import ZCA
 from condense.records import read_records
+from condense.studies.parity.nudging import UNITS
+from condense.studies.parity.study import Parity
+from condense.study.folder import FORMAT
 from condense.synthetic_set import SyntheticSet
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +160,32 @@ def make_study(random: Random, folder: Path, secret: Path) -> Path:
         (folder / "study" / names[0]).unlink(missing_ok=True)
         (folder / "study" / names[0]).mkdir()
     return folder / "study"
+
+
+@cache
+def parity_folders() -> tuple[Files, Files]:
+    """A released folder of parity as it is, and as today's version writes it."""
+    folder = "framework-parity/simplenn"
+    study = Parity.earlier(ROOT / "artifacts" / folder)
+    assert study is not None
+    content = {"format": FORMAT, "kind": study.kind, **study.content(), "data": "0" * 64, "images": 2000}
+    records = study.earlier_records(ROOT / "artifacts" / folder)
+    for (record,) in records.values():
+        record.results["floor_units"] = UNITS  # so that they hold
+    written = {f"{key}.jsonl": f"{record.to_json()}\n".encode() for key, (record,) in records.items()}
+    return released(folder, "records.jsonl", lines=20), {"study.json": json.dumps(content).encode(), **written}
+
+
+def make_parity_folder(random: Random, folder: Path, secret: Path) -> Path:
+    """The folder of a parity run, with one thing wrong in it."""
+    files = dict(random.choice(parity_folders()))
+    name = random.choice([next(iter(files)), random.choice(list(files))])
+    files[name] = changed(name, files[name], random)
+    for file, data in files.items():
+        path = folder / "parity" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder / "parity"
 
 
 def make_toml(random: Random, folder: Path, secret: Path) -> Path:

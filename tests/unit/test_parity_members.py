@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from parity_samples import images
+from parity_samples import cause_record, images
 from torch import nn
 
+from condense.records import Record
 from condense.studies.parity import effects, members, perceptron, simplenn_torch
 from condense.studies.parity import simplenn_twin as twin
 from condense.studies.parity.causes import CAUSES, Cause, chosen_causes
 from condense.studies.parity.members import Task
-from condense.studies.parity.records import ParityRecord
 from condense.studies.parity.setting import Setting, aligned
 from condense.studies.parity.simplenn_twin import Sgd
 from condense.studies.parity.tables import printed_table
@@ -169,7 +169,7 @@ def test_an_interrupted_cause_ends_as_an_uninterrupted_one(
     changes: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, of, shared = replace(aligned_setting("perceptron"), **changes), task(), effects.Run((0, 1), 10)
-    whole = effects.run(base, base, of, shared, tmp_path / "whole.npz", lambda done, total: None)
+    whole = effects.run(base, base, of, shared, tmp_path / "whole", lambda done, total: None)
     monkeypatch.setattr(effects, "SAVED_EVERY", 0.0)
 
     def stop(done: int, total: int) -> None:
@@ -177,11 +177,10 @@ def test_an_interrupted_cause_ends_as_an_uninterrupted_one(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        effects.run(base, base, of, shared, tmp_path / "part.npz", stop)
-    assert (tmp_path / "part.checkpoint").exists() and not (tmp_path / "part.npz").exists()
+        effects.run(base, base, of, shared, tmp_path / "part", stop)
     steps = []
-    again = effects.run(base, base, of, shared, tmp_path / "part.npz", lambda done, total: steps.append(done))
-    assert steps[0] == 27 and not (tmp_path / "part.checkpoint").exists()
+    again = effects.run(base, base, of, shared, tmp_path / "part", lambda done, total: steps.append(done))
+    assert steps[0] == 27
     for name, value in vars(whole).items():
         np.testing.assert_array_equal(getattr(again, name), value)
 
@@ -201,7 +200,7 @@ def test_a_run_that_exploded_is_not_trained_on(tmp_path: Path) -> None:
     base, of, steps = aligned_setting("convolution"), task(), []
     exploding = replace(base, loss="sum of squares", rate=1.0)
     outcome = effects.run(
-        exploding, base, of, effects.Run((0, 1), 25), tmp_path / "run.npz", lambda done, total: steps.append(done)
+        exploding, base, of, effects.Run((0, 1), 25), tmp_path / "run", lambda done, total: steps.append(done)
     )
     finite = np.isfinite(outcome.losses)
     assert outcome.losses.shape == (100, 2) and finite[0].all() and not finite[-1].any()
@@ -209,8 +208,10 @@ def test_a_run_that_exploded_is_not_trained_on(tmp_path: Path) -> None:
     assert np.isnan(outcome.accuracy[-1]).all() and np.isnan(outcome.test_loss).all()
 
 
-def cause_record(name: str, **config: object) -> ParityRecord:
+def measured(name: str, **config: object) -> Record:
     results = {
+        "name": name,
+        "title": name,
         "base": "convolution",
         "accuracy": [[0.2, 0.3], [0.4, 0.5]],
         "aligned_accuracy": [[0.1, 0.2], [0.6, 0.7]],
@@ -218,22 +219,22 @@ def cause_record(name: str, **config: object) -> ParityRecord:
     }
     report = {"preparation": "minmax", "learning_rate": 0.003, "batch": 128, "momentum": 0.9}
     settings = {"dataset": "cifar10", "train_size": 5000, "epochs": 200, **report, **config}
-    return ParityRecord("cause", name, name, settings, results, 1.0, 1, "0", {}, "now")
+    return cause_record(settings, results)
 
 
 def test_printed_numbers_stand_beside_the_same_settings() -> None:
-    table = printed_table([cause_record("reduction-mean"), cause_record("reduction-sum")])
+    table = printed_table([measured("reduction-mean"), measured("reduction-sum")])
     assert table
     assert table.rows[0] == ("MATLAB", "44.90", "1", "500", "aligned with simpleNN", "65.00 ± 5.00", "2", "200")
     assert table.rows[1][:4] == ("PyTorch", "42.83 ± 0.55", "10", "100")
     assert table.rows[1][5:] == ("25.00 ± 5.00", "2", "100")  # tested at the printed epoch too
     assert table.rows[2][1:4] == ("38.27 ± 0.65", "10", "500") and table.rows[2][5:] == ("45.00 ± 5.00", "2", "200")
-    only_sum = printed_table([cause_record("reduction-sum")])
+    only_sum = printed_table([measured("reduction-sum")])
     assert only_sum and [row[0] for row in only_sum.rows] == ["MATLAB"]
     others = {"train_size": 2000, "preparation": "simplenn", "learning_rate": 0.001, "batch": 64, "momentum": 0.0}
     for name, value in others.items():
-        assert printed_table([cause_record("reduction-mean", **{name: value})]) is None
-    assert printed_table([cause_record("reduction-mean", dataset="digits")]) is None
+        assert printed_table([measured("reduction-mean", **{name: value})]) is None
+    assert printed_table([measured("reduction-mean", dataset="digits")]) is None
 
 
 def test_the_floor_and_what_leaves_it() -> None:

@@ -12,7 +12,7 @@ from condense.studies.parity.config import ParityConfig
 from condense.studies.parity.nudging import nudged
 from condense.studies.parity.parts import judge
 from condense.studies.parity.preparation import prepared
-from condense.studies.parity.simplenn_parts import SimplennSides
+from condense.studies.parity.simplenn_parts import SimplennRuns, simplenn_parts, simplenn_sides
 from condense.studies.parity.trajectory import Trajectory
 
 STEPS, RATE, DECAY = 200, 0.01, 0.01
@@ -109,9 +109,10 @@ def test_simplenn_is_right_on_every_seed(kind: str, shape: tuple[int, int, int],
         images = LabelledImages.from_arrays(torch.from_numpy(x.astype(np.uint8)), torch.from_numpy(y))
         data = DataSet("d", images, images)
         config = ParityConfig(framework="simplenn", epochs=3, batch=12, seed=seed).resolved()
-        sides = SimplennSides(config, prepared(data, "simplenn"), None)
-        runs = {side.name: side.produce(lambda done, total: None) for side in sides.sides()}
-        found = {part.name: judge(part, runs) for part in sides.parts()}
+        made = SimplennRuns(config, prepared(data, "simplenn"))
+        sides = simplenn_sides(72, octave=False)
+        runs = {side.name: side.produce(made, lambda done, total: None) for side in sides}
+        found = {part.name: judge(part, runs) for part in simplenn_parts(octave=False)}
         assert {name: one.status for name, one in found.items()} == {
             **dict.fromkeys(("twin", "twin-free", "float32", "no-decay", "mean"), "PASS"),
             "octave": "NOT RUN",

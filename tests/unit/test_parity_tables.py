@@ -1,26 +1,27 @@
 """What the tables of `condense parity` say about runs that were measured."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from parity_samples import cause_record
+
 from condense.data import catalog
+from condense.records import Record
 from condense.studies.parity.cause_table import CauseTable
 from condense.studies.parity.config import ParityConfig
-from condense.studies.parity.keras_parts import KerasSides
-from condense.studies.parity.preparation import prepared
-from condense.studies.parity.records import ParityRecord
+from condense.studies.parity.keras_parts import keras_parts
 from condense.studies.parity.tables import cause_table, claims_table
 
 
-def record(name: str = "reduction-sum", **results: Any) -> ParityRecord:
+def record(name: str = "reduction-sum", **results: Any) -> Record:
     """A cause of two networks."""
     found = {
+        "name": name,
+        "title": name,
         "base": "convolution",
         "claim": "report 000: it explodes",
         "closes": "rate divided by the batch",
         "closing": {"first_steps": [None, None], "largest": 1e-7},
-        "seeds": [0, 1],
         "steps": 96,
         "first_steps": [1, 1],
         "not_finite_from": [None, None],
@@ -33,7 +34,7 @@ def record(name: str = "reduction-sum", **results: Any) -> ParityRecord:
         "epochs_tested": [1, 2],
     }
     config = {"dataset": "mnist", "epochs": 2, "batch": 16}
-    return ParityRecord("cause", name, name, config, found | results, 1.0, 1, "0", {}, "now")
+    return cause_record(config, found | results)
 
 
 def test_a_claim_about_an_explosion_is_answered_by_its_step_and_by_the_run_that_does_not() -> None:
@@ -57,9 +58,9 @@ def test_claims_show_accuracy_and_the_arithmetic_of_report_002() -> None:
     assert other and not any("+300 %" in note for note in other.notes)
 
 
-def test_losses_of_another_reduction_are_brought_to_the_same_unit(tmp_path: Path) -> None:
+def test_losses_of_another_reduction_are_brought_to_the_same_unit() -> None:
     config = ParityConfig(framework="keras", dataset="digits", train_size=50, epochs=2, batch=20).resolved()
-    table = CauseTable(config, config.subset(catalog.load("digits")), tmp_path, lambda name: lambda done, total: None)
+    table = CauseTable(config, config.subset(catalog.load("digits")))
     base = table.setting("perceptron")
     assert table.loss_unit(replace(base, loss="sum"), base).ravel().tolist() == [1 / 20, 1 / 20, 1 / 10] * 2
     assert (table.loss_unit(replace(base, loss="softmax twice"), base) == 1).all()
@@ -68,8 +69,6 @@ def test_losses_of_another_reduction_are_brought_to_the_same_unit(tmp_path: Path
 
 
 def test_titles_say_which_of_keras_roundings_are_imitated() -> None:
-    config = ParityConfig(framework="keras", dataset="digits", train_size=50, epochs=1).resolved()
-    sides = KerasSides(config, prepared(config.subset(catalog.load("digits")), "unit"))
-    titles = {part.name: part.title for part in sides.parts()}
+    titles = {part.name: part.title for part in keras_parts()}
     assert "clipped to 1e-7 as in Keras" in titles["float64"]
     assert "squared errors rounded to float32 as in Keras" in titles["regression"]

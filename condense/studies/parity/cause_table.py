@@ -1,9 +1,8 @@
-"""Measures causes: the aligned runs of each base, their floor, then each cause, one record each."""
+"""What causes do: the settings of the runs behind them, and what comes out of the runs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,52 +22,45 @@ REGRESSION_EPOCHS = 10
 REDUCTIONS = ("sum", "sum of squares", "mean of squares")
 """Losses that differ from their base's by a factor alone."""
 
-Begins = Callable[[str], Callable[[int, int], None]]
 
-
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class CauseTable:
-    """Runs causes on one data set; every run is a file in `folder`, so nothing is trained twice."""
+    """The settings of all runs on one data set, and what comes out of them."""
 
     config: ParityConfig
     data: DataSet
-    folder: Path
-    begins: Begins
-    _bases: dict[str, tuple[Setting, Outcome, list[np.ndarray]]] = field(default_factory=dict)
 
-    def measure(self, cause: Cause) -> dict[str, Any]:
-        """The results of a cause, as its record holds them."""
-        base, aligned_outcome, nudges = self.base(cause.base)
-        changed = self._other(cause.changed(base))
-        outcome = self._run(f"{cause.base}-{cause.name}", changed, base)
+    def results(self, cause: Cause, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+        """The results of a cause, as its record holds them; outcomes: of the networks it takes, by the name of their run."""
+        base = self.setting(cause.base)
+        aligned_outcome = outcomes[f"{cause.base}-aligned"]
+        nudges = [outcomes[name].losses for name, _ in nudges_of(cause.base)]
+        changed, outcome = self.changed(base, cause), outcomes[f"{cause.base}-{cause.name}"]
         losses = outcome.losses * self.loss_unit(changed, base)
-        first = effects.first_steps(losses, aligned_outcome.losses, nudges)
-        closed = cause.closed(base, self.task(changed).outputs)
-        closing = self._closing(cause, closed, base, aligned_outcome, nudges) if closed else None
+        closed = outcomes.get(f"{cause.base}-{cause.name}-closed")
         return {
             "base": cause.base,
             "closes": cause.closes,
             "claim": cause.claim,
-            "seeds": list(self._shared(base).seeds),
             "steps": len(outcome.losses),
-            "first_steps": first,
+            "first_steps": effects.first_steps(losses, aligned_outcome.losses, nudges),
             "floor_units": UNITS,
             "not_finite_from": [_not_finite(column) for column in outcome.losses.T],
-            "closing": closing,
+            "closing": None if closed is None else self._closing(cause, closed, aligned_outcome, nudges),
             "setting": asdict(changed),
             "epochs_tested": outcome.tested.tolist(),
             **_results("", outcome),
             **_results("aligned_", aligned_outcome),
         }
 
-    def base(self, name: str) -> tuple[Setting, Outcome, list[np.ndarray]]:
-        """(Aligned setting, its outcome, losses of the nudged runs) of a base."""
-        if name not in self._bases:
-            setting = self.setting(name)
-            outcome = self._run(f"{name}-aligned", setting, setting)
-            nudges = [self._run(run, setting, setting, nudge=n).losses for run, n in nudges_of(name)]
-            self._bases[name] = setting, outcome, nudges
-        return self._bases[name]
+    def changed(self, base: Setting, cause: Cause | None, *, closed: bool = False) -> Setting:
+        """The base's setting with a cause's change; closed: and with what undoes its effect."""
+        if cause is None:
+            return base
+        changed = self._other(cause.changed(base))
+        undone = cause.closed(base, self.task(changed).outputs) if closed else changed
+        assert undone is not None, "Only causes that something closes are asked for it."
+        return undone
 
     def setting(self, base: str) -> Setting:
         """The aligned setting of a base under this configuration."""
@@ -88,32 +80,29 @@ class CauseTable:
 
         Without them the first step above the floor would be the first, whatever the trajectory does.
         """
-        task, shared = self.task(setting), self._shared(base)
+        task, shared = self.task(setting), self.shared(base)
         order = training.orders(setting, len(task.x), task.y, shared.epochs, shared.seeds[0])
         images = (order >= 0).sum(1, keepdims=True)
         if setting.loss == base.loss or setting.loss not in REDUCTIONS:
             return np.ones(images.shape)
         return task.outputs * np.ones(images.shape) if setting.loss == "mean of squares" else 1 / images
 
-    def _closing(
-        self, cause: Cause, closed: Setting, base: Setting, aligned_outcome: Outcome, nudges: Sequence[np.ndarray]
-    ) -> dict[str, Any]:
-        """How far the closed run is from the aligned one, in units of the floor; compared by test loss and by losses."""
-        outcome = self._run(f"{cause.base}-{cause.name}-closed", closed, base)
-        losses = outcome.losses * self.loss_unit(closed, base)
-        first = effects.first_steps(losses, aligned_outcome.losses, nudges)
-        apart = effects.relative(losses, aligned_outcome.losses).max()
-        return {"first_steps": first, "largest": float(apart) if np.isfinite(apart) else None}
-
-    def _run(self, name: str, setting: Setting, base: Setting, nudge: int | None = None) -> Outcome:
-        task = self.task(setting)
-        return effects.run(setting, base, task, self._shared(base), self.folder / f"{name}.npz", self.begins(name), nudge)
-
-    def _shared(self, base: Setting) -> Run:
+    def shared(self, base: Setting) -> Run:
+        """Seeds and epochs of all runs on a base."""
         config = self.config
         assert config.epochs
         seeds = tuple(range(config.seed, config.seed + config.seeds))
         return Run(seeds, REGRESSION_EPOCHS if base.base == "regression" else config.epochs)
+
+    def _closing(
+        self, cause: Cause, outcome: Outcome, aligned_outcome: Outcome, nudges: Sequence[np.ndarray]
+    ) -> dict[str, Any]:
+        """How far the closed run is from the aligned one: where its losses leave the floor, and by how much at most."""
+        base = self.setting(cause.base)
+        losses = outcome.losses * self.loss_unit(self.changed(base, cause, closed=True), base)
+        first = effects.first_steps(losses, aligned_outcome.losses, nudges)
+        apart = effects.relative(losses, aligned_outcome.losses).max()
+        return {"first_steps": first, "largest": float(apart) if np.isfinite(apart) else None}
 
     def _other(self, setting: Setting) -> Setting:
         """The preparation that simpleNN's base does not use."""

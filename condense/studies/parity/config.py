@@ -1,7 +1,7 @@
 """What a parity run is: the command's settings, and what follows from them for each framework."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
@@ -50,7 +50,7 @@ class ParityConfig:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    def resolved(self) -> "ParityConfig":
+    def resolved(self) -> Self:
         """With every default that depends on the framework filled in."""
         of_framework = {"simplenn": ("simplenn", 6, 128), "keras": ("unit", 20, 32)}
         if self.framework is None:

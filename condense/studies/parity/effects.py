@@ -12,9 +12,8 @@ from condense.errors import CondenseError
 from condense.sealed import load_sealed, save_sealed
 from condense.studies.parity import members as training
 from condense.studies.parity.comparison import MARGIN
-from condense.studies.parity.folder import save_arrays
 from condense.studies.parity.members import Members, Task
-from condense.studies.parity.npz import read_npz
+from condense.studies.parity.npz import read_npz, write_npz
 from condense.studies.parity.setting import Setting
 
 FORMAT = "condense parity checkpoint 2"
@@ -45,7 +44,7 @@ class Outcome:
 
     def save(self, path: Path) -> None:
         """Writes an `.npz` file atomically."""
-        save_arrays(path, vars(self))
+        write_npz(path, vars(self))
 
     @staticmethod
     def load(path: Path) -> "Outcome":
@@ -80,15 +79,16 @@ def run(
     base: Setting,
     task: Task,
     shared: Run,
-    path: Path,
+    checkpoint: Path,
     progress: Progress,
     nudge: int | None = None,
 ) -> Outcome:
-    """The outcome under `path`, or of training now, resumed from a checkpoint beside it where one is."""
-    if path.exists():
-        return Outcome.load(path)
+    """What networks come to that are trained now, from the checkpoint on where there is one; it is left where it is.
+
+    nudge: of their initial weights, as of `nudging`. Raises `CondenseError` where the checkpoint is damaged.
+    """
     order = np.stack([training.orders(setting, len(task.x), task.y, shared.epochs, seed) for seed in shared.seeds])
-    steps, checkpoint = order.shape[1], path.with_suffix(".checkpoint")
+    steps = order.shape[1]
     members, tests = _resumed(checkpoint)
     if members is None:
         members, tests = training.fresh_members(setting, task, shared.seeds, nudge), []
@@ -107,11 +107,7 @@ def run(
         tests.append(accuracies(setting, task, members) if epoch != ends[-1] else None)
     test_loss, printed, final = tested(setting, base, task, members)
     tests[-1] = final
-    accuracy = np.array(tests)
-    outcome = Outcome(np.array(members.losses), test_loss, printed, accuracy, np.array(ends))
-    outcome.save(path)
-    checkpoint.unlink(missing_ok=True)
-    return outcome
+    return Outcome(np.array(members.losses), test_loss, printed, np.array(tests), np.array(ends))
 
 
 def tested(setting: Setting, base: Setting, task: Task, members: Members) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

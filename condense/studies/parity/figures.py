@@ -7,11 +7,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from condense.records import Record
 from condense.report.figures import COLOURS, INK, MARK, MUTED, STYLE, Format, encoded, legend_above, name_rows, strip
 from condense.statistics import paired
 from condense.studies.parity.nudging import UNITS
 from condense.studies.parity.parts import Part, compared, measured_floor
-from condense.studies.parity.records import ParityRecord
 from condense.studies.parity.trajectory import Trajectory
 
 _DASHES = ("-", "-.", ":")
@@ -70,9 +70,9 @@ def _told_apart(index: int) -> dict[str, Any]:
     return {"color": COLOURS[colour], "linestyle": _DASHES[again % len(_DASHES)]}
 
 
-def effects(records: Sequence[ParityRecord], format: Format = "png") -> bytes:
+def effects(records: Sequence[Record], format: Format = "png") -> bytes:
     """Each cause's effect on the test loss, in percent of the aligned run's: every seed, mean and standard error."""
-    causes = [record for record in records if record.kind == "cause"]
+    causes = [record for record in records if record.task == "cause"]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.4, 0.9 + 0.27 * len(causes)), layout="constrained")
         axes = figure.add_subplot(xlabel="difference of the test loss to the aligned run (%, linear within ±1)")
@@ -89,6 +89,6 @@ def effects(records: Sequence[ParityRecord], format: Format = "png") -> bytes:
             strip(axes, row, values, (mean - error, mean, mean + error), middle="mean, standard error")
         axes.set_xscale("symlog", linthresh=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        name_rows(axes, [f"{record.name} ({record.results['base']})" for record in causes], fontsize=7)
+        name_rows(axes, [f"{record.results['name']} ({record.results['base']})" for record in causes], fontsize=7)
         legend_above(axes)
         return encoded(figure, format)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +24,9 @@ NORM_STEPS = 200
 HIDDEN, REGRESSION_HIDDEN, REGRESSION_EPOCHS, REGRESSION_BATCH = (128, 64), (100,), 5, 32
 
 
-@dataclass(frozen=True)
-class KerasSides:
-    """All runs on one problem and on the regression."""
+@dataclass(frozen=True, eq=False)
+class KerasRuns:
+    """The jobs of all runs on one problem, and the regression's."""
 
     config: ParityConfig
     problem: Problem
@@ -55,77 +56,85 @@ class KerasSides:
         weights = perceptron.glorot_weights((x.shape[1], *REGRESSION_HIDDEN, 1), self.config.seed)
         return _job(x, y, test_x, test_y, order, weights)
 
-    def sides(self) -> list[Side]:
-        """Every run, in the order they are made."""
-        rate, single = self.config.learning_rate, float(np.float32(self.config.learning_rate))
-        units = (*((width, "relu") for width in HIDDEN), (self.problem.classes, "softmax"))
-        softmax = KerasSettings(layers=units, learning_rate=rate)
+    def keras(self, progress: Progress, job: str, **changes: Any) -> Trajectory:
+        """Keras' run of a job; changes: fields of its settings."""
+        classifier = (*((width, "relu") for width in HIDDEN), (self.problem.classes, "softmax"))
         linear = (*((width, "relu") for width in REGRESSION_HIDDEN), (1, "linear"))
-        squares = KerasSettings(layers=linear, loss="mean_squared_error", learning_rate=rate)
-        exact = Alignment(rate=rate, clip=1e-7)
-        rounded = Alignment(rate=single, clip=1e-7, float32_powers=True)
-        values = Alignment(rate=rate, regression=True, float32_means=True)
-        decayed = replace(exact, weight_decay=DECAY)
-        normed = replace(rounded, norm_epsilon=NORM_EPSILON)
-        norm = {"job": "normed", "dtype": torch.float32}
-        naive = {"epsilon-naive": 1e-7, "epsilon-default": 1e-8}
-        job = "classifier"
-        return [
-            self._keras("keras-float64", job, softmax),
-            self._torch("torch-float64", job, exact),
-            *(self._torch(name, job, exact, nudge=n) for name, n in nudges_of("torch-float64")),
-            *(self._torch(f"torch-float64-{n}", job, replace(exact, epsilon=e), keep=False) for n, e in naive.items()),
-            self._keras("keras-float64-decay", job, replace(softmax, weight_decay=DECAY)),
-            self._torch("torch-float64-decoupled", job, decayed),
-            self._torch("torch-float64-coupled", job, replace(decayed, decoupled=False), keep=False),
-            self._keras("keras-float32", job, replace(softmax, dtype="float32")),
-            self._torch("torch-float32", job, rounded, dtype=torch.float32),
-            *(self._torch(name, job, rounded, dtype=torch.float32, nudge=n) for name, n in nudges_of("torch-float32")),
-            self._keras("keras-float32-norm", "normed", replace(softmax, dtype="float32", batch_norm=True)),
-            self._torch("torch-float32-norm", alignment=normed, **norm),
-            *(self._torch(name, alignment=normed, nudge=n, **norm) for name, n in nudges_of("torch-float32-norm")),
-            self._torch("torch-float32-norm-default", alignment=replace(normed, norm_epsilon=1e-5), **norm, keep=False),
-            self._keras("keras-regression", "regression", squares),
-            self._torch("torch-regression", "regression", values),
-            self._torch("torch-regression-broadcast", "regression", replace(values, flat=False), keep=False),
-        ]
+        layers = linear if job == "regression" else classifier
+        settings = KerasSettings(layers=layers, learning_rate=self.config.learning_rate, **changes)
+        run = train_keras(getattr(self, job), settings, progress)
+        expected = float(np.dtype(settings.dtype).type(settings.learning_rate))
+        if run.rate != expected:
+            raise RunFailed(f"This Keras keeps the learning rate as {run.rate!r}, not {expected!r}: no alignment is known.")
+        return run.trajectory
 
-    def parts(self) -> list[Part]:
-        """Every comparison."""
-        return [*_double_parts(), *_single_parts(), *_regression_parts()]
-
-    def _keras(self, name: str, job: str, settings: KerasSettings) -> Side:
-        def produce(progress: Progress) -> Trajectory:
-            run = train_keras(getattr(self, job), settings, progress)
-            expected = float(np.dtype(settings.dtype).type(settings.learning_rate))
-            if run.rate != expected:
-                raise RunFailed(
-                    f"This Keras keeps the learning rate as {run.rate!r}, not {expected!r}: no alignment is known."
-                )
-            return run.trajectory
-
-        return Side(name, name.replace("keras-", "Keras, "), produce)
-
-    def _torch(
+    def torch(
         self,
         name: str,
+        progress: Progress,
         job: str,
         alignment: Alignment,
         *,
         dtype: torch.dtype = torch.float64,
         nudge: int | None = None,
         keep: bool = True,
-    ) -> Side:
-        def produce(progress: Progress) -> Trajectory:
-            of: Job = getattr(self, job)
-            initial = of.initial if nudge is None else nudged(of.initial, dtype, nudge)
-            kept = of.kept if keep and nudge is None else ()
-            recorder = Recorder(f"PyTorch {torch.__version__} ({name})", kept, of.hashes)
-            arguments = (initial, of.x, of.y, of.order, alignment, recorder)
-            perceptron.train(*arguments, dtype=dtype, progress=progress)
-            return recorder.trajectory()
+    ) -> Trajectory:
+        """PyTorch's run of a job; keep: gradients and weights too."""
+        of: Job = getattr(self, job)
+        initial = of.initial if nudge is None else nudged(of.initial, dtype, nudge)
+        kept = of.kept if keep and nudge is None else ()
+        recorder = Recorder(f"PyTorch {torch.__version__} ({name})", kept, of.hashes)
+        perceptron.train(initial, of.x, of.y, of.order, alignment, recorder, dtype=dtype, progress=progress)
+        return recorder.trajectory()
 
-        return Side(name, name.replace("torch-", "PyTorch, ").replace("-", " "), produce)
+
+def keras_sides(config: ParityConfig, images: int) -> list[Side]:
+    """Every run, in the order they are made; images: that a run on the problem learns from in all."""
+    rate, single = config.learning_rate, float(np.float32(config.learning_rate))
+    learned = {
+        "classifier": images,
+        "normed": NORM_STEPS * (config.batch or 0),
+        "regression": REGRESSION_EPOCHS * perceptron.SINE_ROWS,
+    }
+
+    def keras(name: str, job: str, **changes: Any) -> Side:
+        label = name.replace("keras-", "Keras, ")
+        return Side(name, label, lambda runs, progress: runs.keras(progress, job, **changes), learned[job])
+
+    def ours(name: str, job: str, alignment: Alignment, **how: Any) -> Side:
+        label = name.replace("torch-", "PyTorch, ").replace("-", " ")
+        return Side(name, label, lambda runs, progress: runs.torch(name, progress, job, alignment, **how), learned[job])
+
+    exact = Alignment(rate=rate, clip=1e-7)
+    rounded = Alignment(rate=single, clip=1e-7, float32_powers=True)
+    decayed, normed = replace(exact, weight_decay=DECAY), replace(rounded, norm_epsilon=NORM_EPSILON)
+    values = Alignment(rate=rate, regression=True, float32_means=True)
+    naive = {"epsilon-naive": 1e-7, "epsilon-default": 1e-8}
+    job, float32 = "classifier", {"dtype": torch.float32}
+    return [
+        keras("keras-float64", job),
+        ours("torch-float64", job, exact),
+        *(ours(name, job, exact, nudge=n) for name, n in nudges_of("torch-float64")),
+        *(ours(f"torch-float64-{name}", job, replace(exact, epsilon=e), keep=False) for name, e in naive.items()),
+        keras("keras-float64-decay", job, weight_decay=DECAY),
+        ours("torch-float64-decoupled", job, decayed),
+        ours("torch-float64-coupled", job, replace(decayed, decoupled=False), keep=False),
+        keras("keras-float32", job, dtype="float32"),
+        ours("torch-float32", job, rounded, **float32),
+        *(ours(name, job, rounded, nudge=n, **float32) for name, n in nudges_of("torch-float32")),
+        keras("keras-float32-norm", "normed", dtype="float32", batch_norm=True),
+        ours("torch-float32-norm", "normed", normed, **float32),
+        *(ours(name, "normed", normed, nudge=n, **float32) for name, n in nudges_of("torch-float32-norm")),
+        ours("torch-float32-norm-default", "normed", replace(normed, norm_epsilon=1e-5), keep=False, **float32),
+        keras("keras-regression", "regression", loss="mean_squared_error"),
+        ours("torch-regression", "regression", values),
+        ours("torch-regression-broadcast", "regression", replace(values, flat=False), keep=False),
+    ]
+
+
+def keras_parts() -> list[Part]:
+    """Every comparison."""
+    return [*_double_parts(), *_single_parts(), *_regression_parts()]
 
 
 def _job(

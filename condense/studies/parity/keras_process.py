@@ -1,6 +1,5 @@
 """Runs `keras_program.py` in a process of its own, and reads what it wrote."""
 
-import io
 import json
 import sys
 import tempfile
@@ -12,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from condense.errors import CondenseError
-from condense.files import write_atomically
 from condense.studies.parity.following import follow
-from condense.studies.parity.npz import read_npz
+from condense.studies.parity.npz import read_npz, write_npz
 from condense.studies.parity.trajectory import Trajectory
 
 PROGRAM = Path(__file__).with_name("keras_program.py")
@@ -73,7 +71,7 @@ def train_keras(job: Job, settings: KerasSettings, progress: Callable[[int, int]
         raise CondenseError(MISSING)
     with tempfile.TemporaryDirectory(prefix="condense-keras-") as folder:
         job_path, result_path = Path(folder) / "job.npz", Path(folder) / "result.npz"
-        write_atomically(job_path, _packed(job, settings))
+        write_npz(job_path, _arrays(job, settings))
         words = [sys.executable, "-P", str(PROGRAM), str(job_path), str(result_path)]
         follow("Keras' process", words, len(job.order), result_path, progress, environment=ENVIRONMENT)
         content = read_npz(result_path)
@@ -82,11 +80,8 @@ def train_keras(job: Job, settings: KerasSettings, progress: Callable[[int, int]
     return KerasRun(found, float(content["learning_rate"]), tuple(content["evaluation"].tolist()))
 
 
-def _packed(job: Job, settings: KerasSettings) -> bytes:
-    buffer = io.BytesIO()
+def _arrays(job: Job, settings: KerasSettings) -> dict[str, np.ndarray]:
     arrays = {name: getattr(job, name) for name in ("x", "y", "test_x", "test_y", "order")}
     weights = {f"initial/{name}": value for name, value in job.initial.items()}
     kept = np.array(job.kept, dtype=np.int64)
-    content = {"settings": np.array(json.dumps(asdict(settings))), "kept": kept, **arrays, **weights}
-    np.savez(buffer, **content)  # pyright: ignore[reportArgumentType]
-    return buffer.getvalue()
+    return {"settings": np.array(json.dumps(asdict(settings))), "kept": kept, **arrays, **weights}

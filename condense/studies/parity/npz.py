@@ -1,7 +1,10 @@
-"""Reading `.npz` archives that anyone may have written: nothing is unpickled, and no more memory taken than is honest."""
+"""`.npz` archives, which anyone may have written: nothing is unpickled, and no more memory taken than is honest."""
 
+import hashlib
+import io
 import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -9,9 +12,22 @@ import numpy as np
 from numpy.lib import format as npy
 
 from condense.errors import CondenseError, quoted, shortened
+from condense.files import write_atomically
 
 RATIO, ALWAYS = 20, 64 * 2**20
 """Arrays may take so many times the bytes of their file, or so many bytes: numbers of a run do not compress more."""
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an archive atomically. Raises `CondenseError` where that cannot be done."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomically(path, buffer.getvalue())
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file as it lies there; '' where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """A proof in parts: two runs each, and what their difference must be for the part to hold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,11 +29,17 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class Side:
-    """One run of one program: a file name, what the user is told, and how it is made."""
+    """One run of one program.
+
+    name: of its file; label: for people; produce: makes it, given the problem with its initial weights and batches as the
+    framework's file has them (`SimplennRuns`, `KerasRuns`), and whom to tell of its steps; images: how many it learns from,
+    one counted as often as it is in a batch.
+    """
 
     name: str
     label: str
-    produce: Callable[[Progress], Trajectory]
+    produce: Callable[[Any, Progress], Trajectory]
+    images: int
 
 
 @dataclass(frozen=True)
@@ -125,12 +131,6 @@ def names_of(part: Part) -> tuple[str, ...]:
 def losses_only(run: Trajectory) -> Trajectory:
     """The run without arrays."""
     return replace(run, steps=np.zeros(0, dtype=np.int64), arrays={})
-
-
-def verdict(judgements: Sequence[Judgement]) -> str:
-    """FAIL if a part failed, else PASS if one passed, else NOT RUN."""
-    found = {judgement.status for judgement in judgements}
-    return next((status for status in (FAIL, PASS) if status in found), NOT_RUN)
 
 
 def _outcome(

@@ -13,6 +13,8 @@ from condense.randomness import generator
 from condense.studies.parity.trajectory import Recorder
 
 BETA1, BETA2 = 0.9, 0.999
+SINE_ROWS = 7000
+"""Rows of the regression to learn from."""
 
 
 def glorot_weights(sizes: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:
@@ -54,10 +56,11 @@ def sine_sum(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
     Returns x, y, test x, test y in float64. The question states neither the inputs' range nor their law: here N(0, 1).
     """
-    x = torch.randn(7700, 10, generator=generator(seed, "parity regression"), dtype=torch.float64).numpy()
+    rows = SINE_ROWS
+    x = torch.randn(rows + rows // 10, 10, generator=generator(seed, "parity regression"), dtype=torch.float64).numpy()
     y = np.sin(x).sum(1)
-    y = (y - y[:7000].min()) / (y[:7000].max() - y[:7000].min())
-    return x[:7000], y[:7000], x[7000:], y[7000:]
+    y = (y - y[:rows].min()) / (y[:rows].max() - y[:rows].min())
+    return x[:rows], y[:rows], x[rows:], y[rows:]
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,25 @@ from statistics import fmean, mean, median, pstdev
 from typing import Any
 
 from condense.data.naming import stored_name
+from condense.records import Record
 from condense.report.numbers import NONE, decimal, mean_and_std, p_value, scientific, with_error
 from condense.report.rendering import Column, Table, Value
 from condense.statistics import Paired, holm, paired
 from condense.studies.parity.comparison import MARGIN
 from condense.studies.parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
-from condense.studies.parity.records import ParityRecord
 
 LEVEL = 0.05
 
 
-def parts_table(records: Sequence[ParityRecord]) -> Table | None:
+def parts_table(records: Sequence[Record]) -> Table | None:
     """One row a part: verdict, largest relative differences, the first step above the limit; None without parts."""
-    parts = [record for record in records if record.kind == "part"]
+    parts = [record for record in records if record.task == "part"]
     if not parts:
         return None
     not_run = [
-        f"Not run: {record.title}: {record.results['sentence']}" for record in parts if record.results["status"] == "NOT RUN"
+        f"Not run: {record.results['title']}: {record.results['sentence']}"
+        for record in parts
+        if record.results["status"] == "NOT RUN"
     ]
     notes = (
         "Relative difference: |a - b| / |b| of a loss, the same of norms for each layer's gradient and weights.",
@@ -34,10 +36,10 @@ def parts_table(records: Sequence[ParityRecord]) -> Table | None:
     return Table.of("Step by step: largest relative differences of two runs", _PARTS, parts, notes)
 
 
-def _seen(name: str) -> Column[ParityRecord]:
+def _seen(name: str) -> Column[Record]:
     """A largest difference; older records have some of parts that were not run too, which nobody is to read."""
 
-    def text(record: ParityRecord) -> str:
+    def text(record: Record) -> str:
         value = record.results[name] if record.results["status"] != "NOT RUN" else None
         return NONE if value is None else scientific(value)
 
@@ -45,25 +47,33 @@ def _seen(name: str) -> Column[ParityRecord]:
     return Column(header, _itself, text, key=name, value=lambda record: record.results[name])
 
 
-def _itself(record: ParityRecord) -> ParityRecord:
+def _itself(record: Record) -> Record:
     return record
 
 
-_PARTS: list[Column[ParityRecord]] = [
-    Column("runs", _itself, lambda one: one.title, key="part", value=lambda one: one.name, numeric=False, wide=True),
+_PARTS: list[Column[Record]] = [
+    Column(
+        "runs",
+        _itself,
+        lambda one: one.results["title"],
+        key="part",
+        value=lambda one: one.results["name"],
+        numeric=False,
+        wide=True,
+    ),
     Column("verdict", lambda one: one.results["status"], key="status", numeric=False),
     *map(_seen, ("loss", "gradient", "weight", "limit")),
     Column("first step above the limit", lambda one: one.results["first"] or None, key="first", numeric=False, wide=True),
 ]
 
 
-def _moved(records: Sequence[ParityRecord]) -> str:
+def _moved(records: Sequence[Record]) -> str:
     """By how much weights were moved for the floors of these records; older ones do not say: it was one unit."""
     units = sorted({record.results.get("floor_units", 1) for record in records})
     return " or ".join("one last place" if unit == 1 else f"{unit} units in the last place" for unit in units)
 
 
-def _floor_note(parts: Sequence[ParityRecord]) -> str:
+def _floor_note(parts: Sequence[Record]) -> str:
     if all("floor_units" not in record.results for record in parts):
         held, exact = "float32 and controls: losses only, held against 10 times", ""
     else:
@@ -75,9 +85,9 @@ def _floor_note(parts: Sequence[ParityRecord]) -> str:
     )
 
 
-def cause_table(records: Sequence[ParityRecord]) -> Table | None:
+def cause_table(records: Sequence[Record]) -> Table | None:
     """One row a cause; None where none was measured. p values are corrected over all p values of the table."""
-    causes = [record for record in records if record.kind == "cause"]
+    causes = [record for record in records if record.task == "cause"]
     if not causes:
         return None
     losses = [_paired_losses(record) for record in causes]
@@ -85,20 +95,20 @@ def cause_table(records: Sequence[ParityRecord]) -> Table | None:
     corrected = holm([one.p for one in [*losses, *accuracies]])
     ps = corrected[: len(causes)], corrected[len(causes) :]
     measured = [_Measured(*row) for row in zip(causes, losses, accuracies, *ps, strict=True)]
-    first, pairs = causes[0], len(causes[0].results["seeds"])
+    first, pairs = causes[0], len(causes[0].seeds)
     title = f"One change at a time from the aligned run ({stored_name(first.config['dataset'])}, {pairs} paired seeds)"
     tests = sum(p is not None for p in corrected)
     return Table.of(title, _CAUSES, measured, _cause_notes(causes, tests), _cause_data)
 
 
-def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
+def accuracy_table(records: Sequence[Record]) -> Table | None:
     """Test accuracies at fifths of the run, one row a setting; None where no classifier was trained."""
-    causes = [record for record in records if record.kind == "cause" and record.results["base"] != "regression"]
+    causes = [record for record in records if record.task == "cause" and record.results["base"] != "regression"]
     if not causes:
         return None
     of_base = {record.results["base"]: record for record in causes}
     rows = [(f"aligned ({base})", record.results["aligned_accuracy"]) for base, record in of_base.items()]
-    rows += [(record.title, record.results["accuracy"]) for record in causes]
+    rows += [(record.results["title"], record.results["accuracy"]) for record in causes]
     columns: list[Column[tuple[str, list]]] = [
         Column("setting", lambda row: row[0], numeric=False, wide=True),
         *(
@@ -114,10 +124,12 @@ def accuracy_table(records: Sequence[ParityRecord]) -> Table | None:
     return Table.of("Test accuracy in percent during the run", columns, rows, notes)
 
 
-def printed_table(records: Sequence[ParityRecord]) -> Table | None:
+def printed_table(records: Sequence[Record]) -> Table | None:
     """What the course report printed beside what the same settings gave here; None where its settings were not run."""
     causes = {
-        record.name: record for record in records if record.kind == "cause" and record.results["base"] == "convolution"
+        record.results["name"]: record
+        for record in records
+        if record.task == "cause" and record.results["base"] == "convolution"
     }
     if not causes:
         return None
@@ -142,9 +154,9 @@ def printed_table(records: Sequence[ParityRecord]) -> Table | None:
 ARITHMETIC = "Report 002: from 0.07 to 0.28 is +300 %, four times as much, not the 400 % more that it says."
 
 
-def claims_table(records: Sequence[ParityRecord]) -> Table | None:
+def claims_table(records: Sequence[Record]) -> Table | None:
     """What was claimed, beside what was measured; None where no cause with a claim was measured."""
-    claimed = [record for record in records if record.kind == "cause" and record.results["claim"]]
+    claimed = [record for record in records if record.task == "cause" and record.results["claim"]]
     if not claimed:
         return None
     sources = {"report 000": (f"Report 000: {SOURCE}.",), "report 002": (f"Report 002: {ANSWER}.", ARITHMETIC)}
@@ -158,9 +170,9 @@ def claims_table(records: Sequence[ParityRecord]) -> Table | None:
     return Table.of("Claims and measurements", _CLAIMS, claimed, (note, *said))
 
 
-_CLAIMS: list[Column[ParityRecord]] = [
+_CLAIMS: list[Column[Record]] = [
     Column("claim", lambda one: one.results["claim"], numeric=False, wide=True),
-    Column("measured", lambda one: one.title, numeric=False, wide=True),
+    Column("measured", lambda one: one.results["title"], numeric=False, wide=True),
     Column("d test loss", lambda one: _stopped(one) or with_error(_paired_losses(one), 1, 4)),
     Column("d accuracy, points", lambda one: with_error(_paired_accuracies(one), 100, 2)),
     Column("loss as printed", lambda one: _ratio(one)),
@@ -172,7 +184,7 @@ _CLAIMS: list[Column[ParityRecord]] = [
 class _Measured:
     """A cause with its paired differences, and their p corrected over all of the table."""
 
-    record: ParityRecord
+    record: Record
     loss: Paired
     accuracy: Paired
     p_loss: float | None
@@ -190,7 +202,7 @@ class _Measured:
 
 
 _CAUSES: list[Column[_Measured]] = [
-    Column("cause", lambda one: one.record.title, numeric=False, wide=True),
+    Column("cause", lambda one: one.record.results["title"], numeric=False, wide=True),
     Column("base", lambda one: one.results["base"], numeric=False),
     Column("first step above floor", lambda one: _first(one.results["first_steps"])),
     Column("test loss, aligned", lambda one: one.aligned_loss, partial(decimal, digits=4)),
@@ -220,7 +232,7 @@ def _cause_data(one: _Measured) -> dict[str, Value]:
     loss, accuracy = one.loss, one.accuracy
     steps = [step for step in one.results["first_steps"] if step]
     return {
-        "cause": one.record.name,
+        "cause": one.record.results["name"],
         "base": one.results["base"],
         "first_step": median(steps) if steps else None,
         "d_loss": loss.mean if loss.n else None,
@@ -235,16 +247,16 @@ def _cause_data(one: _Measured) -> dict[str, Value]:
     }
 
 
-def _paired_losses(record: ParityRecord) -> Paired:
+def _paired_losses(record: Record) -> Paired:
     return paired(record.results["aligned_test_loss"], record.results["test_loss"])
 
 
-def _paired_accuracies(record: ParityRecord) -> Paired:
+def _paired_accuracies(record: Record) -> Paired:
     """Of the last test."""
     return paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
 
 
-def _cause_notes(causes: Sequence[ParityRecord], tests: int) -> tuple[str, ...]:
+def _cause_notes(causes: Sequence[Record], tests: int) -> tuple[str, ...]:
     epochs = sorted({record.config["epochs"] for record in causes})
     own = "; the regression: own data, 10 epochs" if any(one.results["base"] == "regression" for one in causes) else ""
     return (
@@ -270,12 +282,12 @@ class _Beside:
     epoch: int
 
 
-def _beside(one: Printed, causes: dict[str, ParityRecord]) -> _Beside:
+def _beside(one: Printed, causes: dict[str, Record]) -> _Beside:
     record = causes[one.ours] if one.ours else next(iter(causes.values()))
     tested = record.results["epochs_tested"]
     place = tested.index(one.epoch) if one.epoch in tested else -1
     ours = record.results["accuracy" if one.ours else "aligned_accuracy"][place]
-    return _Beside(one, record.title if one.ours else "aligned with simpleNN", ours, tested[place])
+    return _Beside(one, record.results["title"] if one.ours else "aligned with simpleNN", ours, tested[place])
 
 
 def _runs(runs: Sequence[float]) -> str:
@@ -294,7 +306,7 @@ _PRINTED: list[Column[_Beside]] = [
 ]
 
 
-def _stopped(record: ParityRecord) -> str:
+def _stopped(record: Record) -> str:
     """From which step on losses are not finite, of how many; '' where all stay finite."""
     from_step = record.results["not_finite_from"]
     stopped = [step for step in from_step if step is not None]
@@ -305,7 +317,7 @@ def _stopped(record: ParityRecord) -> str:
     return f"not finite from step {min(stopped)}{total}{some}"
 
 
-def _closed(record: ParityRecord) -> str:
+def _closed(record: Record) -> str:
     """What closes a cause, and where the run that was closed so leaves the floor."""
     closes, closing = record.results["closes"], record.results["closing"]
     if closing is None:
@@ -330,7 +342,7 @@ def _first(steps: Sequence[int | None]) -> str:
     return f"{median(reached):g}{some}"
 
 
-def _ratio(record: ParityRecord) -> str:
+def _ratio(record: Record) -> str:
     printed = [value for value in record.results["printed_loss"] if value is not None]
     aligned = [value for value in record.results["aligned_printed_loss"] if value is not None]
     return decimal(mean(printed) / mean(aligned), 2) if printed and aligned else NONE

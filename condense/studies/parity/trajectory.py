@@ -5,7 +5,6 @@ The file is what two programs exchange, so it needs nothing but NumPy: `loss` (S
 """
 
 import hashlib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from condense.errors import CondenseError, quoted, shortened
-from condense.files import write_atomically
-from condense.studies.parity.npz import read_npz
+from condense.studies.parity.npz import read_npz, write_npz
 
 KINDS = ("output", "gradient", "weight")
 
@@ -36,11 +34,9 @@ class Trajectory:
 
     def save(self, path: Path) -> None:
         """Writes the file atomically. Raises `CondenseError` where that cannot be done."""
-        buffer = io.BytesIO()
         hashes = {f"hash/{name}": np.array(value) for name, value in self.hashes.items()}
         content = {"program": np.array(self.program), "loss": self.loss, "steps": self.steps, **hashes, **self.arrays}
-        np.savez(buffer, **content)  # pyright: ignore[reportArgumentType]
-        write_atomically(path, buffer.getvalue())
+        write_npz(path, content)
 
 
 def load_trajectory(path: Path) -> Trajectory:
