@@ -1,7 +1,6 @@
 """The main job: real images -> stage C -> synthetic set -> stage T -> records, picture, page."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 from condense.checking import verified
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data.images import DataSet
-from condense.data.known import PUBLISHED
 from condense.data.naming import shareable
 from condense.errors import CondenseError, shortened
 from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
@@ -59,15 +57,6 @@ def default_folder(config: LearnConfig) -> Path:
     path = Path(config.dataset)
     dataset = path.resolve().name if path.is_dir() else path.stem
     return Path("runs") / f"{dataset}-{config.network}-ipc{config.ipc}-{config.method}-seed{config.seed}"
-
-
-def check_apart(dataset: str, out: Path) -> None:
-    """Raises `CondenseError` where results would lie in the folder of the images, and be taken for one more class there."""
-    if dataset not in PUBLISHED and os.path.isdir(dataset) and out.resolve().is_relative_to(Path(dataset).resolve()):
-        raise CondenseError(
-            f"{shortened(out)} lies in {shortened(Path(dataset))}, the folder of the images, where it would be one more "
-            "class. Choose another --out."
-        )
 
 
 def check_outputs(out: Path, records: Path, *, resume: bool, force: bool) -> None:

@@ -18,6 +18,7 @@ from condense.cli.studies import cell, page, status, study, study_text
 from condense.cli.sweep import sweep
 from condense.config import EvaluateConfig, LearnConfig
 from condense.data import catalog
+from condense.data.paths import check_apart
 from condense.errors import CondenseError
 from condense.files import check_not_taken, refuse_overwrite, write_atomically
 from condense.networks import registry
@@ -44,7 +45,7 @@ def run(chosen: options.Run) -> None:
         pipeline.Outputs(chosen.out or pipeline.default_folder(config)),
         chosen.resume or chosen.resume_anywhere,
     )
-    pipeline.check_apart(config.dataset, outputs.folder)
+    check_apart(config.dataset, outputs.folder)
     pipeline.check_outputs(outputs.set, outputs.records, resume=resume, force=chosen.force)
     check_not_taken(outputs.set, outputs.records)
     data = load_to_learn(config, chosen)
@@ -67,7 +68,7 @@ def learn(chosen: options.Learn) -> None:
     check_suffix(out, ".h5")
     config, records = part(LearnConfig, chosen), out.with_suffix(".jsonl")
     resume = chosen.resume or chosen.resume_anywhere
-    pipeline.check_apart(config.dataset, out)
+    check_apart(config.dataset, out)
     pipeline.check_outputs(out, records, resume=resume, force=chosen.force)
     check_not_taken(out, records)
     data = load_to_learn(config, chosen)

@@ -1,34 +1,34 @@
 """`condense parity`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from condense.cli import options
-from condense.cli.common import part, required
-from condense.cli.studies import conduct, machine_of
+from condense.cli.common import part
+from condense.cli.studies import asking, conduct
 from condense.data.naming import stored_name
 from condense.data.reading import Reading
 from condense.errors import CondenseError, RunFailed
-from condense.studies import asked_before, opened
+from condense.studies import opened
 from condense.studies.parity import keras_process, octave
 from condense.studies.parity.config import ParityConfig
 from condense.studies.parity.study import CHECKOUT, Parity
-from condense.study.machine import Source, sources_of
+from condense.study.machine import Source
 
 
 def parity(chosen: options.Parity) -> None:
     """Condense parity"""
-    (out,) = required((chosen.out, "--out DIR"))
     config, proof = part(ParityConfig, chosen).resolved(), not chosen.causes_only
     _check_programs(config, chosen.simplenn, proof=proof)
-    asked_before(Parity, out)
-    sources = sources_of((config.dataset,), part(Reading, chosen))
+    command = asking(Parity, chosen, (config.dataset,), part(Reading, chosen))
+    machine = command.machine
     if chosen.simplenn is not None:
-        sources[CHECKOUT] = Source(str(chosen.simplenn.expanduser().absolute()))
-    machine = machine_of(chosen, sources)
+        checkout = Source(str(chosen.simplenn.expanduser().absolute()))
+        machine = replace(machine, sources={**machine.sources, CHECKOUT: checkout})
     data = machine.load(stored_name(config.dataset))
-    conduct(Parity.asked(config, data, proof=proof, octave=chosen.simplenn is not None), out, machine, chosen)
+    conduct(Parity.asked(config, data, proof=proof, octave=chosen.simplenn is not None), command.out, machine, chosen)
     if not chosen.dry_run:
-        _conclude(out)
+        _conclude(command.out)
 
 
 def _check_programs(config: ParityConfig, checkout: Path | None, *, proof: bool) -> None:

@@ -3,29 +3,54 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic
 
 from tqdm import tqdm
 
 from condense.cli import options
 from condense.cli.common import part, required, resumable
 from condense.cli.progress import FILE_INTERVAL, INTERVAL, Bars
+from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted, shortened
 from condense.machine import choose_device, forget_compiled, set_threads
 from condense.report.rendering import render
-from condense.studies import BUILT_IN, ask_for, installed, joined, opened, study_class
+from condense.studies import BUILT_IN, AnyStudy, ask_for, asked_before, installed, joined, opened, study_class
 from condense.study.cell import Cell
-from condense.study.engine import Attempts, Listener, Worker, run_cells
+from condense.study.engine import Listener, Worker
 from condense.study.estimates import estimated_seconds
 from condense.study.folder import StudyFolder
-from condense.study.launchers.local import LocalLauncher
-from condense.study.machine import Machine, Source, load_sources, save_sources
+from condense.study.launch import Launch
+from condense.study.machine import Machine, Source, load_sources, save_sources, sources_of
 from condense.study.status import Status, headline, plan_table, status_of, status_table
 from condense.study.study import Study
 
 WATCH_SECONDS = 2.0
+Told = Callable[[int, int, Sequence[Cell]], None]
+
+
+@dataclass(frozen=True)
+class Asking(Generic[AnyStudy]):
+    """A command that asks for a study: where, what was asked for there before, and the machine with the images it names."""
+
+    out: Path
+    before: AnyStudy | None
+    machine: Machine
+
+
+def asking(
+    kind: type[AnyStudy], chosen: options.Conducted, datasets: Sequence[str], reading: Reading | None = None
+) -> Asking[AnyStudy]:
+    """What every command that asks for a study begins with.
+
+    Raises `CondenseError` where its folder holds something else, or lies among the images.
+    """
+    (out,) = required((chosen.out, "--out DIR"))
+    before = asked_before(kind, out)
+    return Asking(out, before, machine_of(chosen, sources_of(out, StudyFolder(out).images, datasets, reading or Reading())))
 
 
 def machine_of(chosen: options.Computing, sources: dict[str, Source]) -> Machine:
@@ -47,6 +72,7 @@ def conduct(asked: Study, out: Path, machine: Machine, chosen: options.Conducted
     """
     study, folder = joined(asked, out)
     materials = study.materials(machine, folder)
+    study.check(materials, folder, asked)
     seconds = _estimates(study, folder, materials)
     if not chosen.quiet or chosen.dry_run:
         print(render(study.plan(folder, materials, seconds), "text"))
@@ -54,9 +80,10 @@ def conduct(asked: Study, out: Path, machine: Machine, chosen: options.Conducted
         return study
     study, folder = ask_for(asked, out)
     save_sources(folder.images, machine.sources)
+    launch = _launch(chosen, machine)
     try:
-        with resumable(by="The same command"):
-            _compute(study.cells(), folder, Worker(folder, materials, str(machine.device)), seconds, chosen)
+        with resumable(by="The same command"), _shown(study.cells(), launch, quiet=chosen.quiet) as (listener, told):
+            launch.compute(study.cells(), Worker(folder, materials, str(machine.device), listener), seconds, told)
     finally:
         page = study.report(folder)
     if not chosen.quiet:
@@ -70,34 +97,32 @@ def _estimates(study: Study, folder: StudyFolder, materials: object) -> dict[str
     return estimated_seconds(study.cells(), folder, study.paces(missing, materials)) if missing else {}
 
 
-def _compute(
-    cells: Sequence[Cell], folder: StudyFolder, worker: Worker, seconds: dict[str, float], chosen: options.Conducted
-) -> None:
-    attempts, devices = Attempts(chosen.retries), _devices(chosen)
-    if devices is None:
-        with _listener(quiet=chosen.quiet) as listener:
-            run_cells(cells, Worker(folder, worker.materials, worker.device, listener), seconds, attempts)
-        return
-    threads = chosen.threads or max(1, (os.cpu_count() or 1) // len(devices))
+def _launch(chosen: options.Conducted, machine: Machine) -> Launch:
+    """A device for each process, and the threads shared among them; none where this process does the work itself."""
+    named = [name for word in chosen.devices for name in word.split(",") if name]
+    devices = [str(choose_device(name)) for name in named] or [str(machine.device)]
+    processes = max(chosen.processes, len(devices))
+    if processes == 1 and not named:
+        return Launch((), (), chosen.retries)
+    threads = chosen.threads or max(1, (os.cpu_count() or 1) // processes)
     words = ["--quiet", "--threads", str(threads)]
     words += [] if chosen.data_root is None else ["--data-root", str(chosen.data_root)]
-    shown = {"unit": "cell", "disable": chosen.quiet, "mininterval": INTERVAL if sys.stderr.isatty() else FILE_INTERVAL}
-    with tqdm(total=len(cells), desc=f"{len(devices)} processes", **shown) as bar:
+    return Launch([devices[number % len(devices)] for number in range(processes)], words, chosen.retries)
+
+
+@contextmanager
+def _shown(cells: Sequence[Cell], launch: Launch, *, quiet: bool) -> Iterator[tuple[Listener, Told]]:
+    """A bar for each cell that this process computes, or one of all cells where others do."""
+    alone = not launch.devices
+    interval = INTERVAL if sys.stderr.isatty() else FILE_INTERVAL
+    shown = {"unit": "cell", "disable": quiet or alone, "mininterval": interval}
+    with _listener(quiet=quiet) as listener, tqdm(total=len(cells), desc=f"{len(launch.devices)} processes", **shown) as bar:
 
         def told(done: int, total: int, running: Sequence[Cell]) -> None:
             bar.set_postfix_str("; ".join(cell.label for cell in running), refresh=False)
             bar.update(done - bar.n)
 
-        LocalLauncher(folder, devices, words, told).run(cells, seconds, attempts)
-
-
-def _devices(chosen: options.Conducted) -> list[str] | None:
-    """A device for each process; None where this process does the work itself."""
-    named = [name for word in chosen.devices for name in word.split(",") if name]
-    if chosen.processes == 1 and len(named) < 2:
-        return named or None
-    devices = [str(choose_device(name)) for name in named or [chosen.device]]
-    return [devices[number % len(devices)] for number in range(max(chosen.processes, len(devices)))]
+        yield listener, told
 
 
 @contextmanager
@@ -120,9 +145,9 @@ def study(chosen: options.StudyOf) -> None:
     if chosen.own is None:
         _print_studies()
         return
-    (out,) = required((chosen.out, "--out DIR"))
     asked = part(chosen.own, chosen)
-    conduct(asked, out, machine_of(chosen, {}), chosen)
+    command = asking(chosen.own, chosen, ())
+    conduct(asked, command.out, command.machine, chosen)
 
 
 def _print_studies() -> None:

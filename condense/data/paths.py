@@ -1,7 +1,9 @@
 """Paths as users name them, made safe to look at: every one that the system refuses is an error in one sentence."""
 
+import os
 from pathlib import Path
 
+from condense.data.known import PUBLISHED
 from condense.errors import CondenseError, shortened
 
 
@@ -46,3 +48,12 @@ def cannot_read(path: Path, error: OSError) -> CondenseError:
     """The error for what is there and cannot be read; it names the file of the system's error where there is one."""
     named = error.filename if isinstance(error.filename, str) else path
     return CondenseError(f"{shown(named)}: cannot be read ({error.strerror or error}).")
+
+
+def check_apart(dataset: str, out: Path) -> None:
+    """Raises `CondenseError` where results would lie in the folder of the images, and be taken for one more class there."""
+    if dataset not in PUBLISHED and os.path.isdir(dataset) and out.resolve().is_relative_to(Path(dataset).resolve()):
+        raise CondenseError(
+            f"{shortened(out)} lies in {shortened(Path(dataset))}, the folder of the images, where it would be one more "
+            "class. Choose another --out."
+        )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from condense.data import catalog
 from condense.data.images import DataSet
 from condense.data.known import PUBLISHED
 from condense.data.naming import stored_name
+from condense.data.paths import check_apart
 from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted, shortened
 from condense.files import write_atomically
@@ -57,10 +58,15 @@ class Machine:
         return self._loaded[name]
 
 
-def sources_of(datasets: tuple[str, ...], reading: Reading) -> dict[str, Source]:
-    """The sources of data sets as a command names them."""
+def sources_of(folder: Path, images: Path, datasets: Sequence[str], reading: Reading) -> dict[str, Source]:
+    """The sources of data sets as a command names them, and of those that were asked for before in a study's folder.
+
+    images: the folder's file of sources. Raises `CondenseError` where the folder lies among images of theirs.
+    """
+    for name in datasets:
+        check_apart(name, folder)
     absolute = {name: name if name in PUBLISHED else os.path.abspath(os.path.expanduser(name)) for name in datasets}
-    return {stored_name(name): Source(path, reading) for name, path in absolute.items()}
+    return load_sources(images) | {stored_name(name): Source(path, reading) for name, path in absolute.items()}
 
 
 def save_sources(path: Path, sources: Mapping[str, Source]) -> None:

@@ -76,6 +76,12 @@ class Study(ABC):
         Raises `CondenseError` where they are not there, or others than the study is of.
         """
 
+    def check(self, materials: Any, folder: StudyFolder, asked: Self) -> None:
+        """Raises `CondenseError` where what is asked for now, a part of this study, cannot be done, or what is in the folder
+        is damaged: said before anything is written.
+        """
+        return None
+
     def paces(self, cells: Sequence[Cell], materials: Any) -> dict[str, float]:
         """Seconds for one unit of work by pace, probed on this machine for these cells; of those that can be."""
         return {}

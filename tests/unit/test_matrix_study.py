@@ -240,7 +240,7 @@ def test_other_images_of_the_same_name_are_refused(tmp_path: Path) -> None:
         now = replace(ONE, seeds=5)
         study, folder = joined(study_of(now, machine), tmp_path)
         with pytest.raises(CondenseError, match=f"holds a matrix of other {part} images of digits"):
-            study.check(study.materials(machine, folder), folder, now)
+            study.check(study.materials(machine, folder), folder, study_of(now, machine))
     assert opened(tmp_path)[0].content()["requests"] == study_of(ONE).content()["requests"]
 
 

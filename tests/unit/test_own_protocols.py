@@ -184,7 +184,7 @@ def test_two_cells_never_have_one_key(tmp_path: Path) -> None:
     with pytest.raises(
         CondenseError, match=r"Two cells of the matrix are called '.*/MLP-report-seeds1-2': rename a protocol"
     ):
-        study.check(study.materials(MACHINE, folder), folder, again)
+        study.check(study.materials(MACHINE, folder), folder, study_of(again))
 
 
 def test_a_matrix_of_built_in_ones_names_them(tmp_path: Path) -> None:

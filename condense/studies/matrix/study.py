@@ -165,19 +165,20 @@ class Matrix(Study):
         """The real images, read when they are needed."""
         return Images(machine, self.images, shortened(folder.path))
 
-    def check(self, images: Images, folder: StudyFolder, asked: MatrixConfig) -> None:
+    def check(self, materials: Images, folder: StudyFolder, asked: Self) -> None:
         """Raises `CondenseError` where other images are there than before, a network cannot take them, a set cannot be
-        learned from them, or what is in the folder is damaged: said before anything is written.
+        learned from them, or what is in the folder is damaged.
         """
-        for dataset in asked.dataset:
-            data = images.of(dataset)
-            for network in dict.fromkeys((*asked.learn, *asked.train)):
-                build(network, data.train.shape, data.train.classes)
-        sets = self.sets(asked)
+        for wanted in asked.requests:
+            for dataset in wanted.dataset:
+                data = materials.of(dataset)
+                for network in dict.fromkeys((*wanted.learn, *wanted.train)):
+                    build(network, data.train.shape, data.train.classes)
+        sets = [one for wanted in asked.requests for one in self.sets(wanted)]
         for one in sets:
-            check(one.config, one.images_of(images).train)
+            check(one.config, one.images_of(materials).train)
         for one in {(one.config.dataset, one.config.ipc): one for one in sets}.values():
-            check_storable(one.config.resolved(), images.of(one.config.dataset).train)
+            check_storable(one.config.resolved(), materials.of(one.config.dataset).train)
         keys = [cell.key for cell in self.cells()]
         if twice := {key for key in keys if keys.count(key) > 1}:
             raise CondenseError(f"Two cells of the matrix are called {quoted(min(twice))}: rename a protocol.")
