@@ -18,7 +18,7 @@ from condense.stage_c.method import Method, Occasion, setting
 from condense.stage_c.problem import Problem
 from condense.stage_t.evaluate import evaluate, evaluate_whole
 from condense.stage_t.protocols import Protocol, Where
-from condense.stage_t.statistics import summarise
+from condense.statistics import summarise
 from condense.study.cell import Cell, Place, Progress
 from condense.study.folder import StudyFolder
 from condense.study.machine import Machine

@@ -25,7 +25,7 @@ from condense.machine import set_threads
 from condense.pipeline import learn_and_save
 from condense.records import Record, append_record, read_records
 from condense.stage_t.evaluate import evaluate
-from condense.stage_t.statistics import summarise
+from condense.statistics import summarise
 
 
 @cache

@@ -25,11 +25,11 @@ from condense.networks.registry import build
 from condense.pipeline import Outputs, evaluate_and_keep, write_report
 from condense.records import Cost, read_records
 from condense.reference.gradient_matching import PlainGradientMatching
-from condense.report.comparisons import paired
 from condense.stage_c.driver import losses_of
 from condense.stage_c.learn import record_of, set_of
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.problem import Problem
+from condense.statistics import paired
 from condense.synthetic_set import SyntheticSet
 
 CPU = torch.device("cpu")

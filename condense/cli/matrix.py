@@ -8,7 +8,8 @@ from condense.data.reading import Reading
 from condense.pipeline import check_apart
 from condense.studies import asked_before, joined
 from condense.studies.matrix.study import Matrix, asked_for
-from condense.study.machine import sources_of
+from condense.study.folder import StudyFolder
+from condense.study.machine import load_sources, sources_of
 
 
 def matrix(chosen: options.Matrix) -> None:
@@ -18,7 +19,8 @@ def matrix(chosen: options.Matrix) -> None:
     for dataset in config.dataset:
         check_apart(dataset, out)
     asked_before(Matrix, out)
-    machine = machine_of(chosen, sources_of(config.dataset, part(Reading, chosen)))
+    sources = load_sources(StudyFolder(out).images) | sources_of(config.dataset, part(Reading, chosen))
+    machine = machine_of(chosen, sources)
     asked = asked_for(config, machine)
     study, folder = joined(asked, out)
     study.check(study.materials(machine, folder), folder, asked.requests[0])

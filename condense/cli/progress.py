@@ -4,6 +4,9 @@ import sys
 
 from tqdm import tqdm
 
+INTERVAL, FILE_INTERVAL = 0.2, 10.0
+"""Seconds between two lines; a file is not watched."""
+
 
 class Bar:
     """A bar that learns its total with the first update; silent when quiet."""
@@ -15,8 +18,7 @@ class Bar:
     def update(self, done: int, total: int, **values: float) -> None:
         """Moves to `done` of `total`, showing values such as the loss."""
         if self.bar is None:
-            # A file is not watched: one line every ten seconds is enough there.
-            interval = 0.2 if sys.stderr.isatty() else 10.0
+            interval = INTERVAL if sys.stderr.isatty() else FILE_INTERVAL
             shown = {"desc": self.label, "unit": self.unit, "disable": self.quiet, "mininterval": interval}
             self.bar = tqdm(total=total, initial=max(done - 1, 0), **shown)
         if values:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from condense.cli import options
 from condense.cli.common import part, required, resumable
-from condense.cli.progress import Bars
+from condense.cli.progress import FILE_INTERVAL, INTERVAL, Bars
 from condense.errors import CondenseError, quoted, shortened
 from condense.machine import choose_device, forget_compiled, set_threads
 from condense.report.rendering import render
@@ -81,7 +81,8 @@ def _compute(
     threads = chosen.threads or max(1, (os.cpu_count() or 1) // len(devices))
     words = ["--quiet", "--threads", str(threads)]
     words += [] if chosen.data_root is None else ["--data-root", str(chosen.data_root)]
-    with tqdm(total=len(cells), desc=f"{len(devices)} processes", unit="cell", disable=chosen.quiet) as bar:
+    shown = {"unit": "cell", "disable": chosen.quiet, "mininterval": INTERVAL if sys.stderr.isatty() else FILE_INTERVAL}
+    with tqdm(total=len(cells), desc=f"{len(devices)} processes", **shown) as bar:
 
         def told(done: int, total: int, running: Sequence[Cell]) -> None:
             bar.set_postfix_str("; ".join(cell.label for cell in running), refresh=False)

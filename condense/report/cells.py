@@ -8,16 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from condense.records import AT_CHANCE, Record, needed
+from condense.report.numbers import NONE
 from condense.report.published import WHOLE_SET, Published, published_accuracy
 from condense.report.settings import common_recipe, configurations, known_data, learning_settings, recipe_text, texts
 from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.protocols import PROTOCOLS
-from condense.stage_t.statistics import Summary, summarise_sets
+from condense.statistics import Summary, summarise_sets
 
-__all__ = ["NONE", "Cell", "cells", "decimal", "distinguishing_settings", "needed", "protocol_notes"]
-
-NONE = "–"
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100", "digits")
 _NETWORKS = ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "VGG11BN", "ResNet18", "ResNet18BN_AP")
 # What may differ between the records of one cell: which set, which networks, and what the cell states itself.
@@ -293,8 +291,3 @@ def _order(cell: Cell) -> tuple:
         cell.protocol,
         sorted(cell.settings.items()),
     )
-
-
-def decimal(value: float, digits: int) -> str:
-    """'0.30' or '−0.30', with a minus sign."""
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")

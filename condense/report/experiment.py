@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from markupsafe import Markup
 
 from condense.files import write_atomically
-from condense.report.html import Figure, duration, machine, png_source, render_template, versions
+from condense.report.html import Figure, machine, png_source, render_template, versions
+from condense.report.numbers import duration
 from condense.report.rendering import Table, render
 
 

@@ -21,6 +21,7 @@ from condense.report.cells import Cell, cells, distinguishing_settings
 from condense.report.images import image_grid
 from condense.report.published import WHOLE_SET
 from condense.report.tables import own_accuracy
+from condense.statistics import Summary
 
 __all__ = ["accuracy_strip", "image_grid", "loss_curve"]
 
@@ -95,47 +96,80 @@ def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
         axes = figure.add_subplot(xlabel="test accuracy (%)")
         for row, cell in enumerate(found):
             _strip(axes, row, cell)
-        axes.set_yticks(range(len(found)), labels, parse_math=False)
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(len(found) - 0.5, -0.5)
+        name_rows(axes, labels)
         axes.margins(x=0.08)
         axes.set_xlim(right=min(axes.get_xlim()[1], 100.5))
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3, steps=[1, 2, 5, 10]))
         figure.suptitle(context, x=0.01, ha="left", fontsize=9, color=MUTED, parse_math=False)
-        _legend(axes)
+        legend_above(axes)
         return encoded(figure, format)
 
 
 def _strip(axes: Axes, row: int, cell: Cell) -> None:
-    """One row: points above, mean and interval below them, the published mean as a hollow diamond, numbers at the right."""
+    """One row: its networks, what was published of them, numbers at the right."""
     axes.annotate(own_accuracy(cell), (1.01, row), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
-    if not cell.networks:
-        return
-    values, offsets = spread_points(cell.networks)
-    points = {"s": 14, "color": ACCENT, "alpha": 0.55, "linewidths": 0}
-    axes.scatter(values, row + offsets, label="one network", **points)
-    below, summary = row + 0.18, cell.summary
-    low, high = (summary.mean if end is None else end for end in (summary.low, summary.high))
-    mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "markevery": [1], "linewidth": 1.6}
-    axes.plot([100 * low, 100 * summary.mean, 100 * high], [below] * 3, color=INK, label="mean, 95 % interval", **mean)
-    if cell.published and cell.difference is not None:
-        diamond: dict[str, Any] = {"markersize": 6, "markerfacecolor": "none", "markeredgewidth": 1.4}
-        axes.plot(cell.published.mean, below, "D", color=MARK, label=f"{cell.published.kind} mean", **diamond)
+    if cell.networks:
+        strip(axes, row, [100 * one for one in cell.networks], percent_ends(cell.summary), published_mark(cell), size=14)
 
 
-def spread_points(accuracies: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracies in percent, sorted, and how far above its line each is drawn so that neighbours stay apart."""
-    values = 100 * np.sort(accuracies)
+def strip(
+    axes: Axes,
+    row: int,
+    values: Sequence[float],
+    ends: tuple[float, float, float],
+    other: tuple[float, str] | None = None,
+    *,
+    size: float = 12,
+    middle: str = "mean, 95 % interval",
+) -> None:
+    """One row of a figure: every network as a point, spread above its line; below it their mean with its interval, and as a
+    hollow diamond what others had.
+
+    values: of the networks; ends: of the interval with the mean between, all equal where there is no interval; other: value
+    and its name; size: of the points; middle: what the mean with its ends is called.
+    """
     # Golden-ratio steps spread neighbours evenly without a random generator.
-    return values, (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.32
+    above = (np.arange(len(values)) * 0.618034) % 1 * 0.3 - 0.32
+    points = {"s": size, "color": ACCENT, "alpha": 0.55, "linewidths": 0}
+    axes.scatter(np.sort(values), row + above, label="one network", **points)
+    below = row + 0.18
+    mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "markevery": [1], "linewidth": 1.6}
+    axes.plot(ends, [below] * 3, color=INK, label=middle, **mean)
+    if other:
+        diamond: dict[str, Any] = {"markersize": 5 if size < 14 else 6, "markerfacecolor": "none", "markeredgewidth": 1.4}
+        axes.plot(other[0], below, "D", color=MARK, label=other[1], linestyle="none", **diamond)
 
 
-def _legend(axes: Axes) -> None:
-    unique = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "borderaxespad": 0.2}
-    axes.legend(unique.values(), unique.keys(), handletextpad=0.3, columnspacing=1.2, borderpad=0, **place)
+def percent_ends(summary: Summary) -> tuple[float, float, float]:
+    """The interval of a mean of fractions with that mean between, in percent."""
+    low, high = (summary.mean if end is None else end for end in (summary.low, summary.high))
+    return 100 * low, 100 * summary.mean, 100 * high
+
+
+def published_mark(cell: Cell) -> tuple[float, str] | None:
+    """The published mean of a cell under its own protocol, and what it is called."""
+    return (cell.published.mean, f"{cell.published.kind} mean") if cell.published and cell.difference is not None else None
+
+
+def name_rows(axes: Axes, names: Sequence[str], **text: Any) -> None:
+    """Names the rows 0, 1, ... of strips, the first at the top."""
+    axes.set_yticks(range(len(names)), names, parse_math=False, **text)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def legend_above(axes: Axes) -> None:
+    """What the marks of a panel are, each said once, above it."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "columnspacing": 1.2}
+    marks = marks_of([axes])
+    axes.legend(marks.values(), marks.keys(), ncols=3, handletextpad=0.3, borderpad=0, **place)
+
+
+def marks_of(panels: Iterable[Axes]) -> dict[str, Any]:
+    """What is to be explained of some panels: the marks by their names."""
+    return {label: mark for axes in panels for mark, label in zip(*axes.get_legend_handles_labels(), strict=True)}
 
 
 def _labels(found: Sequence[Cell]) -> tuple[str, list[str]]:

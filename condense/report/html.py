@@ -1,4 +1,4 @@
-"""Pieces of HTML pages: templates that load nothing, pictures inside the page, durations, sizes and versions in words."""
+"""Pieces of HTML pages: templates that load nothing, pictures inside the page, machines and versions in words."""
 
 import base64
 import json
@@ -63,21 +63,6 @@ def inline_svg(svg: bytes, prefix: str, description: str) -> Markup:
         text = text.replace(before, f"{before}{prefix}-")
     attributes = f'role="img" aria-label="{escape(description)}" style="--width: {width:.2f}rem"'
     return Markup(text.replace("<svg", f"<svg {attributes}", 1))
-
-
-def duration(seconds: float) -> str:
-    """'7.3 s', '16 min 13 s' or '2 h 05 min'."""
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def memory(size: int) -> str:
-    """Bytes as '873 MiB' or '1.8 GiB'."""
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def machine(device: str, threads: int) -> str:

@@ -3,21 +3,21 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells, protocol_notes
+from condense.report.cells import Cell, cells, protocol_notes
+from condense.report.numbers import NONE, decimal, difference, mean_and_std
 from condense.report.published import Published
-from condense.report.rendering import Table
-from condense.report.tables import cell_data, mean_and_std, own_accuracy, signed
+from condense.report.rendering import Column, Table, Value
+from condense.report.tables import cell_data, own_accuracy
 from condense.stage_c.methods import DEFAULT
 from condense.stage_c.schedules import with_settings
 from condense.stage_t.protocols import PROTOCOLS
-from condense.stage_t.statistics import spread
+from condense.statistics import rank_agreement, spread
 
 _CORNER = "learned with ↓, trained with →"
 _DEVIATION = "Percent of the test images classified correctly, mean ± standard deviation over all networks (ddof = 0)."
@@ -170,43 +170,58 @@ def differences(matrix: Matrix) -> Table:
     def text(cell: Cell) -> str:
         if cell.difference is None:
             return ""
-        half = "" if cell.summary.half is None else f" ± {100 * cell.summary.half:.1f}"
-        return f"{signed(cell.difference)}{half}"
+        half = cell.summary.half
+        return difference(cell.difference, None if half is None else 100 * half)
 
     kind = _kind(matrix)
     return _grid(matrix, f"Own minus {kind}, percentage points: {matrix.title}", text, [_INTERVAL.format(kind)])
 
 
+@dataclass(frozen=True)
+class Carried:
+    """How well images serve one network, in percent: its own, those of so many others; and how alike rows rank."""
+
+    name: str
+    own: float
+    mean: float
+    others: str
+    agreement: float
+
+    @property
+    def drop(self) -> float:
+        """Own minus others."""
+        return self.own - self.mean
+
+
+_CARRIED: list[Column[Carried]] = [
+    Column("learned with", lambda one: one.name, key="learned_with", numeric=False),
+    Column("own", lambda one: _number(one.own), decimal, key="own_percent"),
+    Column("others", lambda one: _number(one.mean), decimal, key="others_percent"),
+    Column("number of others", lambda one: one.others, key="others"),
+    Column("drop", lambda one: _number(one.drop), decimal, key="drop_points"),
+    Column("rank agreement", lambda one: _number(one.agreement), partial(decimal, digits=2), key="rank_agreement"),
+]
+
+
 def transfer(matrix: Matrix) -> Table:
     """How well images learned with other networks serve each network, against those learned with itself."""
-    means, rows, complete = matrix.means, [], []
-    agreement, owners = _rank_agreement(means), list(map(matrix.own_column, matrix.rows))
-    for index, row in enumerate(matrix.rows):
+    means, complete = matrix.means, list[tuple[Carried, int]]()
+    agreement, owners = rank_agreement(means), list(map(matrix.own_column, matrix.rows))
+    rows = []
+    for index, name in enumerate(matrix.rows):
         own = owners[index]
         values = means[:, own] if own is not None else np.full(len(means), np.nan)
         others = values[[column != own for column in owners]]
         others = others[~np.isnan(others)]
         mean = float(others.mean()) if len(others) else float("nan")
-        summary = float(values[index]), mean, float(values[index]) - mean, agreement[index]
+        rows.append(Carried(name, float(values[index]), mean, str(len(others)), agreement[index]))
         if len(others) and not np.isnan(values).any():
-            complete.append((*summary, float(len(others))))
-        rows.append((row, *_carried(summary, str(len(others)))))
-    *columns, sizes = [_mean(column) for column in zip(*complete, strict=True)] or [float("nan")] * 5
-    rows.append((f"mean of {len(complete)}", *_carried(columns, f"{sizes:.3g}" if complete else NONE)))
-    return Table(
-        title=f"How images carry over, percent: {matrix.title}",
-        header=("learned with", "own", "others", "number of others", "drop", "rank agreement"),
-        rows=tuple(rows),
-        notes=(_TRANSFER,),
-        data=(),
-        numeric=(False, True, True, True, True, True),
-    )
-
-
-def _carried(summary: Sequence[float], others: str) -> tuple[str, ...]:
-    """Own, others, how many those are, drop, rank agreement, as text."""
-    own, mean, drop, agreement = summary
-    return _number(own), _number(mean), others, _number(drop), _number(agreement, 2)
+            complete.append((rows[-1], len(others)))
+    of = [one for one, _ in complete]
+    sizes = f"{_mean(size for _, size in complete):.3g}" if complete else NONE
+    own, others, alike = (_mean(getattr(one, name) for one in of) for name in ("own", "mean", "agreement"))
+    rows.append(Carried(f"mean of {len(of)}", own, others, sizes, alike))
+    return Table.of(f"How images carry over, percent: {matrix.title}", _CARRIED, rows, [_TRANSFER])
 
 
 def _published(cell: Cell) -> Published | None:
@@ -223,25 +238,22 @@ def _spread(cell: Cell) -> str:
     if not cell.networks:
         return ""
     between, within = spread(cell.accuracies)
-    return f"{100 * between:.1f} / {100 * within:.1f}" if len(cell.accuracies) > 1 else f"{NONE} / {100 * within:.1f}"
+    return f"{decimal(100 * between) if len(cell.accuracies) > 1 else NONE} / {decimal(100 * within)}"
 
 
 def _grid(matrix: Matrix, title: str, text: Callable[[Cell], str], notes: Sequence[str]) -> Table:
     """A table with a row a network learned with and a column a network trained."""
-    places = [[(row, column) for column in matrix.columns] for row in matrix.rows]
-    return Table(
-        title=title,
-        header=(_CORNER, *matrix.columns),
-        rows=tuple(
-            (line[0][0], *(text(matrix.cells[place]) if place in matrix.cells else "" for place in line)) for line in places
-        ),
-        notes=tuple(notes),
-        data=tuple(_data(matrix, place) for line in places for place in line if place in matrix.asked),
-        numeric=(False, *(True for _ in matrix.columns)),
-    )
+
+    def of(column: str) -> Column[str]:
+        return Column(column, lambda row: matrix.cells.get((row, column)), text, missing="")
+
+    columns = [Column(_CORNER, str, numeric=False), *map(of, matrix.columns)]
+    asked = [(row, column) for row in matrix.rows for column in matrix.columns if (row, column) in matrix.asked]
+    table = Table.of(title, columns, matrix.rows, notes)
+    return replace(table, data=tuple(_data(matrix, place) for place in asked))
 
 
-def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, str | int | float | None]:
+def _data(matrix: Matrix, place: tuple[str, str]) -> dict[str, Value]:
     stated = {"learned_with": place[0], "trained_with": place[1], "schedule": matrix.learned_by, "protocol": matrix.protocol}
     cell = matrix.cells.get(place)
     if cell is None:
@@ -275,23 +287,10 @@ def _best(matrix: Matrix) -> frozenset[tuple[int, int]]:
     return frozenset(best)
 
 
-def _rank_agreement(means: np.ndarray) -> list[float]:
-    """For every row the mean Spearman correlation with each other row, over columns both have (three at least)."""
-    found: list[list[float]] = [[] for _ in means]
-    for a in range(len(means)):
-        for b in range(a):
-            both = ~np.isnan(means[a]) & ~np.isnan(means[b])
-            if both.sum() >= 3:
-                correlation = float(np.corrcoef(*(stats.rankdata(means[row][both]) for row in (a, b)))[0, 1])
-                found[a].append(correlation)
-                found[b].append(correlation)
-    return [_mean(values) for values in found]
-
-
 def _mean(values: Iterable[float]) -> float:
     known = [value for value in values if not np.isnan(value)]
     return sum(known) / len(known) if known else float("nan")
 
 
-def _number(value: float, digits: int = 1) -> str:
-    return NONE if np.isnan(value) else f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value

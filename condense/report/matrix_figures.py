@@ -1,7 +1,6 @@
 """Figures of a cross-architecture matrix: a heat map, and every network's accuracy as a point. Equal input, equal bytes."""
 
 import math
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -9,11 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from condense.report.cells import Cell
-from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
+from condense.report.figures import (
+    MARK,
+    MUTED,
+    STYLE,
+    Format,
+    encoded,
+    marks_of,
+    name_rows,
+    percent_ends,
+    published_mark,
+    strip,
+)
 from condense.report.matrix import Matrix
+from condense.report.numbers import decimal
 
-LEGEND_WIDTH = 4.2
+LEGEND_WIDTH = 5.1
 """Inches that the legend of the strips takes."""
 
 
@@ -31,7 +41,7 @@ def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
         for row, column in np.ndindex(*means.shape):
             if not np.isnan(means[row, column]):
                 colour = "white" if means[row, column] < (low + high) / 2 else "black"
-                axes.text(column, row, f"{means[row, column]:.1f}", ha="center", va="center", color=colour)
+                axes.text(column, row, decimal(float(means[row, column])), ha="center", va="center", color=colour)
         for row, name in enumerate(matrix.rows):
             own = matrix.own_column(name)
             if own is not None:
@@ -63,12 +73,10 @@ def strips(matrix: Matrix, format: Format = "png") -> bytes:
             axes.set_visible(False)
         for axes in panels[rows - across : rows]:  # the lowest of each column, wherever that is
             axes.tick_params(labelbottom=True)
-        panels[0].set_yticks(range(columns), matrix.columns)
-        panels[0].set_ylim(columns - 0.5, -0.5)
         panels[0].set_xlim(*_limits(matrix))
         figure.supxlabel("test accuracy (%)", fontsize=9)
-        handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3, handletextpad=0.3)
+        marks = marks_of(panels)
+        figure.legend(marks.values(), marks.keys(), loc="outside upper left", ncols=3, handletextpad=0.3)
         return encoded(figure, format)
 
 
@@ -88,21 +96,10 @@ def _panel(axes: Axes, matrix: Matrix, row: str) -> None:
         elif not cell.networks:
             _instead(axes, place, "diverged")
         else:
-            _strip(axes, place, cell)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
-    axes.spines["left"].set_visible(False)
+            values = [100 * one for one in cell.networks]
+            strip(axes, place, values, percent_ends(cell.summary), published_mark(cell), size=8)
+    name_rows(axes, matrix.columns)
 
 
 def _instead(axes: Axes, place: int, text: str) -> None:
     axes.annotate(text, (0.01, place), xycoords=("axes fraction", "data"), color=MUTED, va="center", fontsize=8)
-
-
-def _strip(axes: Axes, place: int, cell: Cell) -> None:
-    values, offsets = spread_points(cell.networks)
-    axes.scatter(values, place + offsets, s=8, color=ACCENT, alpha=0.5, linewidths=0, label="one network")
-    mark: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
-    axes.plot(100 * cell.summary.mean, place + 0.18, label="mean", **mark)
-    if cell.published and cell.difference is not None:
-        diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
-        axes.plot(cell.published.mean, place + 0.18, "D", color=MARK, label=f"{cell.published.kind} mean", **diamond)

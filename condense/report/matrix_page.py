@@ -9,11 +9,12 @@ import numpy as np
 from condense.data.naming import shareable
 from condense.records import Record, needed
 from condense.report.experiment import Configuration, Picture, Report, Section, provenance
-from condense.report.html import Figure, duration
+from condense.report.html import Figure
 from condense.report.images import first_images, strip
 from condense.report.matrix import Matrix, matrix_tables
 from condense.report.matrix_figures import heat_map, strips
-from condense.report.rendering import Table
+from condense.report.numbers import decimal, duration, percent
+from condense.report.rendering import Column, Table
 from condense.report.tables import own_accuracy
 from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_text
@@ -56,7 +57,7 @@ def headline(matrices: Sequence[Matrix]) -> str:
     for what, chosen in parts.items():  # of the same networks, so far as there are any on sets of both kinds
         columns = np.flatnonzero(both if both.any() else chosen.any(axis=0))
         found = [means[chosen[:, column], column].mean() for column in columns]
-        texts += [f"{np.mean(found):.1f}\N{NO-BREAK SPACE}% on images learned with {what}"] if found else []
+        texts += [f"{percent(decimal(float(np.mean(found))))} on images learned with {what}"] if found else []
     if not texts:
         return f"All networks diverged ({matrix.title})."
     done = f"{known.sum() - len(matrix.unfinished)} of {len(matrix.asked)} cells complete"
@@ -99,11 +100,9 @@ def _costs(records: Sequence[Record]) -> Table:
             work, count = f"training and testing one, protocol {needed(record, 'protocol')}", len(record.seeds)
         found[needed(record, "network"), work].append((record.wall_seconds, count))
     means = {key: sum(seconds for seconds, _ in of) / sum(count for _, count in of) for key, of in found.items()}
-    return Table(
-        title="Mean wall time",
-        header=("network", "work", "mean"),
-        rows=tuple((*key, duration(means[key])) for key in sorted(means)),
-        notes=(),
-        data=(),
-        numeric=(False, False, True),
-    )
+    columns: list[Column[tuple[str, str]]] = [
+        Column("network", lambda key: key[0], key="network", numeric=False),
+        Column("work", lambda key: key[1], key="work", numeric=False),
+        Column("mean", lambda key: means[key], duration, key="seconds"),
+    ]
+    return Table.of("Mean wall time", columns, sorted(means))

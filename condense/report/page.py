@@ -9,11 +9,12 @@ import numpy as np
 from condense.data.naming import shareable, stored_name
 from condense.decoding import IDENTITY
 from condense.records import Record, needed
-from condense.report.cells import NONE, Cell, cells
+from condense.report.cells import Cell, cells
 from condense.report.figures import accuracy_strip, loss_curve
-from condense.report.html import Figure, duration, memory, png_source, render_template, versions
+from condense.report.html import Figure, png_source, render_template, versions
 from condense.report.images import images_by_class, strip
-from condense.report.tables import accuracy_table, mean_and_std, own_accuracy
+from condense.report.numbers import NONE, decimal, duration, mean_and_std, memory, percent
+from condense.report.tables import accuracy_table, own_accuracy
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods import looks_at_network
 from condense.stage_c.schedules import schedule_text
@@ -60,12 +61,12 @@ def headline(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> str:
     if not cell.networks:
         trained = f"{article} {cell.trained_with} trained from scratch on {_trained_on(cell, synthetic_set)}"
         return f"{trained} learns nothing: training diverged ({cell.size} networks)."
-    mean, std = f"{100 * cell.summary.mean:.1f}", f"{100 * cell.summary.std:.1f}"
+    mean, std = decimal(100 * cell.summary.mean), decimal(100 * cell.summary.std)
     images = f"the {cell.test_images:,} test images" if cell.test_images else "the test images"
     spread = f", standard deviation {std}" if cell.summary.n > 1 else ""
     return (
         f"{article} {cell.trained_with} trained from scratch on {_trained_on(cell, synthetic_set)} classifies "
-        f"{_unbroken(mean)} of {images} correctly ({_networks(cell)}{spread})."
+        f"{percent(mean)} of {images} correctly ({_networks(cell)}{spread})."
     )
 
 
@@ -77,11 +78,11 @@ def _comparison(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> st
     sentences = []
     if cell.published and cell.difference is not None:
         sentences.append(
-            f"{cell.published.kind.capitalize()}: {_unbroken(mean_and_std(cell.published.mean, cell.published.std))}."
+            f"{cell.published.kind.capitalize()}: {percent(mean_and_std(cell.published.mean, cell.published.std))}."
         )
     upper = [other for other in found if other is not cell and _is_upper_bound(other, cell)]
     if upper:
-        sentences.append(f"Trained on all real images, the same network reaches {_unbroken(own_accuracy(upper[0]))}.")
+        sentences.append(f"Trained on all real images, the same network reaches {percent(own_accuracy(upper[0]))}.")
     return " ".join(sentences)
 
 
@@ -97,11 +98,6 @@ def _main(found: Sequence[Cell], synthetic_set: SyntheticSet | None) -> Cell:
         )
 
     return min(found, key=rank)
-
-
-def _unbroken(number: str) -> str:
-    """A number with its percent sign, which no line break may tear apart."""
-    return f"{number} %".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _trained_on(cell: Cell, synthetic_set: SyntheticSet | None) -> str:

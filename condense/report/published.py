@@ -1,43 +1,51 @@
 """Published accuracies, only those whose source has been read; every one carries that source.
 
-Where a paper's number could not be traced to a text, it is left out: an empty cell in a table is better than a number
-from memory.
+They stand in `published.toml` beside this file, as their papers' tables have them. Where a paper's number could not be
+traced to a text, it is left out: an empty cell in a table is better than a number from memory.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from condense.errors import CondenseError
+from condense.report.numbers import NONE
+from condense.texts import toml_of
 
 WHOLE_SET = "whole set"
-
-_PAPER = "Zhao, Mopuri, Bilen: Dataset Condensation with Gradient Matching, ICLR 2021"
-_CONVNET_SOURCE = (
-    f"{_PAPER}; means from the authors' README, deviations as quoted by Nguyen et al. "
-    "(Dataset Distillation with Infinitely Wide Convolutional Networks, NeurIPS 2021, Table 1)"
-)
-_CROSS_SOURCE = f"{_PAPER}, Table 2, as quoted by Shi, Draganova, Sathiyakumar (COMP6248 reproduction report)"
-_BASELINE_SOURCE = f"{_PAPER}, Table 1, as quoted in Table 1 of the DANCE and the NCFM paper"
-_DSA_PAPER = "Zhao, Bilen: Dataset Condensation with Differentiable Siamese Augmentation, ICML 2021"
-_DM_PAPER = "Zhao, Bilen: Dataset Condensation with Distribution Matching, WACV 2023"
-_DSA_SOURCE = _CONVNET_SOURCE.replace(_PAPER, _DSA_PAPER)
-_DSA_QUOTED = f"{_DSA_PAPER}, as quoted in Table 1 of the DANCE and the NCFM paper"
-_DM_SOURCE = f"{_DM_PAPER}, as quoted in Table 1 of the PAD paper"
-_DM_QUOTED = f"{_DM_PAPER}, as quoted in Table 1 of the DANCE and the NCFM paper"
-_REPORT = "Shi, Draganova, Sathiyakumar: COMP6248 reproduction report on Dataset Condensation with Gradient Matching"
-_WHOLE_SOURCE = f"{_PAPER}, Table 1, as quoted in the PAD paper"
+COMPARED_WITH = ("published", "dsa")
+"""Protocols of DC, DSA and DM: numbers under these stand beside results under others too, but without a difference."""
 
 
 @dataclass(frozen=True)
 class Published:
     """A published accuracy in percent.
 
+    paper: key of the paper; table: which of its, None where the source is no table of it; ipc: images per class, None of the
+    whole set; learned_with, trained_with: networks of stage C (None: there is none, or it is not said) and stage T.
     std is None where only the mean could be sourced; n is what the accuracy was taken over ('5 × 20' means 5 sets with
     20 networks on each), None where the source does not say; protocol: that of stage T it was obtained under.
     """
 
+    paper: str
+    method: str
+    dataset: str
+    trained_with: str
+    protocol: str
     mean: float
     std: float | None
-    n: str | None
     source: str
-    protocol: str = "published"
+    n: str | None = None
+    table: str | None = None
+    ipc: int | None = None
+    learned_with: str | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False, str_min_length=1)
 
     @property
     def kind(self) -> str:
@@ -45,87 +53,101 @@ class Published:
         return "reported" if self.protocol == "report" else "published"
 
 
-Values = dict[str, dict[int, tuple[float, float]]]
-"""{data set: {images per class: (mean, std)}}."""
+@dataclass
+class _Paper:
+    title: str
+    read: str
+    authors: str = ""
+    venue: str = ""
 
-# ConvNet, learned and trained.
-_CONVNET: Values = {
-    "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, 0.1)},
-    "fashion-mnist": {1: (70.5, 0.6), 10: (82.3, 0.4), 50: (83.6, 0.4)},
-    "svhn": {1: (31.2, 1.4), 10: (76.1, 0.6), 50: (82.3, 0.3)},
-    "cifar10": {1: (28.3, 0.5), 10: (44.9, 0.5), 50: (53.9, 0.5)},
-    "cifar100": {1: (12.8, 0.3), 10: (25.2, 0.3)},
-}
-_DSA: Values = {
-    "mnist": {1: (88.7, 0.6), 10: (97.8, 0.1), 50: (99.2, 0.1)},
-    "fashion-mnist": {1: (70.6, 0.6), 10: (84.6, 0.3), 50: (88.7, 0.2)},
-    "svhn": {1: (27.5, 1.4), 10: (79.2, 0.5), 50: (84.4, 0.4)},
-    "cifar10": {1: (28.8, 0.7), 10: (52.1, 0.5), 50: (60.6, 0.5)},
-    "cifar100": {1: (13.9, 0.3), 10: (32.3, 0.3)},
-}
-_DM: Values = {"cifar10": {1: (26.0, 0.8), 10: (48.9, 0.6), 50: (63.0, 0.4)}}
-_DM_OTHERS: Values = {
-    "fashion-mnist": {1: (70.7, 0.6), 10: (83.5, 0.3), 50: (88.1, 0.6)},
-    "cifar100": {1: (11.4, 0.3), 10: (29.7, 0.3), 50: (43.6, 0.4)},
-}
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-# {method: [(values, n, source, protocol of stage T), ...]}, ConvNet learned and trained.
-_LEARNED: dict[str, list[tuple[Values, str | None, str, str]]] = {
-    "dc": [(_CONVNET, "5 × 20", _CONVNET_SOURCE, "published")],
-    "dsa": [(_DSA, "5 × 20", _DSA_SOURCE, "dsa"), ({"cifar100": {50: (42.8, 0.4)}}, None, _DSA_QUOTED, "dsa")],
-    "dm": [(_DM, None, _DM_SOURCE, "dsa"), (_DM_OTHERS, None, _DM_QUOTED, "dsa")],
-}
+    @property
+    def citation(self) -> str:
+        return f"{self.authors}: {self.title}".removeprefix(": ") + (f", {self.venue}" if self.venue else "")
 
-# MNIST, 1 image per class: {learned with: {trained with: (mean, std)}}.
-_CROSS = {
-    "MLP": {"MLP": (70.5, 1.2), "ConvNet": (63.9, 6.5), "LeNet": (77.3, 5.8), "AlexNet": (70.9, 11.6)},
-    "ConvNet": {"MLP": (69.6, 1.6), "LeNet": (85.3, 1.8), "AlexNet": (85.1, 3.0)},
-    "LeNet": {"MLP": (71.0, 1.6), "ConvNet": (90.3, 1.2), "LeNet": (85.0, 1.7), "AlexNet": (84.7, 2.4)},
-    "AlexNet": {"MLP": (72.1, 1.7), "ConvNet": (87.5, 1.6), "LeNet": (84.0, 2.8), "AlexNet": (82.7, 2.9)},
-}
 
-# The reproduction report, MNIST, 1 image per class, the same way: Table 2 with its own LeNet and AlexNet, and Table 3 with
-# the published ones.
-_REPORT_CLASSIC = {
-    "MLP": {"MLP": (66.8, 0.7), "ConvNet": (68.5, 2.2), "lenet-classic": (10.9, 3.0), "alexnet-classic": (10.3, 3.6)},
-    "ConvNet": {"MLP": (72.8, 1.0), "ConvNet": (87.7, 0.7), "lenet-classic": (9.6, 2.8), "alexnet-classic": (11.7, 2.9)},
-    "lenet-classic": {
-        "MLP": (47.6, 3.6),
-        "ConvNet": (53.8, 5.4),
-        "lenet-classic": (11.7, 3.4),
-        "alexnet-classic": (10.4, 2.0),
-    },
-    "alexnet-classic": {
-        "MLP": (21.2, 4.2),
-        "ConvNet": (62.3, 3.4),
-        "lenet-classic": (25.0, 10.1),
-        "alexnet-classic": (19.5, 5.9),
-    },
-}
-_REPORT_PUBLISHED = {
-    "LeNet": {"MLP": (74.3, 0.9), "ConvNet": (82.9, 1.2), "LeNet": (70.8, 8.5), "AlexNet": (75.5, 1.1)},
-    "AlexNet": {"MLP": (75.4, 0.6), "ConvNet": (82.9, 1.5), "LeNet": (73.7, 3.3), "AlexNet": (75.6, 1.5)},
-}
+_PAPERS, _NUMBER = TypeAdapter(dict[str, _Paper]), TypeAdapter(Published)
 
-# Selected real images (among the features of ConvNet), ConvNet trained; in papers' order: random, herding, k-center.
-_SELECTED: dict[str, Values] = {
-    "random": {
-        "fashion-mnist": {1: (51.4, 3.8), 10: (73.8, 0.7), 50: (82.5, 0.7)},
-        "cifar10": {1: (14.4, 2.0), 10: (26.0, 1.2), 50: (43.4, 1.0)},
-        "cifar100": {1: (4.2, 0.3), 10: (14.6, 0.5), 50: (30.0, 0.4)},
-    },
-    "herding": {
-        "fashion-mnist": {1: (67.0, 1.9), 10: (71.1, 0.7), 50: (71.9, 0.8)},
-        "cifar10": {1: (21.5, 1.2), 10: (31.6, 0.7), 50: (40.4, 0.6)},
-        "cifar100": {1: (8.4, 0.3), 10: (17.3, 0.3), 50: (33.7, 0.5)},
-    },
-    "k-center": {
-        "fashion-mnist": {1: (66.9, 1.8), 10: (54.7, 1.5), 50: (68.3, 0.8)},
-        "cifar10": {1: (21.5, 1.3), 10: (14.7, 0.9), 50: (27.0, 1.4)},
-        "cifar100": {1: (8.3, 0.3), 10: (7.1, 0.2), 50: (30.5, 0.3)},
-    },
-}
-_LEARNED |= {name: [(values, None, _BASELINE_SOURCE, "published")] for name, values in _SELECTED.items()}
+
+def parse_published(text: str, where: str) -> tuple[Published, ...]:
+    """The numbers of a text in the form of `published.toml`, in order; `where` begins every error.
+
+    Raises `CondenseError` naming what is missing, of another type, or stated twice.
+    """
+    content = toml_of(text, where)
+    try:
+        papers = _PAPERS.validate_python(content.pop("papers", {}))
+        tables = content.pop("tables", [])
+        found = tuple(_NUMBER.validate_python(number) for table in tables for number in _numbers(table, papers))
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CondenseError(f"{where} is not a table of published numbers: {_reason(error)}.") from error
+    if content or not found:
+        raise CondenseError(f"{where} needs [papers.KEY] and [[tables]], and nothing else.")
+    once: dict[tuple[Any, ...], Published] = {}
+    for one in found:
+        key = one.paper, one.table, one.source, one.protocol, *_cell(one)
+        if key in once:
+            raise CondenseError(f"{where} has {one.method} on {one.dataset} ({one.ipc} per class) twice in {one.source}.")
+        once[key] = one
+    return found
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _numbers(table: dict[str, Any], papers: dict[str, _Paper]) -> Iterator[dict[str, Any]]:
+    """The entries of each number of a [[tables]]: those of the table, of its line and of its column."""
+    entries = dict(table)
+    header, *lines = entries.pop("numbers").strip().splitlines()
+    citations = {key: paper.citation for key, paper in papers.items()}
+    own = "{paper}, Table {table}" if "table" in entries else "{paper}"
+    if entries["paper"] not in papers:
+        raise ValueError(f"there is no paper '{entries['paper']}'")
+    source = entries.get("source", own)
+    entries["source"] = source.format(**citations, paper=citations[entries["paper"]], table=entries.get("table"))
+    left, right = header.split("|")
+    field, values = right.split(":")
+    columns = [int(value) if field.strip() == "ipc" else value for value in values.split()]
+    for line in lines:
+        before, after = line.split("|")
+        of_line = dict(zip(left.split(), before.split(), strict=True))
+        for column, text in zip(columns, after.split(), strict=True):
+            if text != NONE:
+                mean, std = _mean_and_std(text)
+                yield {**entries, **of_line, field.strip(): column, "mean": mean, "std": std}
+
+
+def _mean_and_std(text: str) -> tuple[float, float | None]:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:±(\d+(?:\.\d+)?))?", text)
+    if not found or float(found[1]) > 100:
+        raise ValueError(f"'{text}' is no accuracy in percent")
+    return float(found[1]), float(found[2]) if found[2] else None
+
+
+def _cell(one: Published) -> tuple[Any, ...]:
+    """What a number is looked up by. Where no network of stage C is named, it is the one that papers learn with."""
+    return one.dataset, one.method, one.ipc, one.learned_with or "ConvNet", one.trained_with
+
+
+@cache
+def published_numbers() -> tuple[Published, ...]:
+    """All of them, in the order of the file."""
+    return parse_published(
+        files("condense").joinpath("report", "published.toml").read_text(encoding="utf-8"), "published.toml"
+    )
+
+
+@cache
+def _by_cell() -> dict[tuple[Any, ...], list[Published]]:
+    found: dict[tuple[Any, ...], list[Published]] = {}
+    for one in published_numbers():
+        found.setdefault(_cell(one), []).append(one)
+    return found
 
 
 def published_accuracy(
@@ -135,24 +157,9 @@ def published_accuracy(
 
     dataset: name in the catalogue; method: by its name, or `WHOLE_SET`; ipc: images per class, None for the
     whole set; learn_network: the network of stage C (random images and the whole set have none); train_network: the
-    network of stage T. Under the protocol 'report' a number of the reproduction report comes first, else the paper's.
+    network of stage T. A number under the same protocol comes first, else one of DC, DSA or DM under theirs; numbers under
+    any other protocol stand beside results under that alone.
     """
-    if protocol == "report" and (dataset, method, ipc) == ("mnist", "dc", 1):
-        for number, table in ((2, _REPORT_CLASSIC), (3, _REPORT_PUBLISHED)):
-            found = table.get(learn_network or "", {}).get(train_network)
-            if found:
-                return Published(*found, None, f"{_REPORT}, Table {number}", "report")
-    if method == WHOLE_SET:
-        known = dataset == "cifar10" and train_network == "ConvNet"
-        return Published(84.8, 0.1, None, _WHOLE_SOURCE) if known else None
-    if ipc is None:
-        return None
-    if train_network == "ConvNet" and learn_network in ("ConvNet", None):
-        for values, n, source, of_protocol in _LEARNED.get(method, []):
-            if value := values.get(dataset, {}).get(ipc):
-                return Published(*value, n, source, of_protocol)
-        return None
-    if method != "dc" or learn_network is None or (dataset, ipc) != ("mnist", 1):
-        return None
-    cell = _CROSS.get(learn_network, {}).get(train_network)
-    return Published(*cell, None, _CROSS_SOURCE) if cell else None
+    of_cell = _by_cell().get((dataset, method, ipc, learn_network or "ConvNet", train_network), [])
+    same = [one for one in of_cell if one.protocol == protocol]
+    return next(iter(same or [one for one in of_cell if one.protocol in COMPARED_WITH]), None)

@@ -1,14 +1,55 @@
-"""Tables as text: Markdown, LaTeX, HTML, CSV, and plain text for a screen."""
+"""Tables of columns, and tables as text: Markdown, LaTeX, HTML, CSV, and plain text for a screen."""
 
 import csv
 import html
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from condense.errors import unknown_name
+from condense.report.numbers import NONE
+
+Item = TypeVar("Item")
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Column(Generic[Item]):
+    """A column of a table whose rows are items.
+
+    name: its header; of: what its cell of an item is about, None where there is nothing (`missing` stands there); text: that
+    as people read it; key: its name in CSV, where it is in it; value: there that as a plain value, itself by default;
+    numeric: whether it holds numbers; wide: whether it holds sentences; bold: of which items it is to stand out.
+    """
+
+    name: str
+    of: Callable[[Item], Any]
+    text: Callable[[Any], str] = str
+    key: str = ""
+    value: Callable[[Any], Value] | None = None
+    numeric: bool = True
+    wide: bool = False
+    missing: str = NONE
+    bold: Callable[[Item], bool] | None = None
+
+    def shown(self, item: Item) -> str:
+        """The cell as people read it."""
+        about = self.of(item)
+        return self.missing if about is None else self.text(about)
+
+    def plain(self, item: Item) -> Value:
+        """The cell as a plain value."""
+        about = self.of(item)
+        return about if about is None or self.value is None else self.value(about)
+
+
+def plain_values(columns: Sequence[Column[Item]], item: Item) -> dict[str, Value]:
+    """The row of an item in CSV: of the columns with a key."""
+    return {column.key: column.plain(item) for column in columns if column.key}
 
 
 @dataclass(frozen=True)
@@ -25,10 +66,33 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
-    data: tuple[dict[str, str | int | float | None], ...]
+    data: tuple[dict[str, Value], ...]
     numeric: tuple[bool, ...]
     bold: frozenset[tuple[int, int]] = frozenset()
     wide: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        columns: Sequence[Column[Item]],
+        items: Iterable[Item],
+        notes: Iterable[str] = (),
+        data: Callable[[Item], dict[str, Value]] | None = None,
+    ) -> "Table":
+        """The table with a row for each item. data: what CSV has of an item, where that is not what the columns have."""
+        items, places = list(items), list(enumerate(columns))
+        in_csv = data or (partial(plain_values, columns) if any(column.key for column in columns) else None)
+        return cls(
+            title=title,
+            header=tuple(column.name for column in columns),
+            rows=tuple(tuple(column.shown(item) for column in columns) for item in items),
+            notes=tuple(notes),
+            data=tuple(map(in_csv, items)) if in_csv else (),
+            numeric=tuple(column.numeric for column in columns),
+            bold=frozenset((row, at) for row, item in enumerate(items) for at, one in places if one.bold and one.bold(item)),
+            wide=frozenset(at for at, column in places if column.wide),
+        )
 
 
 def render(table: Table, format: str) -> str:
@@ -148,7 +212,7 @@ def _csv(table: Table) -> str:
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
-def _no_formula(value: str | int | float | None) -> str | int | float | None:
+def _no_formula(value: Value) -> Value:
     """Text that spreadsheets would compute, behind an apostrophe, by which they take it for text; numbers stay numbers."""
     if not isinstance(value, str):
         return value

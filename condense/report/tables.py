@@ -1,15 +1,16 @@
 """Tables of accuracies, made from records."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from condense.errors import CondenseError
 from condense.records import Record
-from condense.report.cells import NONE, Cell, cells, distinguishing_settings, protocol_notes
+from condense.report.cells import Cell, cells, distinguishing_settings, protocol_notes
+from condense.report.numbers import interval, mean_and_std, percent_of, signed
 from condense.report.published import Published
-from condense.report.rendering import Table
+from condense.report.rendering import Column, Table, Value
 
 _FIXED = ("data set", "images/class", "method", "learned with", "trained with", "protocol")
-_MEASURED = ("accuracy %", "95 % interval", "n")
 _NUMERIC = {"images/class"}
 
 _STATISTICS = (
@@ -33,54 +34,52 @@ def accuracy_table(records: Iterable[Record]) -> Table:
     if not found:
         raise CondenseError("There are no evaluations among the records, so there is no table of accuracies.")
     extra = distinguishing_settings(found)
-    others = [kind for kind in ("published", "reported") if kind == "published" or kind in _kinds(found)]
-    measured = (*_MEASURED, *(f"{kind} %" for kind in others), "difference")
-    return Table(
-        title="Test accuracy of networks trained from scratch",
-        header=(*_FIXED, *extra, *measured),
-        rows=tuple(
-            (*cell.fixed, *(cell.settings.get(name, NONE) for name in extra), *_measured(cell, others)) for cell in found
+    notes = (*_STATISTICS, *_notes(found), *remarks)
+    difference: Column[Cell] = Column("difference", lambda cell: cell.difference, signed, missing="")
+    columns = [*_columns(extra), *map(_of_kind, _kinds(found, "published")), difference]
+    return Table.of("Test accuracy of networks trained from scratch", columns, found, notes, partial(cell_data, extra=extra))
+
+
+def _columns(extra: Sequence[str]) -> list[Column[Cell]]:
+    """What a row is of, and what was measured."""
+    return [
+        *(
+            Column(name, lambda cell, place=place: cell.fixed[place], numeric=name in _NUMERIC)
+            for place, name in enumerate(_FIXED)
         ),
-        notes=(*_STATISTICS, *_notes(found), *remarks),
-        data=tuple(cell_data(cell, extra) for cell in found),
-        numeric=(*(name in _NUMERIC for name in _FIXED), *(False for _ in extra), *(True for _ in measured)),
-    )
+        *(Column(name, lambda cell, name=name: cell.settings.get(name), numeric=False) for name in extra),
+        Column("accuracy %", own_accuracy),
+        Column("95 % interval", _interval),
+        Column("n", lambda cell: cell.size),
+    ]
 
 
-def _kinds(found: Sequence[Cell]) -> list[str]:
-    """What the numbers of others beside ours are: 'published', 'reported', both or neither."""
-    return list(dict.fromkeys(published.kind for published in (cell.published for cell in found) if published))
+def _interval(cell: Cell) -> str | None:
+    low, high = (cell.summary.low, cell.summary.high) if cell.networks else (None, None)
+    return None if low is None or high is None else interval(100 * low, 100 * high)
 
 
-def mean_and_std(mean: float, std: float | None) -> str:
-    """'91.9 ± 0.3' (percent), or '91.9' where the deviation is not known."""
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
+def _of_kind(kind: str) -> Column[Cell]:
+    """The numbers of others that are called so."""
+
+    def number(cell: Cell) -> Published | None:
+        return cell.published if cell.published and cell.published.kind == kind else None
+
+    return Column(f"{kind} %", number, lambda published: mean_and_std(published.mean, published.std), missing="")
 
 
-def signed(value: float) -> str:
-    """'+1.2' or '−0.3'."""
-    return f"{round(value, 1) + 0:+.1f}".replace("-", "−")  # adding zero turns a rounded -0.0 into 0.0
+def _kinds(found: Sequence[Cell], *always: str) -> list[str]:
+    """What the numbers of others beside ours are called: 'published', 'reported', both or neither; and those of `always`."""
+    kinds = {*always, *(cell.published.kind for cell in found if cell.published)}
+    return [kind for kind in ("published", "reported") if kind in kinds]
 
 
 def own_accuracy(cell: Cell) -> str:
     """The mean and standard deviation of a cell in percent, as text; 'diverged' where no network came through."""
-    return mean_and_std(100 * cell.summary.mean, 100 * cell.summary.std) if cell.networks else "diverged"
+    return percent_of(cell.summary) if cell.networks else "diverged"
 
 
-def _measured(cell: Cell, others: Sequence[str]) -> tuple[str, ...]:
-    published, difference, interval = cell.published, cell.difference, NONE
-    if cell.networks and cell.summary.low is not None and cell.summary.high is not None:
-        interval = f"{100 * cell.summary.low:.1f} to {100 * cell.summary.high:.1f}"
-    return (
-        own_accuracy(cell),
-        interval,
-        cell.size,
-        *(mean_and_std(published.mean, published.std) if published and published.kind == kind else "" for kind in others),
-        "" if difference is None else signed(difference),
-    )
-
-
-def cell_data(cell: Cell, extra: Sequence[str] = ()) -> dict[str, str | int | float | None]:
+def cell_data(cell: Cell, extra: Sequence[str] = ()) -> dict[str, Value]:
     """A cell as plain values for CSV; accuracies in percent with four decimals, empty where all networks diverged."""
     summary, published = cell.summary if cell.networks else None, cell.published
     learning = dict.fromkeys(("schedule", "iterations", "init", "distance", "precision", *extra))

@@ -12,7 +12,7 @@ import torch
 
 from condense.checking import verified
 from condense.config import EvaluateConfig
-from condense.data.images import DataSet, LabelledImages
+from condense.data.images import DataSet
 from condense.data.naming import shareable
 from condense.decoding import IDENTITY
 from condense.errors import CondenseError, Interrupted, RunFailed
@@ -27,6 +27,7 @@ from condense.stage_c.schedules import schedule_name
 from condense.stage_t.checkpoint import Tested, load_tested, save_tested
 from condense.stage_t.own_protocols import chosen
 from condense.stage_t.protocols import WHOLE, Protocol, recipe, whole_recipe
+from condense.statistics import best_by_chance
 from condense.synthetic_set import SyntheticSet
 from condense.training.accuracy import accuracies
 from condense.training.engine import AfterEpoch, MemberDraws, Members, fresh_members, train
@@ -220,7 +221,7 @@ class _Evaluation:
         tested, accuracies = kept.tested, [kept.tested.accuracies[seed] for seed in seeds]
         diverged = [seed for seed in seeds if seed in tested.diverged]
         fine = [accuracy for seed, accuracy in zip(seeds, accuracies, strict=True) if seed not in diverged]
-        at_chance = bool(fine) and sum(fine) / len(fine) < _best_by_chance(self.data.test)
+        at_chance = bool(fine) and sum(fine) / len(fine) < best_by_chance(self.data.test.counts)
         return Record(
             task=self.task,
             config={**self._facts, "path": execution.path, "execution": execution.facts()},
@@ -334,12 +335,6 @@ class _Kept:
 
 def _tell(progress: Callable[[int], None], before: int, members: int, epoch: int, trained: Members) -> None:
     progress(before + epoch * members)
-
-
-def _best_by_chance(test: LabelledImages) -> float:
-    """What always naming the most frequent class scores, plus three standard deviations of a test of that size."""
-    share = max(test.counts) / len(test)
-    return share + 3 * (share * (1 - share) / len(test)) ** 0.5
 
 
 def _diverged(members: Members, seeds: Sequence[int]) -> list[int]:

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from condense.report.cells import NONE
-from condense.report.html import duration
+from condense.report.numbers import NONE, duration
 from condense.report.rendering import Table
 from condense.study.cell import Cell
 from condense.study.engine import Attempts, State, states

@@ -62,8 +62,8 @@ def test_every_cell_asked_for_is_there_with_as_many_networks(name: str) -> None:
 
 def rows_of(text: str) -> dict[str, list[str]]:
     """The lines of each table in a page of Markdown by its title, without what stands out in bold, and but for those on how
-    images carry over and on time: after these were released the laws of the former two changed, and what the report's numbers
-    are called; the latter stands in the page alone.
+    images carry over and on time: the laws of the former two changed after these were released, as did what the report's
+    numbers are called; the latter stands in the page alone.
     """
     found: dict[str, list[str]] = {}
     title = ""

@@ -14,6 +14,7 @@ from command_line import LEARN, condense, write_images
 from condense.errors import RunFailed
 from condense.records import read_records
 from condense.studies.hyperparameters.trial import Trial
+from condense.synthetic_set import SyntheticSet
 
 GRID = """
 title = "Digits"
@@ -141,11 +142,12 @@ def test_by_processes_of_their_own_in_cells_of_one_network(
     one = GRID[: GRID.index("[[rows]]", GRID.index("width = 16"))]
     (own / "grid.toml").write_text(one)
     assert condense(*words(own, folder, "--seeds-per-cell", 1, "--processes", 2, "--quiet")) == 0
+    sha256 = SyntheticSet.load(own / "digits.h5").sha256
     shutil.rmtree(own)
     found, whole = results(folder), results(uninterrupted)
+    of_set = f"random-{sha256[:8]}-x2"
     assert [name.rpartition("-on-")[2] for name in found] == [
-        *("random-2be6a20b-x2-seed0.jsonl", "random-2be6a20b-x2-seed1.jsonl"),
-        *("real-images-seed0.jsonl", "real-images-seed1.jsonl"),
+        *(f"{of_set}-seed0.jsonl", f"{of_set}-seed1.jsonl", "real-images-seed0.jsonl", "real-images-seed1.jsonl")
     ]
     for name, ((_, seeds, metrics),) in found.items():
         ((_, _, expected),) = whole[f"{name.rpartition('-seed')[0]}-seeds0-1.jsonl"]

@@ -1,18 +1,23 @@
 import io
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from report_samples import evaluated, learned, on_whole_set, synthetic_set
 
 from condense.decoding import Tiles
 from condense.errors import CondenseError
-from condense.report.figures import accuracy_strip, image_grid, loss_curve
+from condense.report.figures import accuracy_strip, image_grid, loss_curve, marks_of, percent_ends
+from condense.report.figures import strip as strip_of
 from condense.report.images import images_by_class, strip
+from condense.statistics import summarise
 from condense.synthetic_set import SyntheticSet
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -181,3 +186,31 @@ def test_nothing_to_draw():
         loss_curve([])
     with pytest.raises(CondenseError, match="no evaluations"):
         accuracy_strip([learned()])
+
+
+def drawn_strip(values: list[float], *arguments: Any, **named: Any) -> Axes:
+    axes = Figure().add_subplot()
+    strip_of(axes, 2, values, *arguments, **named)
+    return axes
+
+
+def test_a_strip_has_every_network_above_its_line_and_the_mean_with_its_interval_below() -> None:
+    axes = drawn_strip([93.0, 90.0, 91.0], (88.0, 91.3, 94.6), (91.7, "published mean"))
+    points = np.asarray(axes.collections[0].get_offsets())
+    assert points[:, 0].tolist() == [90.0, 91.0, 93.0] and (points[:, 1] < 2).all() and (points[:, 1] > 1.5).all()
+    assert len(np.unique(points[:, 1])) == 3  # neighbours do not hide each other
+    mean, diamond = axes.lines
+    assert np.asarray(mean.get_xdata()).tolist() == [88.0, 91.3, 94.6] and np.min(np.asarray(mean.get_ydata())) > 2
+    assert np.asarray(diamond.get_xdata()).tolist() == [91.7] and diamond.get_marker() == "D"
+    assert [*marks_of([axes, axes])] == ["one network", "mean, 95 % interval", "published mean"]
+
+
+def test_a_strip_names_what_its_ends_are_and_needs_no_number_of_others() -> None:
+    axes = drawn_strip([1.0], (0.5, 1.0, 1.5), middle="mean, standard error")
+    assert [*marks_of([axes])] == ["one network", "mean, standard error"]
+
+
+def test_an_interval_that_is_not_stated_has_no_width() -> None:
+    assert percent_ends(summarise([0.5, 0.7])) == pytest.approx((60.0, 60.0, 60.0))
+    low, mean, high = percent_ends(summarise([0.5, 0.6, 0.7]))
+    assert low < mean < high and mean == pytest.approx(60.0)

@@ -15,7 +15,6 @@ from report_samples import of_networks
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import CondenseError
 from condense.networks.registry import build
-from condense.report.comparisons import holm, paired
 from condense.studies.generalization import figures, published
 from condense.studies.generalization import fit as fitting
 from condense.studies.generalization.checkpoint import checkpoint_path
@@ -582,22 +581,3 @@ def test_the_papers_table_1_stands_beside_ours() -> None:
     assert rows[0][:2] == ("small-inception", "crop, weight decay") and rows[0][-2:] == ("100.0", "89.05")
     assert rows[-1][:2] == ("mlp-1x512", "random labels") and rows[-1][-2:] == ("99.34", "10.61")
     assert published_table("table1", [replace(results[0], line=Line("LeNet", "none", (), None))]).rows[0][-2:] == ("", "")
-
-
-def test_paired_differences() -> None:
-    found = paired([1.0, 2.0, 4.0], [2.0, 4.0, 5.0])
-    assert found.mean == pytest.approx(4 / 3) and found.p == pytest.approx(0.05719, abs=1e-4)
-    assert found.half_width == pytest.approx(1.4343, abs=1e-3)
-    assert (paired([1.0], [2.0]).p, paired([1.0, 2.0], [1.0, 2.0]).p) == (None, 1.0)
-
-
-def test_differences_that_are_all_equal_have_no_p() -> None:
-    """0.81 - 0.71 and 0.9 - 0.8 differ in their last bits, which is no deviation to divide by."""
-    found = paired([0.71, 0.8, 0.3], [0.81, 0.9, 0.4])
-    assert found.mean == pytest.approx(0.1) and (found.error, found.p) == (0.0, None)
-    assert paired([1.0, 1.0 + 1e-7], [1.0 + 2e-7, 1.0]).p is not None
-
-
-def test_holm() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []

@@ -71,7 +71,7 @@ def test_the_cell_that_is_done_soonest_begins_first(tmp_path: Path) -> None:
     assert set(seconds) == {cell.key for cell in study.cells()} and all(value > 0 for value in seconds.values())
     by_network = {(c.of.network, c.trained): seconds[c.key] for c in networks_of(study.cells())}
     assert by_network["MLP", "MLP"] == by_network["ConvNetW4", "MLP"] < by_network["MLP", "ConvNetW4"]
-    table = study.plan(folder, None, seconds)
+    table = study.plan(folder, study.materials(MACHINE, folder), seconds)
     assert table.title.startswith("Matrix of digits: 0 of 4 cells done, about ") and len(table.rows) == 2
 
 
@@ -272,6 +272,7 @@ def test_what_is_no_description_of_a_matrix_is_refused(tmp_path: Path) -> None:
         (lambda content: content["requests"].append([]), "a request is not an object"),
         (lambda content: content["images"].clear(), "it says nothing of the images 'digits'"),
         (lambda content: content["images"].update(digits=5), "Input should be"),
+        (lambda content: content["images"]["digits"].update(counts=[3, -1]), "Input should be greater than or equal to 1"),
         (lambda content: content.update(more=1), "nothing is called 'more' there"),
     ]
     for do, sentence in cases:

@@ -16,7 +16,7 @@ from condense.report.matrix import Matrix, accuracies, differences, matrix_table
 from condense.report.matrix_figures import heat_map, strips
 from condense.report.matrix_page import _costs, headline
 from condense.report.rendering import render
-from condense.stage_t.statistics import spread, summarise_sets
+from condense.statistics import spread, summarise_sets
 
 NAMES = ("MLP", "ConvNet", "LeNet")
 
@@ -111,12 +111,6 @@ def test_spread_splits_the_deviation(records: list[Record]) -> None:
     titles = {table.title.partition(":")[0]: table for table in matrix_tables([matrix(two)])}
     assert titles["Spread"].rows[0][1:3] == ("5.0 / 1.0", "– / 1.0")
     assert "[n = 2 × 4]" in titles["Test accuracy"].rows[0][1]
-
-
-def test_uneven_sets_add_up_too() -> None:
-    groups = [[0.1, 0.2, 0.4], [0.5], [0.3, 0.9]]
-    between, within = spread(groups)
-    assert between**2 + within**2 == pytest.approx(np.var([value for group in groups for value in group]))
 
 
 def test_transfer(records: list[Record]) -> None:

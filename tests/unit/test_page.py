@@ -20,7 +20,7 @@ from condense.report.experiment import (
     write_experiment,
 )
 from condense.report.figures import loss_curve
-from condense.report.html import Figure, duration, memory
+from condense.report.html import Figure
 from condense.report.page import render_page
 from condense.report.rendering import Table
 from condense.synthetic_set import SyntheticSet
@@ -161,17 +161,6 @@ def test_the_headline_is_about_the_set_shown():
     records, the_set = sample()
     other = evaluated([0.99], sha256="other", images_per_class=10)
     assert "on these 2 images classifies 91.9" in Page(render_page("A title", [other, *records], the_set)).text
-
-
-def test_times_and_sizes():
-    assert [duration(value) for value in (0.04, 59.94, 59.96, 973.2, 7509)] == [
-        "0.0 s",
-        "59.9 s",
-        "1 min 00 s",
-        "16 min 13 s",
-        "2 h 05 min",
-    ]
-    assert [memory(value) for value in (5 * 2**20, 2**30)] == ["5 MiB", "1.0 GiB"]
 
 
 EVIL = "<script>alert(1)</script>"

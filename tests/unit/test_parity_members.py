@@ -10,40 +10,14 @@ from parity_samples import cause_record, images
 from torch import nn
 
 from condense.records import Record
-from condense.report.comparisons import holm, paired
 from condense.studies.parity import effects, members, perceptron, simplenn_torch
 from condense.studies.parity import simplenn_twin as twin
 from condense.studies.parity.causes import CAUSES, Cause, chosen_causes
 from condense.studies.parity.members import Task
 from condense.studies.parity.setting import Setting, aligned
 from condense.studies.parity.simplenn_twin import Sgd
-from condense.studies.parity.tables import _difference, printed_table
+from condense.studies.parity.tables import printed_table
 from condense.studies.parity.trajectory import Recorder
-
-# Statistics
-
-
-def test_holm_as_in_its_paper() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
-
-
-def test_tiny_differences_are_not_printed_as_zero() -> None:
-    assert _difference(paired([1.0 + 1e-7, 2.0 + 3e-7], [1.0, 2.0]), 1, 4) == "−2.0e−07 ± 1.0e−07"
-    assert _difference(paired([1.0, 2.0], [1.0, 2.0]), 1, 4) == "+0.0000 ± 0.0000"
-    assert _difference(paired([0.5, 1.25], [1.0, 2.0]), 100, 2) == "+62.50 ± 12.50"
-
-
-def test_paired_differences() -> None:
-    from scipy import stats
-
-    a, b = [1.0, 2.5, 3.0, 4.75], [0.5, 2.0, 3.25, 4.0]
-    found = paired(a, b)
-    assert found.p == pytest.approx(stats.ttest_rel(a, b).pvalue) and found.n == 4
-    assert found.error == pytest.approx(stats.sem(np.subtract(a, b)))
-    assert paired([1.0, None, 2.0], [1.0, 5.0, 2.0]).p == 1.0
-    assert paired([None], [1.0]).error is None
-
 
 # Members trained at once
 

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from condense.report.published import WHOLE_SET, published_accuracy
+from condense.errors import CondenseError
+from condense.report.published import WHOLE_SET, Published, parse_published, published_accuracy, published_numbers
+from condense.stage_t.protocols import PROTOCOLS
 from condense.studies.generalization.published import TABLE_1, TRAINING_IMAGES
 from condense.studies.hyperparameters.grid import load_grid
 from condense.studies.parity.published import EPOCHS, PRINTED, RATES, SETTINGS
@@ -164,11 +166,156 @@ def test_numbers_from_memory_stay_out() -> None:
         ("random", "mnist"),
     ]:
         assert published_accuracy(dataset, method, 1, "ConvNet", "ConvNet") is None
+    kept = {(one.method, one.dataset) for one in published_numbers()}
+    from_memory = {("edc", "cifar10"), ("rfad", "cifar10"), ("m3d", "mnist"), ("dream", "svhn"), ("frepo", "mnist")}
+    assert not kept & from_memory and not any("vgg11" in (one.learned_with or "").lower() for one in published_numbers())
+
+
+REPORT_TABLE_1 = """
+mnist          87.1±0.5 95.7±0.1
+fashion-mnist  68.1±0.2 80.9±0.2
+svhn           31.4±0.7 74.3±0.4
+cifar10        29.3±0.6 43.1±0.3
+"""
+"""ConvNet, 1 and 10 images per class; on one MNIST image per class Table 2, which comes first, has another."""
+
+
+@pytest.mark.parametrize("line", REPORT_TABLE_1.strip().splitlines(), ids=lambda line: line.split()[0])
+def test_the_reports_convnet_stands_beside_results_under_its_protocol_alone(line: str) -> None:
+    dataset, *values = line.split()
+    for ipc, value in zip((1, 10), values, strict=True):
+        of_report = published_accuracy(dataset, "dc", ipc, "ConvNet", "ConvNet", "report")
+        of_paper = published_accuracy(dataset, "dc", ipc, "ConvNet", "ConvNet", "idc")
+        expected = (87.7, 0.7) if (dataset, ipc) == ("mnist", 1) else numbers(value)
+        assert of_report and (of_report.mean, of_report.std, of_report.kind) == (*expected, "reported")
+        assert of_paper and (of_paper.protocol, of_paper.kind) == ("published", "published")
+
+
+SPOT = """
+dance        cifar10        ConvNet   10   70.8±0.2
+ncfm         cifar100       ConvNet   50   54.7±0.2
+dream        fashion-mnist  ConvNet   1    81.3±0.2
+idm          cifar10        ConvNet   10   58.6±0.1
+m3d          cifar100       ConvNet   10   42.4±0.2
+iid          cifar100       ConvNet   50   51.3
+dsdm         cifar10        ConvNet   50   75.8±0.3
+cafe         fashion-mnist  ConvNet   50   84.8±0.4
+cafe+dsa     cifar10        ConvNet   10   50.9±0.5
+datadam      cifar10        ConvNet   1    32.0±1.2
+idc          svhn           ConvNet   10   87.5
+idc-i        cifar10        ConvNet   50   69.5
+tesla        imagenet-1k    ConvNetD4 10   17.8±1.3
+ftd          cifar10        ConvNet   50   73.8±0.2
+datm         cifar10        ConvNet   1000 85.5±0.4
+pad          tiny-imagenet  ConvNetD4 50   41.6±0.4
+mtt          cifar100       ConvNet   10   40.1±0.4
+frepo        cifar10        ConvNet   10   65.5±0.4
+rcig         cifar10        ConvNet   1    53.9±1.0
+rat-bptt     cifar10        ConvNet   10   69.4±0.4
+rded         imagenet-1k    ResNet-18 50   56.5
+random+soft  cifar10        ConvNet   50   62.1±0.5
+forgetting   cifar10        ConvNet   1    13.5±1.2
+"""
+"""Method, data set, network trained, images per class, mean with deviation, as the papers print them."""
+
+
+@pytest.mark.parametrize("line", SPOT.strip().splitlines(), ids=lambda line: "-".join(line.split()[:2]))
+def test_numbers_of_other_methods(line: str) -> None:
+    method, dataset, network, ipc, value = line.split()
+    found = [
+        (one.mean, one.std)
+        for one in published_numbers()
+        if (one.method, one.dataset, one.trained_with, one.ipc) == (method, dataset, network, int(ipc))
+    ]
+    assert (numbers(value) if "±" in value else (float(value), None)) in found
+
+
+def test_every_number_says_where_it_was_read_and_how_it_was_obtained() -> None:
+    found = published_numbers()
+    assert len(found) == 663
+    assert all(one.source and one.paper and one.protocol and 0 <= one.mean <= 100 for one in found)
+    others = {"its own", "not stated", "DC-BENCH, best augmentation", "DC-BENCH, mean over augmentations"}
+    assert {one.protocol for one in found} == {*PROTOCOLS, *others}
+    assert all(one.ipc or one.method == WHOLE_SET for one in found)
+    assert {one.n for one in found} == {None, "5 × 20"}  # no other source says
+    assert not any("memory" in one.source for one in found)
+
+
+def test_a_number_under_a_protocol_that_is_not_ours_stands_nowhere() -> None:
+    for protocol in (*PROTOCOLS, "whole"):
+        for method in ("dance", "ncfm", "datm", "random+soft", "mtt"):
+            assert published_accuracy("cifar10", method, 10, "ConvNet", "ConvNet", protocol) is None
+    of_idc = published_accuracy("cifar10", "idc", 10, "ConvNet", "ConvNet", "idc")
+    assert of_idc and of_idc.mean == 67.5
+    assert published_accuracy("cifar10", "idc", 10, "ConvNet", "ConvNet", "dsa") is None
+    more = published_accuracy("cifar10", "dm", 200, "ConvNet", "ConvNet", "dsa")
+    assert more and (more.mean, more.std) == (71.2, 0.4)
+
+
+RIGHT = """
+[papers.one]
+authors = "Somebody"
+title = "A title"
+venue = "2020"
+read = "its text"
+[[tables]]
+paper = "one"
+table = "3"
+protocol = "published"
+numbers = '''
+method  dataset  | ipc: 1    10
+dc      mnist    | 50.0±1.5  –
+dc      svhn     | 60        70.25
+'''
+trained_with = "ConvNet"
+"""
+
+
+def test_a_table_is_read_by_its_lines_and_columns() -> None:
+    source = "Somebody: A title, 2020, Table 3"
+    of_all = {
+        "paper": "one",
+        "table": "3",
+        "method": "dc",
+        "trained_with": "ConvNet",
+        "protocol": "published",
+        "source": source,
+    }
+    assert parse_published(RIGHT, "here") == (
+        Published(**of_all, dataset="mnist", ipc=1, mean=50.0, std=1.5),
+        Published(**of_all, dataset="svhn", ipc=1, mean=60.0, std=None),
+        Published(**of_all, dataset="svhn", ipc=10, mean=70.25, std=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('protocol = "published"\n', "", "protocol: Field required"),
+        ('protocol = "published"', "protocol = ''", "protocol: String should have at least 1 character"),
+        ('table = "3"', "source = ''", "source: String should have at least 1 character"),
+        ('paper = "one"', 'paper = "two"', "there is no paper 'two'"),
+        ('table = "3"', "seeds = 3", "seeds: "),
+        ("50.0±1.5", "500±1.5", "'500±1.5' is no accuracy in percent"),
+        ("50.0±1.5", "50.0+1.5", "'50.0+1.5' is no accuracy in percent"),
+        ("60        70.25", "60", "shorter"),
+        ("dc      svhn", "dc      mnist", "twice in Somebody"),
+        ('read = "its text"', "", "one.read: Field required"),
+        ("[papers.one]", "[unknown]\n[papers.one]", "nothing else"),
+        (RIGHT[RIGHT.index("[[tables]]") :], "", "needs"),
+        ("[papers.one]", "[papers.one", "not valid TOML"),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused_in_a_sentence(old: str, new: str, said: str) -> None:
+    assert old in RIGHT
+    with pytest.raises(CondenseError) as error:
+        parse_published(RIGHT.replace(old, new), "here")
+    assert str(error.value).startswith("here") and said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_the_whole_set() -> None:
     whole = published_accuracy("cifar10", WHOLE_SET, None, None, "ConvNet")
-    assert whole and (whole.mean, whole.std) == (84.8, 0.1)
+    assert whole and (whole.mean, whole.std) == (84.8, 0.1) and whole.source.endswith("Table 1, as quoted in the PAD paper")
     assert published_accuracy("mnist", WHOLE_SET, None, None, "ConvNet") is None
 
 

@@ -30,6 +30,7 @@ LAYERS = (
         "records",
         "record_settings",
         "old_records",
+        "statistics",
         "sealed",
         "decoding",
         "preprocessing",

@@ -1,11 +1,29 @@
+"""Statistics, against closed forms, scipy and what their laws promise."""
+
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from condense.errors import CondenseError
-from condense.stage_t.statistics import Summary, summarise, summarise_sets
+from condense.statistics import (
+    FEWEST_RANKED,
+    Correlation,
+    Summary,
+    _kendall_of_resamples,
+    _spearman_of_resamples,
+    best_by_chance,
+    holm,
+    kendall,
+    paired,
+    rank_agreement,
+    spearman,
+    spread,
+    summarise,
+    summarise_sets,
+)
 
 VALUES = [0.91, 0.92, 0.915, 0.93, 0.905]
 
@@ -121,3 +139,109 @@ def test_sets_that_share_two_seeds_of_networks_say_too_little() -> None:
     three = [{0: 0.5, 1: 0.6, 2: 0.55}, {0: 0.55, 1: 0.61, 2: 0.5}, {0: 0.52, 1: 0.66, 2: 0.57}]
     assert summarise_sets(three).low is not None
     assert summarise_sets([{0: 0.5}, {1: 0.6}, {2: 0.55}]).low is not None  # a seed of its own for each set
+
+
+def test_spreads_of_uneven_sets_add_up() -> None:
+    groups = [[0.1, 0.2, 0.4], [0.5], [0.3, 0.9]]
+    between, within = spread(groups)
+    assert between**2 + within**2 == pytest.approx(np.var([value for group in groups for value in group]))
+
+
+def test_chance_is_the_most_frequent_class_and_three_deviations() -> None:
+    assert best_by_chance([30, 60, 10]) == pytest.approx(0.6 + 3 * math.sqrt(0.6 * 0.4 / 100))
+    assert best_by_chance([10]) == 1.0
+
+
+# Paired tests
+
+
+def test_paired_differences_are_those_of_scipy() -> None:
+    a, b = [1.0, 2.5, 3.0, 4.75], [0.5, 2.0, 3.25, 4.0]
+    found = paired(a, b)
+    assert (found.n, found.mean) == (4, pytest.approx(np.mean(np.subtract(b, a))))
+    test = stats.ttest_rel(b, a)
+    assert found.p == pytest.approx(test.pvalue) and found.error == pytest.approx(stats.sem(np.subtract(a, b)))
+    low, high = test.confidence_interval(0.95)
+    assert found.half_width == pytest.approx((high - low) / 2)
+
+
+def test_pairs_without_a_value_are_left_out() -> None:
+    assert paired([1.0, None, 2.0], [1.0, 5.0, 2.0]).p == 1.0
+    assert paired([None], [1.0]).error is None and math.isnan(paired([None], [1.0]).mean)
+    assert (paired([1.0], [2.0]).p, paired([1.0, 2.0], [1.0, 2.0]).p) == (None, 1.0)
+    assert paired([1.0, 2.0], [1.5, 2.75]).half_width is None  # two say nothing of their spread
+
+
+def test_differences_that_are_all_equal_have_no_p() -> None:
+    """0.81 - 0.71 and 0.9 - 0.8 differ in their last bits, which is no deviation to divide by."""
+    found = paired([0.71, 0.8, 0.3], [0.81, 0.9, 0.4])
+    assert found.mean == pytest.approx(0.1) and (found.error, found.p) == (0.0, None)
+    assert paired([1.0, 1.0 + 1e-7], [1.0 + 2e-7, 1.0]).p is not None
+
+
+def test_holm_as_in_its_paper() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []
+
+
+# Rank correlations
+
+
+@pytest.mark.parametrize(("ours", "of_scipy"), [(spearman, stats.spearmanr), (kendall, stats.kendalltau)])
+@pytest.mark.parametrize("digits", [6, 1], ids=["untied", "tied"])
+def test_the_bootstrap_is_that_of_scipy(ours: Callable, of_scipy: Callable, digits: int) -> None:
+    """All resamples at once against one by one."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=12).round(digits)
+    y = (x + random.normal(size=12)).round(digits)
+    found = ours(x.tolist(), y.tolist())
+    assert found.value == of_scipy(x, y).statistic
+    expected = stats.bootstrap(
+        *((x, y), lambda a, b: of_scipy(a, b).statistic),
+        paired=True,
+        vectorized=False,
+        n_resamples=2000,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    )
+    assert found.low == pytest.approx(expected.confidence_interval.low, abs=0.05)
+    assert found.high == pytest.approx(expected.confidence_interval.high, abs=0.05)
+
+
+def test_each_resample_is_correlated_as_scipy_does() -> None:
+    random = np.random.default_rng(2)
+    x, y = (random.integers(4, size=9).astype(float) for _ in range(2))
+    places = random.integers(9, size=(50, 9))
+    places[0] = 3  # all ranks equal: no correlation
+    for resampled, of_scipy in ((_spearman_of_resamples, stats.spearmanr), (_kendall_of_resamples, stats.kendalltau)):
+        with np.errstate(invalid="ignore"):
+            found = resampled(x, y, places)
+        assert math.isnan(found[0])
+        expected = [float(np.asarray(of_scipy(x[row], y[row]))[0]) for row in places[1:]]
+        assert found[1:] == pytest.approx(expected, abs=1e-14)
+
+
+def test_the_interval_of_a_correlation_covers_and_repeats() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(40):
+        x = random.normal(size=40)
+        found = spearman(x.tolist(), (0.6 * x + 0.8 * random.normal(size=40)).tolist())
+        assert found.low is not None and found.high is not None and found.value is not None
+        assert found.low < found.value < found.high
+        covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
+    assert covered >= 33
+    x, y = list(range(FEWEST_RANKED)), [1, 0, 3, 2, 5, 4, 7, 6]
+    assert spearman(x, y) == spearman(x, y) and spearman(x, y).low is not None
+    few = spearman(x[:-1], y[:-1])
+    assert few.value is not None and (few.low, few.high) == (None, None)
+    assert spearman([1, 1, 1], [1, 2, 3]) == kendall([1, 2, 3], [1, 1, 1]) == Correlation(None)
+
+
+def test_rank_agreement_is_over_columns_both_rows_have() -> None:
+    gap = math.nan
+    rows = np.array([[1, 2, 3, 4], [2, 4, 6, gap], [3, 2, 1, 0], [gap, gap, 1, 2], [5, 5, 5, 5]], dtype=float)
+    found = rank_agreement(rows)
+    assert found[:3] == pytest.approx([0.0, 0.0, -1.0])
+    assert math.isnan(found[3]) and math.isnan(found[4])

@@ -14,7 +14,7 @@ from condense.studies.hyperparameters.asked import Asked
 from condense.studies.hyperparameters.comparison import against_best, differences
 from condense.studies.hyperparameters.figures import row_strips
 from condense.studies.hyperparameters.grid import load_grid
-from condense.studies.hyperparameters.proxy_study import correlation, studied, study
+from condense.studies.hyperparameters.proxy_study import studied, study
 from condense.studies.hyperparameters.proxy_table import proxy_table
 from condense.studies.hyperparameters.report import headline
 from condense.studies.hyperparameters.results import RowResult, Sweep, Trained
@@ -123,26 +123,6 @@ def test_rows_tied_for_the_first_place_are_all_the_choice() -> None:
     assert table.rows[0][3] == "0.00" and table.data[0]["spearman_low"] is None  # three rows: no interval
     assert [row["choice"] for row in table.data] == ["0, 1", None] and table.rows[1][5] == "–"
     assert any("rows that differ only in batch size are one run" in note for note in table.notes)
-
-
-def test_the_interval_covers_and_repeats() -> None:
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(40):
-        x = random.normal(size=40)
-        found = correlation(x.tolist(), (0.6 * x + 0.8 * random.normal(size=40)).tolist(), _spearman)
-        assert found.low is not None and found.high is not None and found.value is not None
-        assert found.low < found.value < found.high
-        covered += found.low <= 0.582 <= found.high  # Spearman of a normal pair of correlation .6: 6/pi asin(.3)
-    assert covered >= 33
-    x, y = list(range(8)), [1, 0, 3, 2, 5, 4, 7, 6]
-    assert correlation(x, y, _spearman) == correlation(x, y, _spearman) and correlation(x, y, _spearman).low is not None
-    few = correlation(x[:7], y[:7], _spearman)
-    assert few.value is not None and (few.low, few.high) == (None, None)
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
 
 
 def test_the_ratio_rule_starts_from_the_smallest_batch() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from condense.statistics import best_by_chance
 from condense.studies.generalization.images import Standardised
 from condense.studies.generalization.runs import BATCH, FITTED_LOSS, Run
 from condense.training.engine import Members
@@ -68,6 +69,7 @@ def add_test(course: Course, run: Run, epoch: int, accuracy: float) -> None:
 
 def _at_chance(loss: float, accuracy: float, seen: Standardised) -> bool:
     """No better than always naming the most frequent class: in accuracy, within three deviations, and in loss."""
-    counts = torch.bincount(seen.labels).double() / len(seen.labels)
-    share, entropy = float(counts.max()), -float(torch.special.xlogy(counts, counts).sum())
-    return accuracy < share + 3 * math.sqrt(share * (1 - share) / len(seen.labels)) and loss > 0.98 * entropy
+    counts = torch.bincount(seen.labels)
+    shares = counts.double() / len(seen.labels)
+    entropy = -float(torch.special.xlogy(shares, shares).sum())
+    return accuracy < best_by_chance(counts.tolist()) and loss > 0.98 * entropy

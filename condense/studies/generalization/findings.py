@@ -1,10 +1,10 @@
 """What the paper and the reproduction report found, in words, for the pages; and what records say of learning rates."""
 
 from collections.abc import Sequence
-
-import numpy as np
+from statistics import fmean
 
 from condense.records import Record
+from condense.report.numbers import decimal
 from condense.studies.generalization.results import Result
 
 PAPER = "Zhang, Bengio, Hardt, Recht, Vinyals: Understanding deep learning requires rethinking generalization, ICLR 2017"
@@ -65,8 +65,8 @@ def _trained(records: Sequence[Record]) -> str:
     trains = [one for one in records if one.notes != ["diverged"]]
     if not trains:
         return f"does not train (none of {len(records)} runs ended better than chance)"
-    accuracy = 100 * float(np.mean([record.series["train_accuracy"][-1] for record in trains]))
+    accuracy = 100 * fmean(record.series["train_accuracy"][-1] for record in trains)
     count = f"{len(trains)} of {len(records)} runs ended better than chance"
     if len(trains) < len(records):
-        return f"does not train reliably ({count}, these at {accuracy:.1f} % training accuracy on average)"
-    return f"trains ({count}, at {accuracy:.1f} % training accuracy on average)"
+        return f"does not train reliably ({count}, these at {decimal(accuracy)} % training accuracy on average)"
+    return f"trains ({count}, at {decimal(accuracy)} % training accuracy on average)"

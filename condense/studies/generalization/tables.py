@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
+from statistics import fmean
 
-import numpy as np
-
-from condense.report.comparisons import Paired, holm, paired
-from condense.report.rendering import Table
-from condense.report.tables import mean_and_std, signed
+from condense.report.numbers import NONE, decimal, difference, interval, percent_of
+from condense.report.rendering import Column, Table
+from condense.statistics import Paired, holm, paired, summarise
 from condense.studies.generalization import published
+from condense.studies.generalization.plan import Line
 from condense.studies.generalization.results import Result, by_network
 
 _OUTCOME = (
@@ -39,46 +39,32 @@ _SLOWDOWN = (
 
 def summary_table(title: str, results: Sequence[Result]) -> Table:
     """One row a line: how its runs ended, when, and with which accuracies."""
-    return Table(
-        title=title,
-        header=("network", "setting", "n", "outcome", "epochs", "training %", "test %"),
-        rows=tuple(_row(result) for result in results),
-        notes=(_OUTCOME, _SPREAD),
-        data=(),
-        numeric=(False, False, True, False, True, True, True),
-    )
+    return Table.of(title, [*_RUNS, _EPOCHS, *_ACCURACIES], results, (_OUTCOME, _SPREAD))
 
 
 def published_table(title: str, results: Sequence[Result]) -> Table:
     """The same beside what the paper's Table 1 has for these networks and settings; empty where it has nothing."""
-    own = summary_table(title, results)
-    found = [published.TABLE_1.get(result.line.group, {}).get(result.line.label, ("", "")) for result in results]
-    return replace(
-        own,
-        header=(*own.header, "paper: training %", "paper: test %"),
-        rows=tuple((*row, *accuracies) for row, accuracies in zip(own.rows, found, strict=True)),
-        notes=(*own.notes, f"Paper: on all {published.TRAINING_IMAGES:,} training images; {published.SOURCE}."),
-        numeric=(*own.numeric, True, True),
-    )
+
+    def printed(result: Result) -> tuple[str, str] | None:
+        return published.TABLE_1.get(result.line.group, {}).get(result.line.label)
+
+    columns = [
+        *(*_RUNS, _EPOCHS, *_ACCURACIES),
+        Column("paper: training %", printed, lambda accuracies: accuracies[0], missing=""),
+        Column("paper: test %", printed, lambda accuracies: accuracies[1], missing=""),
+    ]
+    paper = f"Paper: on all {published.TRAINING_IMAGES:,} training images; {published.SOURCE}."
+    return Table.of(title, columns, results, (_OUTCOME, _SPREAD, paper))
 
 
 def capped_table(title: str, results: Sequence[Result], cap: int) -> Table:
     """Which points would be censored had every run been stopped after `cap` epochs: a row a line, no seed left out."""
-    capped = [result.capped(cap) for result in results]
-    rows = [(*_row(result)[:4], epochs_text(result), *_censored(result)) for result in capped]
-    return Table(
-        title=title,
-        header=("network", "setting", "n", "outcome", "epochs", "censored"),
-        rows=tuple(rows),
-        notes=(_OUTCOME,),
-        data=(),
-        numeric=(False, False, True, False, True, False),
-    )
-
-
-def _censored(result: Result) -> tuple[str]:
-    seeds = result.outcomes("censored")
-    return (_seeds(seeds) if seeds else "",)
+    columns: list[Column[Result]] = [
+        *_RUNS,
+        Column("epochs", epochs_text),
+        Column("censored", lambda one: one.outcomes("censored") or None, _seeds, missing="", numeric=False),
+    ]
+    return Table.of(title, columns, [result.capped(cap) for result in results], [_OUTCOME])
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -120,18 +106,17 @@ def comparison_table(title: str, results: Sequence[Result]) -> Table | None:
             pairs.append((other, paired(*values), fitted))
     if not pairs:
         return None
-    rows = []
-    for (other, found, (here, there)), p in zip(pairs, _corrected([found for _, found, _ in pairs]), strict=True):
-        half = "" if found.half_width is None else f" ± {found.half_width:.1f}"
-        rows.append((other.line.label, str(found.n), f"{here}, {there}", f"{signed(found.mean)}{half}", p))
-    return Table(
-        title=f"{title}: test accuracy minus that of '{first.line.label}', percentage points",
-        header=("setting", "pairs", "fitted", "difference", "p"),
-        rows=tuple(rows),
-        notes=(_PAIRED,),
-        data=(),
-        numeric=(False, True, True, True, True),
-    )
+    columns: list[Column[tuple[Result, Paired, list[int], str]]] = [
+        Column("setting", lambda row: row[0].line.label, numeric=False),
+        Column("pairs", lambda row: row[1].n),
+        Column("fitted", lambda row: row[2], lambda fitted: f"{fitted[0]}, {fitted[1]}"),
+        Column("difference", lambda row: difference(row[1].mean, row[1].half_width)),
+        Column("p", lambda row: row[3]),
+    ]
+    corrected = _corrected([found for _, found, _ in pairs])
+    rows = [(*pair, p) for pair, p in zip(pairs, corrected, strict=True)]
+    of = f"{title}: test accuracy minus that of '{first.line.label}', percentage points"
+    return Table.of(of, columns, rows, [_PAIRED])
 
 
 def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
@@ -147,24 +132,28 @@ def slowdown_table(title: str, results: Sequence[Result]) -> Table | None:
                 compared.append((other.line, paired(*logarithms)))
     if not compared:
         return None
-    rows = []
-    for (line, found), p in zip(compared, _corrected([found for _, found in compared]), strict=True):
-        ends = [] if found.half_width is None else [found.mean - found.half_width, found.mean + found.half_width]
-        interval = " to ".join(f"{math.exp(end):.2f}" for end in ends)
-        rows.append((line.group, line.label, str(found.n), f"{math.exp(found.mean):.2f}", interval, p))
-    return Table(
-        title=title,
-        header=("network", "setting", "pairs", f"times as long as {results[0].line.label}", "95 % interval", "p"),
-        rows=tuple(rows),
-        notes=(_SLOWDOWN,),
-        data=(),
-        numeric=(False, False, True, True, True, True),
-    )
+    columns: list[Column[tuple[Line, Paired, str]]] = [
+        Column("network", lambda row: row[0].group, numeric=False),
+        Column("setting", lambda row: row[0].label, numeric=False),
+        Column("pairs", lambda row: row[1].n),
+        Column(f"times as long as {results[0].line.label}", lambda row: math.exp(row[1].mean), partial(decimal, digits=2)),
+        Column("95 % interval", lambda row: _factors(row[1]), missing=""),
+        Column("p", lambda row: row[2]),
+    ]
+    corrected = _corrected([found for _, found in compared])
+    rows = [(*pair, p) for pair, p in zip(compared, corrected, strict=True)]
+    return Table.of(title, columns, rows, [_SLOWDOWN])
+
+
+def _factors(found: Paired) -> str | None:
+    """The interval of a geometric mean whose logarithms were compared."""
+    half = found.half_width
+    return None if half is None else interval(math.exp(found.mean - half), math.exp(found.mean + half), 2)
 
 
 def _corrected(comparisons: Sequence[Paired]) -> list[str]:
     """The p of each, corrected for their number."""
-    return ["–" if p is None else f"{p:.3f}" for p in holm([found.p for found in comparisons])]
+    return [NONE if p is None else decimal(p, 3) for p in holm([found.p for found in comparisons])]
 
 
 def epochs_text(result: Result) -> str:
@@ -172,23 +161,38 @@ def epochs_text(result: Result) -> str:
     fitted, censored = result.outcomes("fitted"), result.outcomes("censored")
     counted = [result.epochs[seed] for seed in fitted + censored]
     if not counted:
-        return "–"
-    text = f"{np.mean(counted):.1f}"
+        return NONE
+    text = decimal(fmean(counted))
     return f"≥ {text}" if censored else text
 
 
-def _row(result: Result) -> tuple[str, ...]:
-    line, records = result.line, list(result.records.values())
-    if not records:
-        return (line.group, line.label, "0", "not run", "", "", "")
+def _outcome(result: Result) -> str:
     counts = {name: len(result.outcomes(name)) for name in ("fitted", "censored", "diverged")}
-    outcome = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    left = [record for record in records if record.notes != ["diverged"]]
-    training = [record.series["train_accuracy"][-1] for record in left]
-    test = [1 - error for error in result.test_errors.values()]
-    accuracies = (_percent(training), _percent(test))
-    return (line.group, line.label, str(len(records)), outcome, epochs_text(result), *accuracies)
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) if result.records else "not run"
+
+
+def _training(result: Result) -> list[float] | None:
+    """Training accuracies of the last epochs, without runs that diverged; None where nothing was run."""
+    kept = [record for record in result.records.values() if record.notes != ["diverged"]]
+    return [record.series["train_accuracy"][-1] for record in kept] if result.records else None
+
+
+def _tested(result: Result) -> list[float] | None:
+    return [1 - error for error in result.test_errors.values()] if result.records else None
 
 
 def _percent(values: Sequence[float]) -> str:
-    return mean_and_std(100 * float(np.mean(values)), 100 * float(np.std(values))) if values else "–"
+    return percent_of(summarise(values)) if values else NONE
+
+
+_RUNS: list[Column[Result]] = [
+    Column("network", lambda result: result.line.group, numeric=False),
+    Column("setting", lambda result: result.line.label, numeric=False),
+    Column("n", lambda result: len(result.records)),
+    Column("outcome", _outcome, numeric=False),
+]
+_EPOCHS: Column[Result] = Column("epochs", lambda result: epochs_text(result) if result.records else None, missing="")
+_ACCURACIES: list[Column[Result]] = [
+    Column("training %", _training, _percent, missing=""),
+    Column("test %", _tested, _percent, missing=""),
+]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from condense.report.comparisons import holm, paired
+from condense.statistics import holm, paired
 from condense.studies.hyperparameters.results import RowResult
 
 LEVEL = 0.05

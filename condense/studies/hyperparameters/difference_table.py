@@ -1,9 +1,10 @@
 """The table of differences between rows: which of them are real."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from condense.report.cells import NONE
-from condense.report.rendering import Table
+from condense.report.numbers import signed
+from condense.report.rendering import Column, Table, Value
 from condense.studies.hyperparameters.comparison import LEVEL, Difference, against_best, differences
 from condense.studies.hyperparameters.results import RowResult
 
@@ -29,21 +30,28 @@ def difference_table(results: Sequence[RowResult], on: str) -> Table:
         "Without p: fewer than two seeds are shared, or all differences are equal, and a t-test has nothing to divide by."
     )
     notes = [note, *([] if all(one.p is not None for one in found) else [untested])]
-    data = tuple(
-        {"first": one.first, "second": one.second, "difference": 100 * one.mean, "seeds": one.seeds, "p": one.p}
-        for one in found
-    )
     title = f"Differences of {on} accuracy in percentage points"
     if not square:
-        rows = tuple((one.second, _difference(one), NONE if one.p is None else f"{one.p:.3g}") for one in found)
-        header = ("row", f"row {found[0].first} (highest mean) minus it", "p, corrected")
-        return Table(title, header, rows, tuple(notes), data, (False, True, True))
-    cells = {(one.first, one.second): _difference(one) for one in found}
+        columns: list[Column[Difference]] = [
+            Column("row", lambda one: one.second, numeric=False),
+            Column(f"row {found[0].first} (highest mean) minus it", _difference),
+            Column("p, corrected", lambda one: one.p, "{:.3g}".format),
+        ]
+        return Table.of(title, columns, found, notes, _data)
+    pairs = {(one.first, one.second): one for one in found}
     names = [result.row.name for result in results]
-    rows = tuple((name, *(cells.get((name, other), "") for other in names[1:])) for name in names[:-1])
-    header = ("row minus", *names[1:])
-    return Table(title, header, rows, tuple(notes), data, (False, *(True for _ in names[1:])))
+
+    def minus(other: str) -> Column[str]:
+        return Column(other, lambda name: pairs.get((name, other)), _difference, missing="")
+
+    minus_row: Column[str] = Column("row minus", str, numeric=False)
+    table = Table.of(title, [minus_row, *map(minus, names[1:])], names[:-1], notes)
+    return replace(table, data=tuple(map(_data, found)))
+
+
+def _data(one: Difference) -> dict[str, Value]:
+    return {"first": one.first, "second": one.second, "difference": 100 * one.mean, "seeds": one.seeds, "p": one.p}
 
 
 def _difference(one: Difference) -> str:
-    return f"{100 * one.mean:+.2f}{'*' if one.real else ''}".replace("-", "\N{MINUS SIGN}")
+    return f"{signed(100 * one.mean, 2)}{'*' if one.real else ''}"

@@ -9,17 +9,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from condense.report.cells import decimal
-from condense.report.figures import ACCENT, INK, MARK, MUTED, STYLE, Format, encoded, spread_points
+from condense.report.figures import (
+    ACCENT,
+    INK,
+    MARK,
+    MUTED,
+    STYLE,
+    Format,
+    encoded,
+    legend_above,
+    name_rows,
+    percent_ends,
+    strip,
+)
+from condense.report.numbers import decimal
 from condense.studies.hyperparameters.proxy_study import ProxyResult
-from condense.studies.hyperparameters.results import RowResult, Sweep
+from condense.studies.hyperparameters.results import Sweep
 from condense.studies.hyperparameters.rows import Row
 
 ACROSS = 3
 
 
 def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
-    """One strip a row: every network's accuracy as a point, the mean, what was reported. Needs a comparable row."""
+    """One strip a row: networks as points, their mean, what was reported. Needs a comparable row."""
     results, on = list(sweep.full.comparable.values()), sweep.asked.compared_on
     with matplotlib.rc_context(STYLE):
         names = _names([result.row for result in results])
@@ -27,28 +39,14 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
         figure = Figure(figsize=(width, 1.2 + 0.3 * len(results)), layout="constrained")
         axes = figure.add_subplot(xlabel=f"{on} accuracy (%)")
         for place, result in enumerate(results):
-            _strip(axes, place, result, reported=sweep.reported and on == "test")
-        axes.set_yticks(range(len(results)), names, parse_math=False)
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(len(results) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.spines["left"].set_visible(False)
+            assert result.score, "Only rows with a score are drawn."
+            told = result.row.reported if sweep.reported and on == "test" else None
+            other = (told.test_accuracy, "reported (one run)") if told else None
+            strip(axes, place, [100 * one for one in result.compared.values()], percent_ends(result.score), other)
+        name_rows(axes, names)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3))
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "borderaxespad": 0.2}
-        axes.legend(handles.values(), handles.keys(), handletextpad=0.3, **place)
+        legend_above(axes)
         return encoded(figure, format)
-
-
-def _strip(axes: Axes, place: int, result: RowResult, *, reported: bool) -> None:
-    values, offsets = spread_points(list(result.compared.values()))
-    axes.scatter(values, place + offsets, s=12, color=ACCENT, alpha=0.55, linewidths=0, label="one network")
-    mean: dict[str, Any] = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": "none", "color": INK}
-    assert result.score, "Only rows with a score are drawn."
-    axes.plot(100 * result.score.mean, place + 0.2, label="mean", **mean)
-    if reported and result.row.reported:
-        diamond: dict[str, Any] = {"markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": "none"}
-        axes.plot(result.row.reported.test_accuracy, place + 0.2, "D", color=MARK, label="reported (one run)", **diamond)
 
 
 _SETTINGS = {

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from condense.records import read_records
-from condense.report.cells import NONE
-from condense.report.html import duration, memory
+from condense.report.numbers import NONE, duration, memory, thousands
 from condense.report.rendering import Table
 from condense.studies.hyperparameters.cells import RowCell
 from condense.studies.hyperparameters.materials import Materials
@@ -28,7 +27,7 @@ def plan_table(cells: Sequence[RowCell], folder: StudyFolder, materials: Materia
         total += seconds
         texts = (duration(seconds), memory(max(sizes))) if sizes else ("done", NONE)
         parameters, networks = trial.network.parameter_count, sum(counts)
-        rows.append((trial.row.name, trial.on.label, trial.row.network, f"{parameters:,}", str(networks), *texts))
+        rows.append((trial.row.name, trial.on.label, trial.row.network, thousands(parameters), str(networks), *texts))
         value = {"row": trial.row.name, "on": trial.on.label, "left": networks, "seconds": seconds}
         values.append(value | {"bytes": max(sizes, default=None)})
     return Table(

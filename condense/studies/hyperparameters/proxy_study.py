@@ -1,34 +1,14 @@
 """Does a small set choose as all images would? Rank correlations, regret, and what it saves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from scipy import stats
-
-from condense.randomness import derived_seed
 from condense.report.html import machine
-from condense.stage_t.statistics import CONFIDENCE, Summary
+from condense.statistics import Correlation, Summary, kendall, spearman
 from condense.studies.hyperparameters.results import Sweep, Trained
 
-RESAMPLES = 2000
-FEWEST = 8
-"""Rows below which no interval is given: too few distinct resamples, many with all ranks equal, and the ends jump."""
 DIGITS = 9
 """Mean accuracies are ranked to so many, as means of the same fractions may differ in their last bits and yet be tied."""
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """A rank correlation with the percentile bootstrap interval over configurations.
-
-    All None where ranks are all equal; without interval below `FEWEST` configurations.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +79,8 @@ class ProxyResult:
 
 def study(full: Trained, proxy: Trained) -> ProxyResult | None:
     """The proxy against all images, from rows done on both; None with fewer than three."""
-    shared = [name for name in full.comparable if name in proxy.comparable]
+    both = proxy.comparable
+    shared = [name for name in full.comparable if name in both]
     if len(shared) < 3:
         return None
     on_full, on_proxy = [full.done[name] for name in shared], [proxy.done[name] for name in shared]
@@ -117,20 +98,9 @@ def study(full: Trained, proxy: Trained) -> ProxyResult | None:
         proxy_seconds=sum(result.seconds[1] for result in on_proxy),
         learn_seconds=proxy.learn_seconds if learned_here else None,
         one_machine=len(machines) == 1,
-        spearman=correlation(x, y, _spearman),
-        kendall=correlation(x, y, _kendall),
+        spearman=spearman(x, y),
+        kendall=kendall(x, y),
     )
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    result: Any = stats.spearmanr(x, y)
-    return float(result.statistic)
-
-
-def _kendall(x: np.ndarray, y: np.ndarray) -> float:
-    """Tau-b, which allows for ties."""
-    result: Any = stats.kendalltau(x, y)
-    return float(result.statistic)
 
 
 def _means(summaries: Sequence[Summary | None]) -> tuple[float, ...]:
@@ -140,24 +110,6 @@ def _means(summaries: Sequence[Summary | None]) -> tuple[float, ...]:
 def _first(values: Sequence[float]) -> tuple[int, ...]:
     """The places of the highest value."""
     return tuple(index for index, value in enumerate(values) if value == max(values))
-
-
-def correlation(x: Sequence[float], y: Sequence[float], statistic: Callable[[np.ndarray, np.ndarray], float]) -> Correlation:
-    """The statistic of pairs, and its 95 % percentile interval over resampled pairs (Efron, 1979).
-
-    No interval below `FEWEST` pairs. Resamples whose ranks are all equal have no correlation and are left out; the draws are
-    the same at every call.
-    """
-    pairs = np.array([x, y])
-    if min(np.ptp(pairs, axis=1)) == 0:
-        return Correlation(None, None, None)
-    if pairs.shape[1] < FEWEST:
-        return Correlation(statistic(*pairs), None, None)
-    random = np.random.default_rng(derived_seed(0, "bootstrap over configurations"))
-    drawn = (pairs[:, random.integers(pairs.shape[1], size=pairs.shape[1])] for _ in range(RESAMPLES))
-    found = [statistic(*resample) for resample in drawn if min(np.ptp(resample, axis=1)) > 0]
-    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Correlation(statistic(*pairs), float(low), float(high))
 
 
 def studied(sweep: Sweep) -> list[ProxyResult]:

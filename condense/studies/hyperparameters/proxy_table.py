@@ -1,49 +1,35 @@
 """The table of small sets as proxies: how they rank the rows, what their choice loses, what they save."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from condense.report.cells import NONE, decimal
-from condense.report.rendering import Table
-from condense.studies.hyperparameters.proxy_study import FEWEST, RESAMPLES, Correlation, ProxyResult
+from condense.report.numbers import NONE, decimal, times
+from condense.report.rendering import Column, Table, Value
+from condense.statistics import FEWEST_RANKED, RESAMPLES, Correlation
+from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.results import Sweep
 
-HEADER = (
-    "set",
-    "images",
-    "rows",
-    "Spearman",
-    "Kendall",
-    "choice",
-    "regret",
-    "regret by chance",
-    "n on images / set",
-    "cost saved",
-    "with learning",
-)
-NUMERIC = (False, True, True, True, True, False, True, True, False, True, True)
+_COLUMNS: list[Column[ProxyResult]] = [
+    Column("set", lambda one: one.label, numeric=False),
+    Column("images", lambda one: one.images),
+    Column("rows", lambda one: len(one.names)),
+    Column("Spearman", lambda one: one.spearman, lambda found: _correlation(found)),
+    Column("Kendall", lambda one: one.kendall, lambda found: _correlation(found)),
+    Column("choice", lambda one: _choice(one), numeric=False),
+    Column("regret", lambda one: 100 * one.regret, partial(decimal, digits=2)),
+    Column("regret by chance", lambda one: 100 * one.chance_regret, partial(decimal, digits=2)),
+    Column("n on images / set", lambda one: _counts(one), numeric=False),
+    Column("cost saved", lambda one: one.saved, times),
+    Column("with learning", lambda one: one.saved_with_learning, times),
+]
 
 
 def proxy_table(found: Sequence[ProxyResult], sweep: Sweep) -> Table:
     """How well each small set ranks the rows, what its choice loses, and what it saves."""
-    return Table(
-        title=f"{sweep.asked.grid.title}: small sets as proxies",
-        header=HEADER,
-        rows=tuple(_row(one) for one in found),
-        notes=_notes(found, sweep),
-        data=tuple(_data(one) for one in found),
-        numeric=NUMERIC,
-    )
+    return Table.of(f"{sweep.asked.grid.title}: small sets as proxies", _COLUMNS, found, _notes(found, sweep), _data)
 
 
-def _row(one: ProxyResult) -> tuple[str, ...]:
-    return (
-        *(one.label, str(one.images), str(len(one.names)), _correlation(one.spearman), _correlation(one.kendall)),
-        *(_choice(one) or NONE, f"{100 * one.regret:.2f}", f"{100 * one.chance_regret:.2f}"),
-        *(_counts(one), _times(one.saved), _times(one.saved_with_learning)),
-    )
-
-
-def _data(one: ProxyResult) -> dict[str, str | int | float | None]:
+def _data(one: ProxyResult) -> dict[str, Value]:
     return {
         **{"set": one.label, "images": one.images, "rows": len(one.names)},
         **{f"spearman{end}": getattr(one.spearman, name) for end, name in _ENDS},
@@ -60,7 +46,7 @@ def _notes(found: Sequence[ProxyResult], sweep: Sweep) -> tuple[str, ...]:
     return (
         f"Rank correlations of mean {compared} accuracy on the set with that on {on}, with 95 % bootstrap intervals over "
         f"configurations ({RESAMPLES:,} resamples); an interval that holds 0 is compatible with no agreement. There is none "
-        f"for fewer than {FEWEST} rows, too few to resample, and the noise of the seeds is not in it.",
+        f"for fewer than {FEWEST_RANKED} rows, too few to resample, and the noise of the seeds is not in it.",
         f"Regret: test accuracy on {on} (percentage points) of the row that is first on them less that of the row the set "
         "ranks first; by chance: of a row drawn at random. Rows tied for the first place are all named, and their "
         "accuracies averaged; where all are tied nothing is chosen.",
@@ -91,9 +77,12 @@ def _choosing(sweep: Sweep) -> list[str]:
             f"Rows were ranked on {sweep.asked.held_out:,} held-out training images; the accuracies in the regret are of "
             "the test images. A set that was made from all training images has seen those held out."
         ]
-    every = [name for one in (sweep.full, *sweep.proxies) for name in one.done if name not in one.comparable]
-    if every:
-        said.append(f"Left out, as all their networks diverged on one of the sets: rows {', '.join(dict.fromkeys(every))}.")
+    diverged: dict[str, None] = {}
+    for one in (sweep.full, *sweep.proxies):
+        comparable = one.comparable
+        diverged |= dict.fromkeys(name for name in one.done if name not in comparable)
+    if diverged:
+        said.append(f"Left out, as all their networks diverged on one of the sets: rows {', '.join(diverged)}.")
     return said
 
 
@@ -110,10 +99,6 @@ def _counts(one: ProxyResult) -> str:
     """Networks of a row on all images and on the set, such as '5 / 3' or '2–5 / 3'."""
     ends = [sorted({min(counts), max(counts)}) for counts in (one.networks, one.proxy_networks)]
     return " / ".join("\N{EN DASH}".join(map(str, found)) for found in ends)
-
-
-def _times(factor: float | None) -> str:
-    return NONE if factor is None else f"{factor:.1f} ×"
 
 
 def _correlation(found: Correlation) -> str:

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from condense.report.cells import decimal
 from condense.report.experiment import Report, Section, provenance, write_experiment
 from condense.report.html import Figure
+from condense.report.numbers import decimal, percent
 from condense.studies.hyperparameters.comparison import choice
 from condense.studies.hyperparameters.figures import proxy_scatter, row_strips
 from condense.studies.hyperparameters.proxy_study import ProxyResult, studied
@@ -79,8 +79,8 @@ def rows_headline(sweep: Sweep) -> str:
     assert score and tested
     name, left = f"Row {best.row.name} ({best.row.network})", f"{len(full.done)} of {rows} rows done"
     networks = f"mean of {score.n} networks trained on {full.label}; {left}" if score.n > 1 else f"one network; {left}"
-    said = f"{_percent(score.mean)} of the {on} images ({networks})"
-    final = "" if on == "test" else f" On the test images it has {_percent(tested.mean)}."
+    said = f"{percent(decimal(100 * score.mean))} of the {on} images ({networks})"
+    final = "" if on == "test" else f" On the test images it has {percent(decimal(100 * tested.mean))}."
     if not found.pairs:
         return f"{name} has {said}.{final}{diverged}"
     if not found.level:
@@ -95,10 +95,6 @@ def rows_headline(sweep: Sweep) -> str:
         f"{name} has the highest mean, {said}, but cannot be told from {len(found.level)} of the {len(full.comparable) - 1} "
         f"others ({level}); {found.real} of {found.pairs:,} differences are real.{final}{diverged}"
     )
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _range(values: list[float], digits: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from condense.errors import CondenseError, shortened
 from condense.records import Record
-from condense.stage_t.statistics import Summary, summarise
+from condense.statistics import Summary, summarise
 from condense.studies.hyperparameters.asked import Asked
 from condense.studies.hyperparameters.cells import RowCell
 from condense.studies.hyperparameters.row_records import belongs, check_complete

@@ -1,32 +1,18 @@
 """Tables of a sweep: accuracies and losses, costs with their estimates, real differences, the ratio rule, the proxies."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
-from condense.report.cells import NONE
-from condense.report.html import duration, machine, memory
-from condense.report.rendering import Table
-from condense.report.tables import mean_and_std
-from condense.stage_t.statistics import Summary
+from condense.report.html import machine
+from condense.report.numbers import decimal, duration, memory, percent_of, scientific, signed, thousands
+from condense.report.rendering import Column, Table, plain_values
+from condense.statistics import Summary
 from condense.studies.hyperparameters.difference_table import difference_table
 from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.proxy_table import proxy_table
 from condense.studies.hyperparameters.results import RowResult, Sweep, Trained
 from condense.studies.hyperparameters.rows import OBJECTIVES, Reported
-
-Value = str | int | float | None
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its header, its value of a row for CSV, and that value as people read it."""
-
-    header: str
-    key: str
-    value: Callable[[RowResult], Value]
-    text: Callable[[Any], str] = str
-    numeric: bool = True
 
 
 def sweep_tables(sweep: Sweep, found: Sequence[ProxyResult]) -> list[Table]:
@@ -43,7 +29,7 @@ def sweep_tables(sweep: Sweep, found: Sequence[ProxyResult]) -> list[Table]:
     return [*tables, *([set_table(sweep)] if any(proxy.done for proxy in sweep.proxies) else [])]
 
 
-def _settings(results: Sequence[RowResult]) -> list[Column]:
+def _settings(results: Sequence[RowResult]) -> list[Column[RowResult]]:
     """What rows set: always the network, rate, batch and epochs; the rest where a row has it other than by default."""
     optional = [
         ("momentum", "momentum", 0.0, True),
@@ -51,39 +37,41 @@ def _settings(results: Sequence[RowResult]) -> list[Column]:
         ("dropout", "dropout", 0.0, True),
         ("objective", "objective", "mean", False),
     ]
-    columns = [
-        Column("row", "row", lambda result: result.row.name, numeric=False),
-        Column("network", "network", lambda result: result.row.network, numeric=False),
-        Column("learning rate", "learning_rate", lambda result: result.row.learning_rate, _plain),
-        Column("batch", "batch_size", lambda result: result.row.batch_size),
-        Column("epochs", "epochs", lambda result: result.row.epochs),
+    columns: list[Column[RowResult]] = [
+        Column("row", lambda result: result.row.name, key="row", numeric=False),
+        Column("network", lambda result: result.row.network, key="network", numeric=False),
+        Column("learning rate", lambda result: result.row.learning_rate, _plain, key="learning_rate"),
+        Column("batch", lambda result: result.row.batch_size, key="batch_size"),
+        Column("epochs", lambda result: result.row.epochs, key="epochs"),
     ]
     for header, key, default, numeric in optional:
         if any(getattr(result.row, key) != default for result in results):
-            columns.append(Column(header, key, lambda result, key=key: getattr(result.row, key), _plain, numeric))
+            columns.append(
+                Column(header, lambda result, key=key: getattr(result.row, key), _plain, key=key, numeric=numeric)
+            )
     return columns
 
 
 def accuracy_table(sweep: Sweep) -> Table:
     """One row a configuration: parameters, fit to the training images, test accuracy; beside it what was reported."""
     results = list(sweep.full.done.values())
-    columns = [
+    columns: list[Column[RowResult]] = [
         *_settings(results),
-        Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
-        Column("training accuracy %", "training_accuracy", _training_accuracy, _decimals(1)),
-        Column("training loss", "training_loss", lambda result: result.training_loss, _loss),
-        Column("× batch / classes", "training_loss_as_reported", lambda r: _summed_loss(r, sweep), _loss),
+        Column("parameters", lambda result: result.parameters, thousands, key="parameters"),
+        Column("training accuracy %", _training_accuracy, _decimals(1), key="training_accuracy"),
+        Column("training loss", lambda result: result.training_loss, _loss, key="training_loss"),
+        Column("× batch / classes", lambda r: _summed_loss(r, sweep), _loss, key="training_loss_as_reported"),
         *(_mean_columns("held-out", lambda result: result.score) if sweep.asked.held_out is not None else []),
         *_mean_columns("test", lambda result: result.summary),
-        Column("n", "n", lambda result: len(result.accuracies)),
+        Column("n", lambda result: len(result.accuracies), key="n"),
     ]
     if any(result.diverged for result in results):
-        columns.append(Column("diverged", "diverged", lambda result: len(result.diverged)))
+        columns.append(Column("diverged", lambda result: len(result.diverged), key="diverged"))
     if sweep.reported:
         columns += [
-            Column("reported training %", "reported_training_accuracy", _reported("training_accuracy"), _decimals(1)),
-            Column("reported loss", "reported_training_loss", _reported("training_loss"), _decimals(3)),
-            Column("reported test %", "reported_test_accuracy", _reported("test_accuracy"), _decimals(2)),
+            Column("reported training %", _reported("training_accuracy"), _decimals(1), key="reported_training_accuracy"),
+            Column("reported loss", _reported("training_loss"), _decimals(3), key="reported_training_loss"),
+            Column("reported test %", _reported("test_accuracy"), _decimals(2), key="reported_test_accuracy"),
         ]
     notes = [
         "Training accuracy and loss: of the trained networks on the images they were trained on; the loss is the mean "
@@ -101,56 +89,43 @@ def accuracy_table(sweep: Sweep) -> Table:
     if any(result.diverged for result in results):
         notes.append("Networks whose training diverged are counted apart, and are in no mean and no comparison.")
     title = f"{sweep.asked.grid.title}: accuracy{_on(sweep)}"
-    return _without_constants(_table(title, results, columns, notes + _remarks(results)))
+    return _without_constants(title, results, columns, notes + _remarks(results))
 
 
 def set_table(sweep: Sweep) -> Table:
     """One row a configuration: its test accuracy, trained on all images and on each small set."""
     sources = [one for one in (sweep.full, *sweep.proxies) if one.done]
     done = [result for results in zip(*(one.rows for one in sources), strict=True) if (result := _first(results))]
-    plain = _table(
-        f"{sweep.asked.grid.title}: {sweep.asked.compared_on} accuracy (%) on {sweep.full.label} and on small sets",
-        done,
-        _settings(done),
-        _set_notes(sweep),
-    )
-    found = [[one.done.get(result.row.name) for one in sources] for result in done]
-    return _without_constants(
-        replace(
-            plain,
-            header=(*plain.header, *(_set_name(sweep, one) for one in sources)),
-            rows=tuple((*row, *map(_mean_text, own)) for row, own in zip(plain.rows, found, strict=True)),
-            data=tuple(
-                {
-                    **row,
-                    **{one.label: result and _mean_of(result.score) for one, result in zip(sources, own, strict=True)},
-                }
-                for row, own in zip(plain.data, found, strict=True)
-            ),
-            numeric=(*plain.numeric, *(True for _ in sources)),
-        )
-    )
+
+    def trained_on(one: Trained) -> Column[RowResult]:
+        def mean(result: RowResult) -> float | None:
+            return _mean_of(result.score)
+
+        return Column(_set_name(sweep, one), lambda row: one.done.get(row.row.name), _mean_text, key=one.label, value=mean)
+
+    title = f"{sweep.asked.grid.title}: {sweep.asked.compared_on} accuracy (%) on {sweep.full.label} and on small sets"
+    return _without_constants(title, done, [*_settings(done), *map(trained_on, sources)], _set_notes(sweep))
 
 
 def cost_table(sweep: Sweep) -> Table:
     """Memory and time of every row: estimated before it ran, measured after, and the error."""
     results = list(sweep.full.done.values())
-    columns = [
-        Column("row", "row", lambda result: result.row.name, numeric=False),
-        Column("parameters", "parameters", lambda result: result.parameters, lambda n: f"{n:,}"),
-        Column("n", "n", lambda result: result.networks),
-        Column("steps", "steps", lambda result: result.steps, lambda n: f"{n:,}"),
-        Column("memory estimated", "memory_estimated", lambda result: result.memory[0], memory),
-        Column("measured", "memory_measured", lambda result: result.memory[1], memory),
-        Column("error", "memory_error", lambda result: _error(result.memory), _percentage),
-        Column("time estimated", "seconds_estimated", lambda result: result.seconds[0], duration),
-        Column("measured", "seconds_measured", lambda result: result.seconds[1], duration),
-        Column("error", "seconds_error", lambda result: _error(result.seconds), _percentage),
+    columns: list[Column[RowResult]] = [
+        Column("row", lambda result: result.row.name, key="row", numeric=False),
+        Column("parameters", lambda result: result.parameters, thousands, key="parameters"),
+        Column("n", lambda result: result.networks, key="n"),
+        Column("steps", lambda result: result.steps, thousands, key="steps"),
+        Column("memory estimated", lambda result: result.memory[0], memory, key="memory_estimated"),
+        Column("measured", lambda result: result.memory[1], memory, key="memory_measured"),
+        Column("error", lambda result: _error(result.memory), _percentage, key="memory_error"),
+        Column("time estimated", lambda result: result.seconds[0], duration, key="seconds_estimated"),
+        Column("measured", lambda result: result.seconds[1], duration, key="seconds_measured"),
+        Column("error", lambda result: _error(result.seconds), _percentage, key="seconds_error"),
     ]
     if sweep.reported:
         columns += [
-            Column("reported memory", "reported_memory_mib", _reported("memory_mib"), lambda mib: f"{mib:.0f} MiB"),
-            Column("reported time", "reported_seconds", _reported("seconds"), duration),
+            Column("reported memory", _reported("memory_mib"), lambda mib: f"{mib:.0f} MiB", key="reported_memory_mib"),
+            Column("reported time", _reported("seconds"), duration, key="reported_seconds"),
         ]
     memory_errors, time_errors = ([abs(_error(pair)) for pair in found] for found in _pairs(results))
     first = results[0].records[0]
@@ -165,7 +140,7 @@ def cost_table(sweep: Sweep) -> Table:
     ]
     if sweep.reported:
         notes.append("Reported memory and time are of one network on an NVIDIA T4.")
-    return _table(f"{sweep.asked.grid.title}: cost{_on(sweep)}", results, columns, notes)
+    return Table.of(f"{sweep.asked.grid.title}: cost{_on(sweep)}", columns, results, notes)
 
 
 def ratio_pairs(trained: Trained) -> list[tuple[RowResult, RowResult]]:
@@ -180,67 +155,69 @@ def ratio_pairs(trained: Trained) -> list[tuple[RowResult, RowResult]]:
     return [(base[result.row.network], result) for result in others]
 
 
+@dataclass(frozen=True)
+class _Ratio:
+    """The rule's answer for two rows of a network, and what was measured and reported: one's time over the other's."""
+
+    row: RowResult
+    base: RowResult
+
+    @property
+    def ruled(self) -> float:
+        return _ratio(self.row) / _ratio(self.base)
+
+    @property
+    def measured(self) -> float:
+        seconds, of_base = (one.seconds[1] / one.networks for one in (self.row, self.base))
+        return seconds / of_base
+
+    @property
+    def reported(self) -> float | None:
+        ours, of_base = self.row.row.reported, self.base.row.reported
+        return ours.seconds / of_base.seconds if ours and of_base else None
+
+    def error(self, time: float | None) -> float | None:
+        """Of the rule, against a ratio of times."""
+        return None if time is None else self.ruled / time - 1
+
+
 def ratio_table(sweep: Sweep) -> Table:
     """The rule 'time goes with epochs / batch size' on measured and reported times, from each network's smallest batch."""
-    rows, data = [], []
-    for base, result in ratio_pairs(sweep.full):
-        ratio = _ratio(result) / _ratio(base)
-        per_network = [one.seconds[1] / one.networks for one in (base, result)]
-        measured = per_network[1] / per_network[0]
-        texts = [result.row.name, base.row.name, f"{ratio:.2f}", f"{measured:.2f}", _percentage(ratio / measured - 1)]
-        values = {"row": result.row.name, "base": base.row.name, "ratio": ratio, "measured": measured}
-        if sweep.reported:
-            ours = (result.row.reported, base.row.reported)
-            reported = ours[0].seconds / ours[1].seconds if ours[0] and ours[1] else None
-            error = None if reported is None else ratio / reported - 1
-            texts += [NONE if reported is None else f"{reported:.2f}", NONE if error is None else _percentage(error)]
-            values["reported"] = reported
-        rows.append(tuple(texts))
-        data.append(values)
-    header = ("row", "against row", "epochs / batch", "time measured", "error of the rule")
-    header += ("time reported", "error of the rule") if sweep.reported else ()
-    notes = (
+    columns: list[Column[_Ratio]] = [
+        Column("row", lambda one: one.row.row.name, key="row", numeric=False),
+        Column("against row", lambda one: one.base.row.name, key="base", numeric=False),
+        Column("epochs / batch", lambda one: one.ruled, _decimals(2), key="ratio"),
+        Column("time measured", lambda one: one.measured, _decimals(2), key="measured"),
+        Column("error of the rule", lambda one: one.error(one.measured), _percentage),
+    ]
+    if sweep.reported:
+        reported: list[Column[_Ratio]] = [
+            Column("time reported", lambda one: one.reported, _decimals(2), key="reported"),
+            Column("error of the rule", lambda one: one.error(one.reported), _percentage),
+        ]
+        columns += reported
+    note = (
         "The rule: of one network's times, one is to the other as epochs / batch size, here from its smallest batch. It "
         "holds where a step costs the same whatever its batch; where arithmetic costs, larger batches take longer than it "
-        "says (a negative error).",
+        "says (a negative error)."
     )
-    numeric = (False, False, *(True for _ in header[2:]))
-    return Table("Time by the ratio of epochs to batch size", header, tuple(rows), notes, tuple(data), numeric)
-
-
-def _table(title: str, results: Sequence[RowResult], columns: Sequence[Column], notes: Sequence[str]) -> Table:
-    values = [[column.value(result) for column in columns] for result in results]
-    return Table(
-        title=title,
-        header=tuple(column.header for column in columns),
-        rows=tuple(
-            tuple(NONE if value is None else column.text(value) for column, value in zip(columns, row, strict=True))
-            for row in values
-        ),
-        notes=tuple(notes),
-        data=tuple({column.key: value for column, value in zip(columns, row, strict=True)} for row in values),
-        numeric=tuple(column.numeric for column in columns),
-    )
+    pairs = [_Ratio(result, base) for base, result in ratio_pairs(sweep.full)]
+    return Table.of("Time by the ratio of epochs to batch size", columns, pairs, [note])
 
 
 _MAY_BE_CONSTANT = ("learning rate", "batch", "epochs", "momentum", "weight decay", "dropout", "objective")
 
 
-def _without_constants(table: Table) -> Table:
+def _without_constants(
+    title: str, results: Sequence[RowResult], columns: Sequence[Column[RowResult]], notes: Sequence[str]
+) -> Table:
     """The table with settings that all rows share in a note instead of columns; the data for CSV stay whole."""
-    values = list(zip(*table.rows, strict=True))
-    same = {i for i, name in enumerate(table.header) if name in _MAY_BE_CONSTANT and len(set(values[i])) == 1}
-    if len(table.rows) < 2 or not same:
-        return table
-    kept = [index for index in range(len(table.header)) if index not in same]
-    note = f"In all rows: {', '.join(f'{table.header[index]} {values[index][0]}' for index in sorted(same))}."
-    return replace(
-        table,
-        header=tuple(table.header[index] for index in kept),
-        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
-        notes=(note, *table.notes),
-        numeric=tuple(table.numeric[index] for index in kept),
-    )
+    texts = {at: {column.shown(result) for result in results} for at, column in enumerate(columns)}
+    same = [at for at, one in enumerate(columns) if one.name in _MAY_BE_CONSTANT and len(texts[at]) == 1 < len(results)]
+    kept = [column for at, column in enumerate(columns) if at not in same]
+    shared = ", ".join(f"{columns[at].name} {next(iter(texts[at]))}" for at in same)
+    notes = [*([f"In all rows: {shared}."] if shared else []), *notes]
+    return Table.of(title, kept, results, notes, partial(plain_values, columns))
 
 
 def _on(sweep: Sweep) -> str:
@@ -252,10 +229,8 @@ def _first(results: Sequence[RowResult | None]) -> RowResult | None:
     return next((result for result in results if result is not None), None)
 
 
-def _mean_text(result: RowResult | None) -> str:
-    if result is None:
-        return NONE
-    return mean_and_std(100 * result.score.mean, 100 * result.score.std) if result.score else "diverged"
+def _mean_text(result: RowResult) -> str:
+    return percent_of(result.score) if result.score else "diverged"
 
 
 def _mean_of(summary: Summary | None) -> float | None:
@@ -266,7 +241,7 @@ def _training_accuracy(result: RowResult) -> float | None:
     return None if result.training_accuracy is None else 100 * result.training_accuracy
 
 
-def _mean_columns(on: str, of: Callable[[RowResult], Summary | None]) -> list[Column]:
+def _mean_columns(on: str, of: Callable[[RowResult], Summary | None]) -> list[Column[RowResult]]:
     """Mean and standard deviation of accuracies on the held-out or the test images."""
     key = f"{on.replace('-', '_')}_accuracy"
 
@@ -274,8 +249,8 @@ def _mean_columns(on: str, of: Callable[[RowResult], Summary | None]) -> list[Co
         summary = of(result)
         return 100 * summary.std if summary else None
 
-    deviation = Column("± ", f"{key}_std", std, _decimals(2))
-    return [Column(f"{on} accuracy %", key, lambda result: _mean_of(of(result)), _decimals(2)), deviation]
+    deviation: Column[RowResult] = Column("± ", std, _decimals(2), key=f"{key}_std")
+    return [Column(f"{on} accuracy %", lambda result: _mean_of(of(result)), _decimals(2), key=key), deviation]
 
 
 def _compared_on(sweep: Sweep) -> list[str]:
@@ -340,16 +315,16 @@ def _error(pair: tuple[float, float]) -> float:
 
 
 def _percentage(value: float) -> str:
-    return f"{100 * value:+.0f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{signed(100 * value, 0, sign_of_zero=True)} %"
 
 
 def _decimals(count: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{count}f}"
+    return partial(decimal, digits=count)
 
 
 def _loss(value: float) -> str:
     """Three decimals, but of a loss that has exploded without becoming infinite its magnitude."""
-    return f"{value:.3f}" if value < 1e4 else f"{value:.1e}"
+    return decimal(value, 3) if value < 1e4 else scientific(value)
 
 
 def _plain(value: float | str) -> str:

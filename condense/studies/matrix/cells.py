@@ -17,7 +17,7 @@ from condense.files import check_room, check_writable
 from condense.networks.registry import build
 from condense.pipeline import ROOM
 from condense.records import Record, config_hash, needed, read_records
-from condense.report.cells import NONE
+from condense.report.numbers import NONE
 from condense.stage_c.answers import answering
 from condense.stage_c.checkpoint import checkpoint_path
 from condense.stage_c.learn import learn

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import torch
+from pydantic import Field
 
+from condense.checking import Count
 from condense.data.images import DataSet, LabelledImages
 from condense.data.naming import stored_name
 from condense.errors import CondenseError
 from condense.study.machine import Machine
+
+_Size = Annotated[int, Field(ge=1, le=10**7)]
 
 
 @dataclass(frozen=True)
@@ -20,9 +25,9 @@ class ImageFacts:
 
     training: str
     test: str
-    shape: tuple[int, int, int] | None = None
-    counts: tuple[int, ...] = ()
-    test_images: int = 0
+    shape: tuple[_Size, _Size, _Size] | None = None
+    counts: tuple[_Size, ...] = ()
+    test_images: Count = 0
 
     @staticmethod
     def of(data: DataSet) -> "ImageFacts":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from condense.report.html import duration
+from condense.report.numbers import duration
 from condense.report.rendering import Table
 from condense.studies.matrix.cells import MatrixCell, NetworksCell, SetCell
 from condense.study.engine import Attempts, State, states

@@ -9,19 +9,20 @@ from condense.errors import CondenseError, shortened
 from condense.records import Record, needed
 from condense.report.matrix import Matrix, merged_cells
 from condense.stage_c.schedules import occasion_of, overridden
-from condense.studies.matrix.cells import SET, MatrixCell, NetworksCell, SetCell, load_set
+from condense.studies.matrix.cells import SET, NetworksCell, SetCell, load_set
+from condense.study.cell import Cell
 from condense.study.folder import StudyFolder
 from condense.synthetic_set import SyntheticSet
 
 Value = TypeVar("Value")
 
 
-def sets_of(cells: Sequence[MatrixCell]) -> list[SetCell]:
+def sets_of(cells: Sequence[Cell]) -> list[SetCell]:
     """Those that are sets."""
     return [cell for cell in cells if isinstance(cell, SetCell)]
 
 
-def networks_of(cells: Sequence[MatrixCell]) -> list[NetworksCell]:
+def networks_of(cells: Sequence[Cell]) -> list[NetworksCell]:
     """Those that are networks on sets."""
     return [cell for cell in cells if isinstance(cell, NetworksCell)]
 
@@ -51,37 +52,37 @@ def trained(cell: NetworksCell, folder: StudyFolder) -> list[Record]:
     return records
 
 
-def recorded_networks(cells: Sequence[MatrixCell], folder: StudyFolder) -> dict[str, int]:
+def recorded_networks(cells: Sequence[Cell], folder: StudyFolder) -> dict[str, int]:
     """How many networks the files of cells hold that are there, by key, whatever was asked for."""
     there = dict.fromkeys(cell.base for cell in networks_of(cells))
     return {key: sum(len(record.seeds) for record in folder.records(key)) for key in there if folder.is_done(key)}
 
 
-def lost_sets(cells: Sequence[MatrixCell], folder: StudyFolder) -> frozenset[str]:
+def lost_sets(cells: Sequence[Cell], folder: StudyFolder) -> frozenset[str]:
     """Keys of sets that have a record, but no file."""
     paths = {cell.key: folder.records_path(cell.key) for cell in sets_of(cells)}
     return frozenset(key for key, path in paths.items() if path.exists() and not path.with_name(SET).exists())
 
 
-def finished_sets(cells: Sequence[MatrixCell], folder: StudyFolder) -> list[tuple[SetCell, SyntheticSet]]:
+def finished_sets(cells: Sequence[Cell], folder: StudyFolder) -> list[tuple[SetCell, SyntheticSet]]:
     """The sets that are learned, as they were asked for. Raises `CondenseError` for a damaged one."""
     return [(cell, load_set(folder.records_path(cell.key).parent)) for cell in sets_of(cells) if folder.is_done(cell.key)]
 
 
-def check_results(cells: Sequence[MatrixCell], folder: StudyFolder) -> None:
+def check_results(cells: Sequence[Cell], folder: StudyFolder) -> None:
     """Raises `CondenseError` where a set or a record is damaged: found before hours of work, not after."""
     finished_sets(cells, folder)
     for cell in networks_of(cells):
         trained(cell, folder)
 
 
-def all_records(cells: Sequence[MatrixCell], folder: StudyFolder) -> list[Record]:
+def all_records(cells: Sequence[Cell], folder: StudyFolder) -> list[Record]:
     """Those of sets, then those of networks."""
     of_sets = [record for cell in sets_of(cells) if (record := learned(cell, folder))]
     return of_sets + [record for cell in networks_of(cells) for record in trained(cell, folder)]
 
 
-def matrices(cells: Sequence[MatrixCell], folder: StudyFolder) -> list[Matrix]:
+def matrices(cells: Sequence[Cell], folder: StudyFolder) -> list[Matrix]:
     """One matrix for each data set, number of images per class, method, schedule and protocol that was asked for.
 
     Raises `CondenseError` for damaged records.

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from condense.records import Record
-from condense.report.comparisons import paired
-from condense.report.figures import ACCENT, COLOURS, INK, MARK, MUTED, STYLE, Format, encoded
+from condense.report.figures import COLOURS, INK, MARK, MUTED, STYLE, Format, encoded, legend_above, name_rows, strip
+from condense.statistics import paired
 from condense.studies.parity.nudging import UNITS
 from condense.studies.parity.parts import Part, compared, measured_floor
 from condense.studies.parity.trajectory import Trajectory
@@ -84,15 +84,11 @@ def effects(records: Sequence[Record], format: Format = "png") -> bytes:
             if not values:
                 axes.annotate("not finite", (1, row), color=MARK, va="center", fontsize=8)
                 continue
-            axes.scatter(values, [row] * len(values), s=12, color=ACCENT, alpha=0.5, linewidths=0)
             found = paired(record.results["aligned_test_loss"], record.results["test_loss"])
-            error = unit * (found.error or 0)
-            axes.errorbar(unit * found.mean, row, xerr=error, color=INK, marker="|", markersize=9, linewidth=1.4)
+            mean, error = unit * found.mean, unit * (found.error or 0)
+            strip(axes, row, values, (mean - error, mean, mean + error), middle="mean, standard error")
         axes.set_xscale("symlog", linthresh=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set_yticks(
-            range(len(causes)), [f"{record.results['name']} ({record.results['base']})" for record in causes], fontsize=7
-        )
-        axes.set_ylim(len(causes) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
+        name_rows(axes, [f"{record.results['name']} ({record.results['base']})" for record in causes], fontsize=7)
+        legend_above(axes)
         return encoded(figure, format)

@@ -1,16 +1,19 @@
 """The tables of a parity run, from its records."""
 
 from collections.abc import Sequence
-from statistics import mean, median, pstdev
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean, mean, median, pstdev
+from typing import Any
 
 from condense.data.naming import stored_name
 from condense.records import Record
-from condense.report.comparisons import Paired, holm, paired
-from condense.report.rendering import Table
+from condense.report.numbers import NONE, decimal, mean_and_std, p_value, scientific, with_error
+from condense.report.rendering import Column, Table, Value
+from condense.statistics import Paired, holm, paired
 from condense.studies.parity.comparison import MARGIN
 from condense.studies.parity.published import ANSWER, EPOCHS, PRINTED, RATES, SETTINGS, SOURCE, Printed
 
-NONE = "–"
 LEVEL = 0.05
 
 
@@ -19,34 +22,49 @@ def parts_table(records: Sequence[Record]) -> Table | None:
     parts = [record for record in records if record.task == "part"]
     if not parts:
         return None
-    rows, data = [], []
-    for record in parts:
-        found = record.results
-        numbers = [found[name] for name in ("loss", "gradient", "weight", "limit")]
-        compared = found["status"] != "NOT RUN"
-        texts = [(f"{value:.1e}" if value is not None else NONE) if compared else NONE for value in numbers]
-        rows.append((record.results["title"], found["status"], *texts, found["first"] or NONE))
-        names = ("part", "status", "loss", "gradient", "weight", "limit", "first")
-        data.append(dict(zip(names, (record.results["name"], found["status"], *numbers, found["first"]), strict=True)))
     not_run = [
         f"Not run: {record.results['title']}: {record.results['sentence']}"
         for record in parts
         if record.results["status"] == "NOT RUN"
     ]
-    return Table(
-        title="Step by step: largest relative differences of two runs",
-        header=("runs", "verdict", "loss", "gradient", "weight", "limit at the end", "first step above the limit"),
-        rows=tuple(rows),
-        notes=(
-            "Relative difference: |a - b| / |b| of a loss, the same of norms for each layer's gradient and weights.",
-            _floor_note(parts),
-            "A control is a deliberate mistake: it passes when it is seen.",
-            *not_run,
-        ),
-        data=tuple(data),
-        numeric=(False, False, True, True, True, True, False),
-        wide=frozenset({0, 6}),
+    notes = (
+        "Relative difference: |a - b| / |b| of a loss, the same of norms for each layer's gradient and weights.",
+        _floor_note(parts),
+        "A control is a deliberate mistake: it passes when it is seen.",
+        *not_run,
     )
+    return Table.of("Step by step: largest relative differences of two runs", _PARTS, parts, notes)
+
+
+def _seen(name: str) -> Column[Record]:
+    """A largest difference; older records have some of parts that were not run too, which nobody is to read."""
+
+    def text(record: Record) -> str:
+        value = record.results[name] if record.results["status"] != "NOT RUN" else None
+        return NONE if value is None else scientific(value)
+
+    header = "limit at the end" if name == "limit" else name
+    return Column(header, _itself, text, key=name, value=lambda record: record.results[name])
+
+
+def _itself(record: Record) -> Record:
+    return record
+
+
+_PARTS: list[Column[Record]] = [
+    Column(
+        "runs",
+        _itself,
+        lambda one: one.results["title"],
+        key="part",
+        value=lambda one: one.results["name"],
+        numeric=False,
+        wide=True,
+    ),
+    Column("verdict", lambda one: one.results["status"], key="status", numeric=False),
+    *map(_seen, ("loss", "gradient", "weight", "limit")),
+    Column("first step above the limit", lambda one: one.results["first"] or None, key="first", numeric=False, wide=True),
+]
 
 
 def _moved(records: Sequence[Record]) -> str:
@@ -72,44 +90,15 @@ def cause_table(records: Sequence[Record]) -> Table | None:
     causes = [record for record in records if record.task == "cause"]
     if not causes:
         return None
-    losses = [paired(record.results["aligned_test_loss"], record.results["test_loss"]) for record in causes]
-    accuracies = [paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1]) for record in causes]
+    losses = [_paired_losses(record) for record in causes]
+    accuracies = [_paired_accuracies(record) for record in causes]
     corrected = holm([one.p for one in [*losses, *accuracies]])
-    rows = tuple(
-        _cause_row(*row)
-        for row in zip(causes, losses, accuracies, corrected[: len(causes)], corrected[len(causes) :], strict=True)
-    )
-    tests = sum(p is not None for p in corrected)
+    ps = corrected[: len(causes)], corrected[len(causes) :]
+    measured = [_Measured(*row) for row in zip(causes, losses, accuracies, *ps, strict=True)]
     first, pairs = causes[0], len(causes[0].seeds)
-    return Table(
-        title=f"One change at a time from the aligned run ({stored_name(first.config['dataset'])}, {pairs} paired seeds)",
-        header=(
-            *(
-                "cause",
-                "base",
-                "first step above floor",
-                "test loss, aligned",
-                "d test loss",
-                "p",
-                "d accuracy, points",
-                "p",
-            ),
-            *("loss as printed", "n", "what closes it", "first step above floor then"),
-        ),
-        rows=rows,
-        notes=_cause_notes(causes, tests),
-        data=tuple(
-            _cause_data(*row) for row in zip(causes, losses, accuracies, corrected, corrected[len(causes) :], strict=False)
-        ),
-        numeric=(False, False, *(True,) * 8, False, False),
-        bold=frozenset(
-            (row, column)
-            for row in range(len(causes))
-            for column, offset in ((4, 0), (6, len(causes)))
-            if (p := corrected[row + offset]) is not None and p < LEVEL
-        ),
-        wide=frozenset({0, 10}),
-    )
+    title = f"One change at a time from the aligned run ({stored_name(first.config['dataset'])}, {pairs} paired seeds)"
+    tests = sum(p is not None for p in corrected)
+    return Table.of(title, _CAUSES, measured, _cause_notes(causes, tests), _cause_data)
 
 
 def accuracy_table(records: Sequence[Record]) -> Table | None:
@@ -120,18 +109,19 @@ def accuracy_table(records: Sequence[Record]) -> Table | None:
     of_base = {record.results["base"]: record for record in causes}
     rows = [(f"aligned ({base})", record.results["aligned_accuracy"]) for base, record in of_base.items()]
     rows += [(record.results["title"], record.results["accuracy"]) for record in causes]
-    return Table(
-        title="Test accuracy in percent during the run",
-        header=("setting", *(f"epoch {epoch}" for epoch in causes[0].results["epochs_tested"]), "n"),
-        rows=tuple((name, *map(_accuracy, tests), str(len(tests[-1]))) for name, tests in rows),
-        notes=(
-            "Mean ± standard deviation (ddof = 0) over seeds; (k of n): the other networks' numbers were no longer finite.",
-            "An explosion ends in numbers that are not finite, and is counted as such, not as an accuracy.",
+    columns: list[Column[tuple[str, list]]] = [
+        Column("setting", lambda row: row[0], numeric=False, wide=True),
+        *(
+            Column(f"epoch {epoch}", lambda row, place=place: row[1][place], _accuracy)
+            for place, epoch in enumerate(causes[0].results["epochs_tested"])
         ),
-        data=(),
-        numeric=(False, *(True for _ in causes[0].results["epochs_tested"]), True),
-        wide=frozenset({0}),
+        Column("n", lambda row: len(row[1][-1])),
+    ]
+    notes = (
+        "Mean ± standard deviation (ddof = 0) over seeds; (k of n): the other networks' numbers were no longer finite.",
+        "An explosion ends in numbers that are not finite, and is counted as such, not as an accuracy.",
     )
+    return Table.of("Test accuracy in percent during the run", columns, rows, notes)
 
 
 def printed_table(records: Sequence[Record]) -> Table | None:
@@ -147,24 +137,18 @@ def printed_table(records: Sequence[Record]) -> Table | None:
     wanted = SETTINGS | {"learning_rate": RATES.get(config["dataset"])}
     same = all(config[name] == value for name, value in wanted.items())
     printed = PRINTED.get(config["dataset"], ()) if same else ()
-    rows = [_printed_row(one, causes) for one in printed if not one.ours or one.ours in causes]
+    rows = [_beside(one, causes) for one in printed if not one.ours or one.ours in causes]
     if not rows:
         return None
-    return Table(
-        title="Beside the course report: test accuracy in percent",
-        header=("program", "printed", "n", "at epoch", "our setting", "ours", "n", "at epoch"),
-        rows=tuple(rows),
-        notes=(
-            f"Printed: report 000, {SOURCE}; {', '.join(dict.fromkeys(one.where for one in printed))}. MATLAB's ten runs "
-            "had one seed and are one number. Its subsets are not public; ours are class-balanced and others.",
-            "The report does not say outright which reduction its PyTorch rows had: the sum explodes, and what it names "
-            "beside it is the mean.",
-            f"Ours are at the printed epoch where networks were tested then, else at their last. Epochs here are "
-            f"{config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
-        ),
-        data=(),
-        numeric=(False, True, True, True, False, True, True, True),
+    notes = (
+        f"Printed: report 000, {SOURCE}; {', '.join(dict.fromkeys(one.where for one in printed))}. MATLAB's ten runs "
+        "had one seed and are one number. Its subsets are not public; ours are class-balanced and others.",
+        "The report does not say outright which reduction its PyTorch rows had: the sum explodes, and what it names "
+        "beside it is the mean.",
+        f"Ours are at the printed epoch where networks were tested then, else at their last. Epochs here are "
+        f"{config['epochs']}, the report's {EPOCHS}: where they differ, so may accuracies.",
     )
+    return Table.of("Beside the course report: test accuracy in percent", _PRINTED, rows, notes)
 
 
 ARITHMETIC = "Report 002: from 0.07 to 0.28 is +300 %, four times as much, not the 400 % more that it says."
@@ -175,67 +159,101 @@ def claims_table(records: Sequence[Record]) -> Table | None:
     claimed = [record for record in records if record.task == "cause" and record.results["claim"]]
     if not claimed:
         return None
-    rows = []
-    for record in claimed:
-        loss = paired(record.results["aligned_test_loss"], record.results["test_loss"])
-        accuracy = paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
-        differences = _stopped(record) or _difference(loss, 1, 4), _difference(accuracy, 100, 2)
-        rows.append((record.results["claim"], record.results["title"], *differences, _ratio(record), _closed(record)))
     sources = {"report 000": (f"Report 000: {SOURCE}.",), "report 002": (f"Report 002: {ANSWER}.", ARITHMETIC)}
-    said = [sentence for name, found in sources.items() if any(name in row[0] for row in rows) for sentence in found]
-    return Table(
-        title="Claims and measurements",
-        header=("claim", "measured", "d test loss", "d accuracy, points", "loss as printed", "what closes it"),
-        rows=tuple(rows),
-        notes=(
-            "Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it.",
-            *said,
-        ),
-        data=(),
-        numeric=(False, False, True, True, True, False),
-        wide=frozenset({0, 1, 5}),
-    )
+    said = [
+        sentence
+        for name, found in sources.items()
+        if any(name in one.results["claim"] for one in claimed)
+        for sentence in found
+    ]
+    note = "Loss as printed: times the aligned run's, in the changed run's own loss, as its user would read it."
+    return Table.of("Claims and measurements", _CLAIMS, claimed, (note, *said))
 
 
-def _cause_row(record: Record, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None) -> tuple:
-    found = record.results
-    base = paired([0.0] * len(record.seeds), found["aligned_test_loss"])
-    stopped = _stopped(record)
-    first = _first(found["first_steps"])
-    differences = (_difference(loss, 1, 4), _p(p_loss), _difference(accuracy, 100, 2), _p(p_accuracy))
-    if stopped:
-        differences = (stopped, NONE, *differences[2:])
-    closing = found["closing"]
-    left = NONE if closing is None else _first(closing["first_steps"])
-    return (
-        record.results["title"],
-        found["base"],
-        first,
-        f"{base.mean:.4f}",
-        *differences,
-        _ratio(record),
-        str(loss.n),
-        found["closes"],
-        left,
-    )
+_CLAIMS: list[Column[Record]] = [
+    Column("claim", lambda one: one.results["claim"], numeric=False, wide=True),
+    Column("measured", lambda one: one.results["title"], numeric=False, wide=True),
+    Column("d test loss", lambda one: _stopped(one) or with_error(_paired_losses(one), 1, 4)),
+    Column("d accuracy, points", lambda one: with_error(_paired_accuracies(one), 100, 2)),
+    Column("loss as printed", lambda one: _ratio(one)),
+    Column("what closes it", lambda one: _closed(one), numeric=False, wide=True),
+]
 
 
-def _cause_data(record: Record, loss: Paired, accuracy: Paired, p_loss: float | None, p_accuracy: float | None) -> dict:
-    steps = [step for step in record.results["first_steps"] if step]
+@dataclass(frozen=True)
+class _Measured:
+    """A cause with its paired differences, and their p corrected over all of the table."""
+
+    record: Record
+    loss: Paired
+    accuracy: Paired
+    p_loss: float | None
+    p_accuracy: float | None
+
+    @property
+    def results(self) -> dict[str, Any]:
+        return self.record.results
+
+    @property
+    def aligned_loss(self) -> float | None:
+        """Mean test loss of the aligned run; None where none stayed finite."""
+        known = [value for value in self.results["aligned_test_loss"] if value is not None]
+        return fmean(known) if known else None
+
+
+_CAUSES: list[Column[_Measured]] = [
+    Column("cause", lambda one: one.record.results["title"], numeric=False, wide=True),
+    Column("base", lambda one: one.results["base"], numeric=False),
+    Column("first step above floor", lambda one: _first(one.results["first_steps"])),
+    Column("test loss, aligned", lambda one: one.aligned_loss, partial(decimal, digits=4)),
+    Column(
+        "d test loss", lambda one: _stopped(one.record) or with_error(one.loss, 1, 4), bold=lambda one: _real(one.p_loss)
+    ),
+    Column("p", lambda one: None if _stopped(one.record) else one.p_loss, p_value),
+    Column("d accuracy, points", lambda one: with_error(one.accuracy, 100, 2), bold=lambda one: _real(one.p_accuracy)),
+    Column("p", lambda one: one.p_accuracy, p_value),
+    Column("loss as printed", lambda one: _ratio(one.record)),
+    Column("n", lambda one: one.loss.n),
+    Column("what closes it", lambda one: one.results["closes"], numeric=False, wide=True),
+    Column(
+        "first step above floor then",
+        lambda one: one.results["closing"],
+        lambda closing: _first(closing["first_steps"]),
+        numeric=False,
+    ),
+]
+
+
+def _real(p: float | None) -> bool:
+    return p is not None and p < LEVEL
+
+
+def _cause_data(one: _Measured) -> dict[str, Value]:
+    loss, accuracy = one.loss, one.accuracy
+    steps = [step for step in one.results["first_steps"] if step]
     return {
-        "cause": record.results["name"],
-        "base": record.results["base"],
+        "cause": one.record.results["name"],
+        "base": one.results["base"],
         "first_step": median(steps) if steps else None,
         "d_loss": loss.mean if loss.n else None,
         "d_loss_error": loss.error,
         "d_loss_p": loss.p,
-        "d_loss_p_holm": p_loss,
+        "d_loss_p_holm": one.p_loss,
         "d_accuracy": accuracy.mean if accuracy.n else None,
         "d_accuracy_error": accuracy.error,
         "d_accuracy_p": accuracy.p,
-        "d_accuracy_p_holm": p_accuracy,
+        "d_accuracy_p_holm": one.p_accuracy,
         "n": loss.n,
     }
+
+
+def _paired_losses(record: Record) -> Paired:
+    return paired(record.results["aligned_test_loss"], record.results["test_loss"])
+
+
+def _paired_accuracies(record: Record) -> Paired:
+    """Of the last test."""
+    return paired(record.results["aligned_accuracy"][-1], record.results["accuracy"][-1])
 
 
 def _cause_notes(causes: Sequence[Record], tests: int) -> tuple[str, ...]:
@@ -254,24 +272,38 @@ def _cause_notes(causes: Sequence[Record], tests: int) -> tuple[str, ...]:
     )
 
 
-def _printed_row(one: Printed, causes: dict[str, Record]) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Beside:
+    """What was printed, and ours: the title of its setting, accuracies (fractions) by seed, and the epoch of these."""
+
+    printed: Printed
+    setting: str
+    ours: list[float | None]
+    epoch: int
+
+
+def _beside(one: Printed, causes: dict[str, Record]) -> _Beside:
     record = causes[one.ours] if one.ours else next(iter(causes.values()))
-    ours = record.results["accuracy" if one.ours else "aligned_accuracy"]
     tested = record.results["epochs_tested"]
     place = tested.index(one.epoch) if one.epoch in tested else -1
-    several = len(one.runs) > 1
-    printed = _accuracy([value / 100 for value in one.runs]) if several else f"{mean(one.runs):.2f}"
-    setting = record.results["title"] if one.ours else "aligned with simpleNN"
-    return (
-        one.program,
-        printed,
-        str(len(one.runs)),
-        str(one.epoch),
-        setting,
-        _accuracy(ours[place]),
-        str(len(ours[place])),
-        str(tested[place]),
-    )
+    ours = record.results["accuracy" if one.ours else "aligned_accuracy"][place]
+    return _Beside(one, record.results["title"] if one.ours else "aligned with simpleNN", ours, tested[place])
+
+
+def _runs(runs: Sequence[float]) -> str:
+    return _accuracy([value / 100 for value in runs]) if len(runs) > 1 else decimal(runs[0], 2)
+
+
+_PRINTED: list[Column[_Beside]] = [
+    Column("program", lambda one: one.printed.program, numeric=False),
+    Column("printed", lambda one: one.printed.runs, _runs),
+    Column("n", lambda one: len(one.printed.runs)),
+    Column("at epoch", lambda one: one.printed.epoch),
+    Column("our setting", lambda one: one.setting, numeric=False),
+    Column("ours", lambda one: one.ours, lambda accuracies: _accuracy(accuracies)),
+    Column("n", lambda one: len(one.ours)),
+    Column("at epoch", lambda one: one.epoch),
+]
 
 
 def _stopped(record: Record) -> str:
@@ -299,7 +331,7 @@ def _accuracy(values: Sequence[float | None]) -> str:
     if not known:
         return "not finite"
     some = "" if len(known) == len(values) else f" ({len(known)} of {len(values)})"
-    return f"{mean(known):.2f} ± {pstdev(known):.2f}{some}"
+    return f"{mean_and_std(mean(known), pstdev(known), 2)}{some}"
 
 
 def _first(steps: Sequence[int | None]) -> str:
@@ -310,19 +342,7 @@ def _first(steps: Sequence[int | None]) -> str:
     return f"{median(reached):g}{some}"
 
 
-def _difference(found: Paired, scale: float, digits: int) -> str:
-    if not found.n or found.error is None:
-        return NONE
-    mean_of, error = scale * found.mean, scale * found.error
-    tiny = 0 < max(abs(mean_of), error) < 0.5 * 10**-digits
-    return (f"{mean_of:+.1e} ± {error:.1e}" if tiny else f"{mean_of:+.{digits}f} ± {error:.{digits}f}").replace("-", "−")
-
-
-def _p(value: float | None) -> str:
-    return NONE if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _ratio(record: Record) -> str:
     printed = [value for value in record.results["printed_loss"] if value is not None]
     aligned = [value for value in record.results["aligned_printed_loss"] if value is not None]
-    return f"{sum(printed) / len(printed) / (sum(aligned) / len(aligned)):.2f}" if printed and aligned else NONE
+    return decimal(mean(printed) / mean(aligned), 2) if printed and aligned else NONE
