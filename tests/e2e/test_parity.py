@@ -439,6 +439,7 @@ def test_damaged_files(
 ) -> None:
     out = copied(simplenn, tmp_path)
     path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif isinstance(content, dict):

@@ -72,6 +72,10 @@ class Parity(ParityConfig, Study):
         found = super().of(content, where)
         if found.framework is None:
             raise CondenseError(f"{where}: framework: It must be given.")
+        try:
+            chosen_causes(found.framework, found.cause)
+        except CondenseError as error:
+            raise CondenseError(f"{where}: cause: {error}") from error
         return found.resolved()
 
     def joined(self, before: Self, where: str) -> Self:
