@@ -292,7 +292,7 @@ def needed(record: Record, *path: str) -> Any:
 
 def _json_object(line: str, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite)
+        content = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise CondenseError(f"{where}: not a complete line of JSON ({error}). The others count without it.") from error
     if not isinstance(content, dict):
@@ -305,6 +305,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:20]} is larger than any number that can be kept")
     return value
+
+
+def _whole(text: str) -> int:
+    _finite(text)  # what is computed with numbers is computed with floats
+    return int(text)
 
 
 def _refuse_constant(name: str) -> None:

@@ -15,7 +15,7 @@ def json_of(data: bytes, where: str) -> Any:
     Raises `CondenseError`, which `where` begins, for other bytes, and for numbers that are none: NaN, infinities, 1e999.
     """
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_finite, parse_float=_finite)
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise CondenseError(f"{where}: nested too deep to be read.") from None
     except ValueError as error:  # of which JSONDecodeError and UnicodeDecodeError are kinds
@@ -39,6 +39,11 @@ def toml_file(path: Path, what: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise CondenseError(f"Cannot read {what} {shortened(path)}: {getattr(error, 'strerror', None) or error}.") from error
     return toml_of(text, f"{what[:1].upper()}{what[1:]} {shortened(path)}")
+
+
+def _whole(text: str) -> int:
+    _finite(text)  # what is computed with numbers is computed with floats
+    return int(text)
 
 
 def _finite(text: str) -> float:

@@ -58,7 +58,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
-        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: datasets, doctor, evaluate, generalize, info, "]),
+        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: cell, datasets, doctor, evaluate, generalize, "]),
         ("--foo", ["Unknown command '--foo'."]),
         ("learn --out", ["--out needs a value."]),
         ("learn --ipc --out a.h5", ["--ipc needs a value."]),
@@ -86,7 +86,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
             "evaluate a.h5 --whole --out a",
             ["--whole trains on all real images, so it takes no synthetic set; leave one of "],
         ),
-        ("table", ["Name files of records, or one folder of results: condense table RECORDS.jsonl|DIR ..."]),
+        ("table", ["Name files of records, or folders of results: condense table RECORDS.jsonl|DIR ..."]),
     ],
 )
 def test_words_that_cannot_be_understood(said: Said, words: str, sentences: list[str]) -> None:

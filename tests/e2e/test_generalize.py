@@ -203,8 +203,8 @@ def test_wrong_input(images: Path, whole: Path, tmp_path: Path, capsys: pytest.C
     ]
     foreign = tmp_path / "foreign"
     foreign.mkdir()
-    (foreign / "matrix.json").touch()
-    cases.append((("fig1b", "--out", foreign), "holds other files (matrix.json) and no study 'generalization'"))
+    (foreign / "notes.txt").touch()
+    cases.append((("fig1b", "--out", foreign), "holds other files (notes.txt) and no study 'generalization'"))
     other = tmp_path / "other"
     other.mkdir()
     (other / "study.json").write_text(json.dumps({"format": "condense study 1", "kind": "generalization", "requests": 3}))

@@ -71,7 +71,8 @@ def test_the_example_runs_as_an_installed_package(
     records = tmp_path / "made" / "records.jsonl"
     facts = json.loads(records.read_text().splitlines()[0])
     assert facts["config"]["method"] == "k-means" and facts["config"]["square"] == 2
-    assert len(facts["losses"]) == 4 and sorted(facts["losses"], reverse=True) == facts["losses"]
+    losses = facts["series"]["loss"]
+    assert len(losses) == 4 and sorted(losses, reverse=True) == losses
 
     assert condense("table", records) == 0
     without = capsys.readouterr().out
