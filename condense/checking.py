@@ -106,13 +106,23 @@ def _sentence(detail: Any, called: Callable[[str], str], kind: type) -> str:
     return sentence_of(detail, ".".join([called(name), *inner[:3]]), [one.name for one in fields(kind)])
 
 
+BEFORE = "before"
+"""What the metadata of a setting call its value of all configurations made before there was the setting."""
+
+
 def as_dict(config: Any) -> dict[str, Any]:
     """A configuration as plain JSON values. How images are read is left out as far as nothing is stated on it, so that a
-    configuration of before it could be stated is the same configuration now.
+    configuration of before it could be stated is the same configuration now; and so are later settings of methods.
     """
     unstated = {name for name in READING_NAMES if getattr(config, name, None) in (None, False)}
+    unstated |= {name for name, before in later_settings(config).items() if getattr(config, name) in (None, before)}
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in asdict(config).items()
         if name not in unstated
     }
+
+
+def later_settings(config: Any) -> dict[str, Any]:
+    """Of settings that methods got later, what held before, by name."""
+    return {one.name: one.metadata[BEFORE] for one in fields(config) if BEFORE in one.metadata}

@@ -130,8 +130,8 @@ class StageC(OfMethods):
     ipc: ImagesPerClass = 1
     """Images per class."""
     method: MethodName = DEFAULT
-    """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package; each has options of its
-    own, which --method NAME --help lists."""
+    """How sets are made: one of those that condense methods lists, such as dc or random; each has options of its own, which
+    --method NAME --help lists."""
     precision: Precisions = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
@@ -186,10 +186,11 @@ def _field(name: str, methods: tuple[str, ...], classes: tuple[type[Method], ...
     help = arg(help=one.metadata.get("help", ""))
     if len(methods) == 1:
         scheduled = one.default is MISSING
-        return Annotated[hint | None if scheduled else hint, help], field(default=None if scheduled else one.default)
+        default = None if scheduled else one.default
+        return Annotated[hint | None if scheduled else hint, help], field(default=default, metadata=one.metadata)
     lacking = [of for of, settings in known.items() if name not in settings]
     check = _refused(lacking[0]) if lacking else _as_each([settings[name][0] for settings in known.values()])
-    return Annotated[hint | None, help, AfterValidator(check)], field(default=None)
+    return Annotated[hint | None, help, AfterValidator(check)], field(default=None, metadata=one.metadata)
 
 
 def _refused(method: str) -> Callable[[Any], Any]:
@@ -255,8 +256,8 @@ class MatrixConfig(OfMethods):
     ipc: Annotated[tuple[ImagesPerClass, ...], BeforeValidator(_numbers), Field(min_length=1)] = (1,)
     """Images per class, one number or several."""
     method: Annotated[tuple[MethodName, ...], Several, Field(min_length=1)] = (DEFAULT,)
-    """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package, or several; each has
-    options of its own, which --method NAME --help lists, and of several those can be given that all of them have."""
+    """How sets are made: one of those that condense methods lists, such as dc or random, or several; each has options of
+    its own, which --method NAME --help lists, and of several those can be given that all of them have."""
     precision: Precisions = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None

@@ -116,6 +116,10 @@ class Network:
         run = Pass(statistics or {}, False, False, None, arithmetic)
         return apply_layers(self.layers[:-1], x, parameters, run).flatten(1)
 
+    def classified(self, parameters: Tensors, features: Tensor) -> Tensor:
+        """Logits (N, classes) of what the classifier sees (N, features)."""
+        return self.layers[-1](features, parameters, Pass({}, False, False, None, PLAIN))
+
     def train_features(
         self, parameters: Tensors, x: Tensor, statistics: Tensors, *, arithmetic: Arithmetic = PLAIN
     ) -> Tensor:

@@ -44,3 +44,29 @@ def _between(place: int, short: int, long: int) -> tuple[int, int, float]:
     where = max((place + 0.5) * short / long - 0.5, 0.0)
     before = int(where)
     return before, min(before + 1, short - 1), where - before
+
+
+def packing(images: Tensor, images_per_class: int, factor: int, how: str) -> Tensor:
+    """IDC's beginning, pixel by pixel: image k * ipc + i of a class, made small, becomes tile k of its stored image i."""
+    of_class = images_per_class * factor**2
+    classes, (channels, height, width) = len(images) // of_class, images.shape[1:]
+    tall, wide = -(-height // factor), -(-width // factor)
+    stored = images.new_zeros((classes * images_per_class, channels, height, width))
+    for number, image in enumerate(images):
+        label, (tile, i) = number // of_class, divmod(number % of_class, images_per_class)
+        for y in range(tall):
+            for x in range(wide):
+                row, column = tile // factor * tall + y, tile % factor * wide + x
+                if row < height and column < width:
+                    stored[label * images_per_class + i, :, row, column] = _small(image, y, x, tall, wide, how)
+    return stored
+
+
+def _small(image: Tensor, y: int, x: int, tall: int, wide: int, how: str) -> Tensor:
+    """A pixel (C,) of an image (C, H, W) made as small as tall x wide."""
+    height, width = image.shape[1:]
+    top, left = y * height // tall, x * width // wide
+    if how == "nearest":
+        return image[:, top, left]
+    bottom, right = -(-(y + 1) * height // tall), -(-(x + 1) * width // wide)
+    return image[:, top:bottom, left:right].mean((1, 2))

@@ -1,5 +1,8 @@
-"""Herding and k-center as their definitions say: every candidate tried, one at a time."""
+"""Selections as their definitions say: every candidate tried, one at a time."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 
@@ -26,3 +29,37 @@ def k_center(features: Tensor, count: int) -> list[int]:
             max(range(len(features)), key=lambda i: min(float((features[i] - features[c]).norm()) for c in chosen))
         )
     return chosen
+
+
+def k_means(points: Tensor, draws: Sequence[float], rounds: int) -> list[Tensor]:
+    """As many centres as there are draws from [0, 1), with which k-means++ begins; then Lloyd's rounds until they rest."""
+    centres = list[Tensor]()
+    for draw in draws:
+        weights = [min((float((point - c).square().sum()) for c in centres), default=1.0) for point in points]
+        weights = weights if any(weights) else [1.0] * len(points)
+        place, left = 0, draw * sum(weights)
+        while left >= weights[place]:
+            left -= weights[place]
+            place += 1
+        centres.append(points[place])
+    for _ in range(rounds):
+        before = centres
+        owners = [_nearest(point, before) for point in points]
+        clusters = [[point for point, owner in zip(points, owners, strict=True) if owner == c] for c in range(len(before))]
+        centres = [torch.stack(own).mean(0) if own else centre for own, centre in zip(clusters, before, strict=True)]
+        if all(torch.equal(old, new) for old, new in zip(before, centres, strict=True)):
+            break
+    return centres
+
+
+def nearest_points(points: Tensor, centres: Sequence[Tensor]) -> list[int]:
+    """For each centre in turn the point nearest to it that is not taken yet."""
+    chosen = list[int]()
+    for centre in centres:
+        unused = [index for index in range(len(points)) if index not in chosen]
+        chosen.append(min(unused, key=lambda index, centre=centre: float((points[index] - centre).norm())))
+    return chosen
+
+
+def _nearest(point: Tensor, centres: Sequence[Tensor]) -> int:
+    return min(range(len(centres)), key=lambda index: float((point - centres[index]).norm()))

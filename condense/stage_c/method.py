@@ -13,18 +13,21 @@ from typing import Any, ClassVar, Literal, Self, get_type_hints
 import torch
 from torch import Tensor
 
+from condense.checking import BEFORE
 from condense.condensed import Condensed
 from condense.execution import Precision, Work
 from condense.stage_c.problem import Problem
 
 
-def setting(help: str, default: Any = MISSING) -> Any:
+def setting(help: str, default: Any = MISSING, *, later: bool = False) -> Any:
     """A field of a method's settings. With a default it is the same in every schedule; without, a schedule gives it.
 
-    help: what it is, in a sentence or two, for the command line. Of type int, float, str, a tuple of those, or bool with a
-    default, with pydantic's checks around it, if any.
+    help: what it is, in a sentence or two, for the command line; later: that it came when sets had been made by the method
+    already, all of them as its default says: where it has that, it is not stated, so those are of the same configuration.
+    Of type int, float, str, a tuple of those, or bool with a default, with pydantic's checks around it, if any.
     """
-    return field(default=default, metadata={"help": help}) if default is not MISSING else field(metadata={"help": help})
+    metadata = {"help": help} | ({BEFORE: default} if later else {})
+    return field(default=default, metadata=metadata) if default is not MISSING else field(metadata=metadata)
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ class Problem:
         vector = Layout.of(self.network).flatten(parameters).to(self.data.device)
         return vector, self.network.initial_statistics(self.data.device, self.dtype)
 
-    def real_images(self) -> Tensor:
-        """Real images (classes * images_per_class, C, H, W) of each class to begin with, drawn at random."""
-        drawn = self.data.draw_class_batches(self.images_per_class, self.random("initial images"))
+    def real_images(self, multiple: int = 1) -> Tensor:
+        """Real images (classes * multiple * images_per_class, C, H, W) of each class to begin with, drawn at random."""
+        drawn = self.data.draw_class_batches(multiple * self.images_per_class, self.random("initial images"))
         return self.data.inputs(drawn.indices, self.dtype)
 
     def noise(self) -> Tensor:
@@ -90,15 +90,21 @@ class Problem:
         """Images in a batch of so many real images of each class, of fewer where a class has fewer."""
         return sum(min(count, real_batch) for count in self.data.counts)
 
-    def check_classes(self, advice: str = "") -> None:
-        """Raises `CondenseError` where a class has fewer real images than are to be made of it; advice: what would help."""
+    def check_classes(self, multiple: int = 1, advice: str = "") -> None:
+        """Raises `CondenseError` where a class has fewer real images than are to be made of it.
+
+        multiple: real images that become one of those that are made; advice: what would help.
+        """
         counts = self.data.counts
         fewest = counts.index(min(counts))
-        if counts[fewest] < self.images_per_class:
+        if counts[fewest] < multiple * self.images_per_class:
             name, images = shortened(self.data.class_names[fewest]), f"{counts[fewest]} image{'s' * (counts[fewest] != 1)}"
+            wanted = f"{self.images_per_class} images per class asked for"
+            if multiple > 1:
+                wanted = f"{multiple * self.images_per_class} that the {wanted} are packed from, {multiple} in each"
             raise CondenseError(
-                f"Class {name} of {shortened(self.data.name)} has {images}, fewer than the {self.images_per_class} images "
-                f"per class asked for.{' ' * bool(advice)}{advice}"
+                f"Class {name} of {shortened(self.data.name)} has {images}, fewer than the {wanted}."
+                f"{' ' * bool(advice)}{advice}"
             )
 
     def small_classes(self, real_batch: int) -> list[str]:

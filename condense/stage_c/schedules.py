@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from condense.checking import as_dict
+from condense.checking import as_dict, later_settings
 from condense.errors import CondenseError, quoted
 from condense.stage_c.answers import answering, refuse
 from condense.stage_c.method import Method, Occasion
@@ -60,8 +60,9 @@ def with_settings(name: str, settings: Mapping[str, Any]) -> str:
 
 def overridden(settings: Mapping[str, Any], name: str, occasion: Occasion) -> dict[str, Any]:
     """The settings of a resolved configuration that are not those of a schedule; None for those it does not state."""
-    stated = BEFORE_SETTINGS | dict(settings)
-    values = as_dict(schedule(name, str(stated.get("method", DEFAULT)), occasion))
+    method = schedule(name, str(settings.get("method", DEFAULT)), occasion)
+    later = later_settings(method)
+    stated, values = BEFORE_SETTINGS | later | dict(settings), later | as_dict(method)
     return {key: stated.get(key) for key, value in values.items() if stated.get(key) != value}
 
 

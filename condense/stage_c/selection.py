@@ -1,7 +1,8 @@
-"""Selections: real images in the place of learned ones, at random or by where they lie among a network's features.
+"""Laws of selections: which real images of a class stand for it, by their features in a network or by a score of each.
 
-The laws are those behind the tables of Zhao et al. (ICLR 2021), as its authors state them: class by class, on the features
-of a network trained on all real images, with Euclidean distances. Both begin with the image nearest to the class mean.
+Those of herding and k-center are those behind the tables of Zhao et al. (ICLR 2021), as its authors state them: on the
+features of a network trained on all real images, with Euclidean distances. Both begin with the image nearest to the class
+mean.
 """
 
 from collections.abc import Callable
@@ -10,9 +11,6 @@ import torch
 from torch import Tensor
 
 from condense.data.images import LabelledImages
-from condense.execution import for_testing
-from condense.networks.layers import Arithmetic, Tensors
-from condense.networks.network import Network
 from condense.randomness import generator
 
 
@@ -52,27 +50,19 @@ def k_center(features: Tensor, count: int) -> Tensor:
     return torch.tensor(chosen, device=features.device)
 
 
-def by_features(
-    select: Callable[[Tensor, int], Tensor], data: LabelledImages, features: Tensor, images_per_class: int
-) -> Tensor:
-    """Indices (classes * ipc,), class-major, of images that `select` picks among the features (N, d) of each class."""
+def largest(scores: Tensor, count: int, random: torch.Generator) -> Tensor:
+    """Indices (count,) of the largest scores (n,), largest first; which of equal ones is drawn. random: on the CPU."""
+    shuffled = torch.randperm(len(scores), generator=random).to(scores.device)
+    return shuffled[scores[shuffled].argsort(descending=True, stable=True)[:count]]
+
+
+def by_class(select: Callable[[Tensor, int], Tensor], data: LabelledImages, values: Tensor, count: int) -> Tensor:
+    """Indices (classes * count,), class-major, of images that `select` picks by the values (N, ...) of each class."""
     parts, first = [], 0
-    for count in data.counts:
-        parts.append(first + select(features[first : first + count], images_per_class))
-        first += count
+    for images in data.counts:
+        parts.append(first + select(values[first : first + images], count))
+        first += images
     return torch.cat(parts)
-
-
-@torch.no_grad()
-def features_of(network: Network, parameters: Tensors, statistics: Tensors, data: LabelledImages) -> Tensor:
-    """Features (N, d) of all real images, in their order; BatchNorm on its running statistics."""
-    execution, dtype = for_testing(network, data.device), next(iter(parameters.values())).dtype
-    arithmetic = Arithmetic(winograd=execution.winograd)
-    found = []
-    for indices in torch.arange(len(data), device=data.device).split(execution.part):
-        x = data.inputs(indices, dtype).contiguous(memory_format=execution.memory_format)
-        found.append(network.features(parameters, x, statistics, arithmetic=arithmetic))
-    return torch.cat(found)
 
 
 def _distances(features: Tensor, point: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Callable
 from dataclasses import fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from condense.reference import distribution_matching
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.sealed import load_sealed, save_sealed
 from condense.stage_c.checkpoint import FORMAT
-from condense.stage_c.learn import learn
+from condense.stage_c.learn import is_of, learn
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
 from condense.stage_c.methods.selections import Herding, KCenter, Random
+from condense.stage_c.packing import packed
+from condense.stage_c.schedules import schedule_text
 from condense.studies.matrix.cells import SetCell
 from condense.studies.matrix.images import ImageFacts
 from condense.studies.matrix.results import sets_of
@@ -39,7 +42,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "random": {},
     "herding": {"epochs": 4},
     "k-center": {"epochs": 4},
+    "kmeans": {"epochs": 4, "factor": 2},
+    "random-soft": {"expert_epochs": 4},
+    "forgetting": {"epochs": 4, "factor": 2},
+    "el2n": {"epochs": 2, "networks": 2},
+    "grand": {"epochs": 4, "networks": 1},
 }
+PACKED = ("random", "herding", "k-center", "kmeans", "forgetting", "el2n", "grand")
+SELECTED = (*PACKED, "random-soft")
 STEPPED = [name for name in SETTINGS if name != "random"]
 SIAMESE = ("color", "crop", "cutout", "scale", "rotate")
 
@@ -93,10 +103,13 @@ def test_a_set_says_by_which_method_it_was_made(method: str, digits: LabelledIma
     assert learned.set.images.shape == (20, 1, 28, 28) and torch.isfinite(learned.set.images).all()
     for name, value in SETTINGS[method].items():
         assert learned.set.provenance.config[name] == value
-    selected = method in ("random", "herding", "k-center")
+    selected = method in SELECTED
     assert bool(learned.record.losses) is not selected
-    real = {image.numpy().tobytes() for image in digits.inputs(torch.arange(len(digits)))}
-    kept = [image.numpy().tobytes() in real for image in learned.set.images]
+    factor = SETTINGS[method].get("factor", 1)
+    of_tiles = packed(digits.inputs(torch.arange(len(digits)).repeat_interleave(factor**2)), 1, factor)
+    real = {tile.numpy().tobytes() for tile in of_tiles[..., : 28 // factor, : 28 // factor]}
+    tiles = [row.split(28 // factor, 3) for row in learned.set.images.split(28 // factor, 2)]
+    kept = [image.numpy().tobytes() in real for tile in chain(*tiles) for image in tile]
     assert all(kept) if selected else not any(kept)
     assert learn(config(method), digits).set.sha256 == learned.set.sha256
 
@@ -261,6 +274,35 @@ def test_herding_and_k_center_first_take_the_same_image(digits: LabelledImages) 
     for each in more:
         assert torch.equal(each.images[::4], first[0].images)
     assert not torch.equal(more[0].images, more[1].images)
+
+
+@pytest.mark.parametrize("method", PACKED)
+def test_packed_selections_are_the_same_images_made_small(method: str, digits: LabelledImages) -> None:
+    small = {**SETTINGS[method], "factor": 2, "packing": "mean"}
+    found = learn(config(method, **small), digits).set
+    apart = learn(config(method, **{**small, "factor": 1, "ipc": 8}), digits).set
+    assert found.images.shape == (20, 1, 28, 28) and found.provenance.images_per_class == 2
+    assert torch.equal(found.images, packed(apart.images, 2, 2, "mean"))
+    images, labels = found.decoded()
+    assert len(images) == 80 and torch.bincount(labels).tolist() == [8] * 10
+
+
+def test_a_selection_with_nothing_packed_is_of_the_configuration_it_always_was(digits: LabelledImages) -> None:
+    for method in ("random", "herding", "k-center"):
+        stored = learn(config(method), digits).set.provenance.config
+        assert {"factor", "packing"} & stored.keys() == set()
+        assert is_of(stored, config(method), digits) and not is_of(stored, config(method, factor=2), digits)
+    occasion = Occasion("digits", 2, "ConvNetW8BN")
+    settings = as_dict(config("random", factor=2).resolved())
+    assert schedule_text(settings, occasion) == "published with factor 2"
+    assert schedule_text(as_dict(config("random").resolved()), occasion) == "published"
+
+
+def test_what_cannot_be_packed_is_refused(digits: LabelledImages) -> None:
+    with pytest.raises(CondenseError, match=r"fewer than the \d+ that the 2 images per class asked for are packed from"):
+        learn(config("random", factor=8), digits)
+    with pytest.raises(CondenseError, match=r"factor = 9: Input should be less than or equal to 8"):
+        checked(LearnConfig, {"method": "kmeans", "factor": 9})
 
 
 # Configurations

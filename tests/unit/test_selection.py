@@ -10,7 +10,9 @@ from condense.data.images import LabelledImages
 from condense.networks.registry import build
 from condense.randomness import generator
 from condense.reference import selection as plain
-from condense.stage_c.selection import by_features, herding, k_center
+from condense.stage_c import k_means as clusters
+from condense.stage_c.k_means import k_means, nearest_centres, nearest_points
+from condense.stage_c.selection import by_class, herding, k_center
 
 
 def features(count: int = 30, seed: int = 0) -> Tensor:
@@ -49,7 +51,7 @@ def test_each_class_is_selected_from_by_itself(
 ) -> None:
     images = small_images(counts=(7, 4, 9))
     points = features(20)
-    chosen = by_features(select, images, points, 3)
+    chosen = by_class(select, images, points, 3)
     assert images.labels[chosen].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert (chosen[3:6] - 7).tolist() == select(points[7:11], 3).tolist()
 
@@ -64,3 +66,37 @@ def test_features_are_what_the_classifier_sees(name: str, width: int) -> None:
     last = [name for name, _ in network.shapes()][-2:]
     logits = seen @ parameters[last[0]].T + parameters[last[1]]
     torch.testing.assert_close(logits, network.logits(parameters, x))
+
+
+def cpu(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 100])
+@pytest.mark.parametrize("seed", range(3))
+def test_k_means_is_as_defined(seed: int, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "POINTS_AT_ONCE", 7)
+    points = features(seed=seed)
+    centres = k_means(points, 6, cpu(seed), rounds)
+    expected = plain.k_means(points, torch.rand(6, generator=cpu(seed), dtype=torch.float64).tolist(), rounds)
+    torch.testing.assert_close(centres, torch.stack(expected), rtol=1e-10, atol=1e-12)
+    others = features(6, seed + 100)  # of a cluster of two points both are as near
+    assert nearest_points(points, others).tolist() == plain.nearest_points(points, list(others))
+
+
+def test_centres_come_to_rest_in_the_middle_of_clusters() -> None:
+    middles = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    points = (middles[:, None] + 0.1 * features(36)[:, :2].view(3, 12, 2)).flatten(0, 1)
+    centres = k_means(points, 3, cpu(0))
+    owners = nearest_centres(points, centres)
+    assert [len(set(own.tolist())) for own in owners.split(12)] == [1, 1, 1] and len(set(owners.tolist())) == 3
+    for owner, own in zip(owners[::12], points.split(12), strict=True):
+        torch.testing.assert_close(centres[owner], own.mean(0))
+
+
+def test_centres_and_nearest_points_where_several_lie_in_one_place() -> None:
+    points = torch.tensor([[0.0, 0.0], [0.0, 0.0], [5.0, 0.0], [5.0, 0.0]])
+    centres = k_means(points, 4, cpu(1))
+    assert torch.isfinite(centres).all()
+    assert sorted(map(tuple, centres[:2].tolist())) == [(0.0, 0.0), (5.0, 0.0)]
+    assert sorted(nearest_points(points, centres).tolist()) == [0, 1, 2, 3]

@@ -14,12 +14,16 @@ from condense.stage_c.method import Method
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
-from condense.stage_c.methods.selections import Herding, KCenter, Random
+from condense.stage_c.methods.random_soft import RandomSoft
+from condense.stage_c.methods.scores import EL2N, Forgetting, GraNd
+from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
 
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (DC, DSA, DM, Random, Herding, KCenter)}
+_LEARNING = (DC, DSA, DM)
+_SELECTING = (Random, RandomSoft, Herding, KCenter, KMeans, Forgetting, EL2N, GraNd)
+BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (*_LEARNING, *_SELECTING)}
 DEFAULT = DC.name
 NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 """What a package may call its method: as it stands on the command line, and in the names of folders."""

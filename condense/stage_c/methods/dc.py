@@ -147,7 +147,7 @@ class DC(Method):
     def check(self, problem: Problem) -> None:
         """Raises `CondenseError` where images begin as real ones and a class has too few."""
         if self.init == "real":
-            problem.check_classes("--init noise does without real images to begin with.")
+            problem.check_classes(advice="--init noise does without real images to begin with.")
 
     def steps(self, problem: Problem) -> int:
         """Outer steps."""

@@ -1,28 +1,28 @@
 """Selections: real images in the place of learned ones, at random or by where they lie among the features of a network.
 
-The laws are those behind the tables of Zhao et al. (ICLR 2021), as its authors state them (`stage_c/selection.py`).
+The laws of herding and k-center are those behind the tables of Zhao et al. (ICLR 2021), as its authors state them
+(`stage_c/selection.py`).
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from condense.checking import AtLeastOne, Positive
+from condense.checking import AtLeastOne, Positive, one_of
 from condense.condensed import Condensed
-from condense.execution import Work, within_learning
-from condense.networks.layers import Tensors
+from condense.decoding import MOST_TILES
+from condense.execution import Work
+from condense.randomness import generator
+from condense.stage_c import embedding
+from condense.stage_c.embedding import Embedding
+from condense.stage_c.k_means import k_means, nearest_points
 from condense.stage_c.method import Method, Occasion, setting
+from condense.stage_c.packing import PACKINGS, check_packing, decoder_for, packed
 from condense.stage_c.problem import Problem
-from condense.stage_c.selection import by_features, features_of, herding, k_center, random_selection
-from condense.training.engine import MemberDraws, Members, Standing, fresh_members, train
-from condense.training.layout import Layout
-from condense.training.recipe import Recipe, Stage
-from condense.training.sources import Source, TensorSource
-
-BATCH = 256
-"""Images in a batch of the network's training."""
+from condense.stage_c.selection import by_class, herding, k_center, random_selection
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,44 @@ class Nothing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Random(Method):
+class Selection(Method):
+    """Real images as they are, or several of them in each stored one."""
+
+    kind: ClassVar[Literal["learned", "selected"]] = "selected"
+
+    factor: Annotated[int, Field(ge=1, le=MOST_TILES)] = setting(
+        "Each stored image holds factor x factor real ones as its tiles, and is decoded to them in training.", 1, later=True
+    )
+    packing: Annotated[str, one_of("packing", PACKINGS)] = setting(
+        "How real images are made as small as tiles: nearest (every factor-th pixel) or mean.", "nearest", later=True
+    )
+
+    def check(self, problem: Problem) -> None:
+        """Raises `CondenseError` where a class has too few images, or they cannot be cut so."""
+        check_packing(problem, self.factor)
+
+    def chosen_per_class(self, problem: Problem) -> int:
+        """Real images to be chosen of each class."""
+        return problem.images_per_class * self.factor**2
+
+    def stored(self, problem: Problem, images: Tensor) -> Condensed:
+        """The set of the chosen images (classes * chosen, C, H, W), class by class."""
+        tiled = packed(images, problem.images_per_class, self.factor, self.packing)
+        return Condensed(tiled, problem.labels, decoder_for(problem.data, self.factor))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random(Selection):
     """Images of each class, drawn without replacement."""
 
     name: ClassVar[str] = "random"
     title: ClassVar[str] = "real images drawn at random from each class: the baseline"
-    kind: ClassVar[Literal["learned", "selected"]] = "selected"
     uses_network: ClassVar[bool] = False
 
     @classmethod
     def published(cls, occasion: Occasion) -> Self:
         """There is nothing to set."""
         return cls()
-
-    def check(self, problem: Problem) -> None:
-        """Raises `CondenseError` where a class has too few images."""
-        problem.check_classes()
 
     def steps(self, problem: Problem) -> int:
         """None."""
@@ -62,23 +84,12 @@ class Random(Method):
 
     def result(self, problem: Problem, state: Nothing) -> Condensed:
         """The images drawn by the seed."""
-        return Condensed(random_selection(problem.data, problem.images_per_class, problem.seed), problem.labels)
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """A network in training on the real images: parameters (P,), their momentum, BatchNorm's running statistics."""
-
-    vector: Tensor
-    velocity: Tensor
-    statistics: Tensors
+        return self.stored(problem, random_selection(problem.data, self.chosen_per_class(problem), problem.seed))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByFeatures(Method):
+class ByFeatures(Selection):
     """A selection among the features that a network trained on all real images gives them; its epochs are the steps."""
-
-    kind: ClassVar[Literal["learned", "selected"]] = "selected"
 
     epochs: AtLeastOne = setting("Epochs of training the network whose features are looked at; published: 30, fast: 10.")
     network_learning_rate: Positive = setting("Its learning rate, a tenth of it in the second half of the epochs.", 0.01)
@@ -93,13 +104,9 @@ class ByFeatures(Method):
         """A third of the epochs."""
         return replace(cls.published(occasion), epochs=10)
 
-    def select(self, features: Tensor, count: int) -> Tensor:
-        """Indices (count,) of rows of one class's features (n, d)."""
+    def select(self, features: Tensor, count: int, random: torch.Generator) -> Tensor:
+        """Indices (count,) of rows of one class's features (n, d); random: on the CPU."""
         raise NotImplementedError
-
-    def check(self, problem: Problem) -> None:
-        """Raises `CondenseError` where a class has too few images."""
-        problem.check_classes()
 
     def steps(self, problem: Problem) -> int:
         """Epochs."""
@@ -107,52 +114,32 @@ class ByFeatures(Method):
 
     def begin(self, problem: Problem) -> Embedding:
         """A new network."""
-        members = fresh_members(problem.network, [problem.seed], "embedding network", problem.data.device, problem.dtype)
-        statistics = {name: value[0] for name, value in members.statistics.items()}
-        return Embedding(members.vector[0], torch.zeros_like(members.vector[0]), statistics)
+        return embedding.new_embedding(problem)
 
     def step(self, problem: Problem, state: Embedding, number: int) -> tuple[Embedding, dict[str, float | Tensor]]:
-        """An epoch of SGD on all real images, with stage T's published optimiser."""
+        """An epoch of training on all real images."""
         rate = self.network_learning_rate * (1.0 if number < self.epochs // 2 else 0.1)
-        return self._trained(problem, problem.data, state, rate, number)
-
-    def _trained(
-        self, problem: Problem, source: Source, state: Embedding, rate: float, number: int
-    ) -> tuple[Embedding, dict[str, float | Tensor]]:
-        recipe = Recipe((Stage(1, rate),), batch_size=BATCH, momentum=0.9, weight_decay=5e-4, new_optimisers=False)
-        members = Members(state.vector[None], {name: value[None] for name, value in state.statistics.items()})
-        reached, losses, batch = list[Standing](), list[Tensor](), min(BATCH, len(source.labels))
-        train(
-            problem.network,
-            Standing(0, members, {"velocity": state.velocity[None]}),
-            source,
-            recipe,
-            [MemberDraws.of(problem.seed, "embedding", number, device=problem.data.device)],
-            execution=within_learning(problem.execution, problem.network, problem.data.device, batch=batch),
-            after_step=lambda seen: losses.append(seen.losses.mean()),
-            keep=reached.append,
-        )
-        found, statistics = reached[-1], {name: value[0] for name, value in reached[-1].members.statistics.items()}
-        after = Embedding(found.members.vector[0].clone(), found.optimiser["velocity"][0].clone(), statistics)
-        return after, {"cross-entropy": torch.stack(losses).mean()}
+        after, loss = embedding.after_epoch(problem, state, rate, number)
+        return after, {"cross-entropy": loss}
 
     def result(self, problem: Problem, state: Embedding) -> Condensed:
         """The images selected in each class."""
-        parameters = Layout.of(problem.network).views(state.vector)
-        features = features_of(problem.network, parameters, state.statistics, problem.data)
-        chosen = by_features(self.select, problem.data, features, problem.images_per_class)
-        return Condensed(problem.data.inputs(chosen, torch.float32), problem.labels)
+        random = generator(problem.seed, "selection")
+        chosen = by_class(
+            lambda features, count: self.select(features, count, random),
+            problem.data,
+            embedding.features_of(problem, state),
+            self.chosen_per_class(problem),
+        )
+        return self.stored(problem, problem.data.inputs(chosen, torch.float32))
 
     def work(self, problem: Problem) -> Work:
         """Training on all real images."""
-        images = len(problem.data) * self.epochs
-        return Work(multiply_adds=3.0 * problem.network.multiply_adds * images, batch=min(BATCH, len(problem.data)))
+        return embedding.work(problem, self.epochs)
 
     def warm_up(self, problem: Problem) -> None:
         """A step of training on one batch."""
-        first = torch.arange(min(BATCH, len(problem.data)), device=problem.data.device)
-        source = TensorSource(problem.data.inputs(first, problem.dtype), problem.data.labels[first])
-        self._trained(problem, source, self.begin(problem), self.network_learning_rate, 0)
+        embedding.warm_up(problem, self.network_learning_rate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +149,7 @@ class Herding(ByFeatures):
     name: ClassVar[str] = "herding"
     title: ClassVar[str] = "real images whose mean feature is that of all (Welling, ICML 2009)"
 
-    def select(self, features: Tensor, count: int) -> Tensor:
+    def select(self, features: Tensor, count: int, random: torch.Generator) -> Tensor:
         """One after the other."""
         return herding(features, count)
 
@@ -174,6 +161,18 @@ class KCenter(ByFeatures):
     name: ClassVar[str] = "k-center"
     title: ClassVar[str] = "real images that leave none far away (Sener and Savarese, ICLR 2018)"
 
-    def select(self, features: Tensor, count: int) -> Tensor:
+    def select(self, features: Tensor, count: int, random: torch.Generator) -> Tensor:
         """The greedy algorithm, from the image nearest to the mean."""
         return k_center(features, count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KMeans(ByFeatures):
+    """The images nearest to the centres of as many clusters."""
+
+    name: ClassVar[str] = "kmeans"
+    title: ClassVar[str] = "real images nearest to the centres of k-means (Lloyd, 1982) among their features"
+
+    def select(self, features: Tensor, count: int, random: torch.Generator) -> Tensor:
+        """A cluster for each image to choose."""
+        return nearest_points(features, k_means(features, count, random))
