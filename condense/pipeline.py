@@ -84,6 +84,7 @@ def learn_and_save(
     anywhere: bool = False,
     force: bool = False,
     progress: stage_c.Progress = lambda done, total, loss: None,
+    experts_progress: stage_t.Progress = lambda name, done, total: None,
 ) -> SyntheticSet:
     """Stage C with its checkpoint beside `out`; saves the set there and its record as the first line of a new `records`.
 
@@ -93,7 +94,7 @@ def learn_and_save(
     """
     job = _Job(verified(config), data, Path(out), Path(records), resume=resume, anywhere=anywhere, force=force)
     with taken_files(job.out, job.records):
-        return job.learned(progress)
+        return job.learned(progress, experts_progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ class _Job:
     anywhere: bool
     force: bool
 
-    def learned(self, progress: stage_c.Progress) -> SyntheticSet:
+    def learned(self, progress: stage_c.Progress, experts_progress: stage_t.Progress) -> SyntheticSet:
         """The set, saved with its record; a finished one as it is, where that is asked for."""
         check_outputs(self.out, self.records, resume=self.resume, force=self.force)
         train = self.data.train
@@ -118,7 +119,7 @@ class _Job:
             return finished
         checkpoint = checkpoint_path(self.out)
         how = {"checkpoint": checkpoint, "resume": self.resume, "anywhere": self.anywhere, "progress": progress}
-        learned = stage_c.learn(self.config, train, **how)
+        learned = stage_c.learn(self.config, train, **how, experts_progress=experts_progress)
         write_atomically(self.records, learned.record.to_json() + "\n")
         learned.set.save(self.out, force=True)
         checkpoint.unlink(missing_ok=True)
@@ -247,6 +248,7 @@ def run(
     force: bool = False,
     learn_progress: stage_c.Progress = lambda done, total, loss: None,
     evaluate_progress: stage_t.Progress = lambda name, done, total: None,
+    experts_progress: stage_t.Progress = lambda name, done, total: None,
 ) -> Outputs:
     """Learns, evaluates and reports into `folder`; returns where the files are.
 
@@ -259,7 +261,7 @@ def run(
     how = {"resume": resume, "anywhere": anywhere, "force": force}
     job = _Job(verified(config), data, outputs.set, outputs.records, **how)
     with taken_files(outputs.set, outputs.records):
-        learned = job.learned(learn_progress)
+        learned = job.learned(learn_progress, experts_progress)
         _evaluate_missing(evaluation, learned, data, outputs.records, resume=resume, progress=evaluate_progress)
         write_report(outputs, learned)
     return outputs

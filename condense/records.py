@@ -33,8 +33,9 @@ class Cost:
     """What a piece of work took, and where.
 
     wall_seconds: of the work itself; warm_up_seconds: of compiling and the precision test before it; training_seconds: of
-    training alone, where that was measured; peak_memory_bytes: while it was done, of the process (CPU) or PyTorch's
-    allocator (GPU), None where it is not known; started_at: UTC, ISO 8601; estimate: what was said before it began
+    training alone, where that was measured; experts_seconds: of training the networks that a method draws from, whenever
+    that was done (beside wall_seconds); peak_memory_bytes: while it was done, of the process (CPU) or PyTorch's allocator
+    (GPU), None where it is not known; started_at: UTC, ISO 8601; estimate: what was said before it began
     (estimated_seconds, estimated_memory_bytes), with the terms that came from.
     """
 
@@ -45,6 +46,7 @@ class Cost:
     started_at: str
     warm_up_seconds: float = 0.0
     training_seconds: float | None = None
+    experts_seconds: float = 0.0
     estimate: dict[str, int | float] = field(default_factory=dict)
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -165,6 +167,8 @@ class Record:
         for name in ("series", "notes", "diverged", "execution", "results"):
             if not values[name]:
                 del values[name]
+        if not self.cost.experts_seconds:
+            del values["cost"]["experts_seconds"]
         values |= {"format": FORMAT, "config_hash": self.config_hash, **self.stated}
         return json.dumps(values, sort_keys=True, allow_nan=False)
 
@@ -259,8 +263,8 @@ def _check_numbers(record: Record, where: str) -> None:
     if not set(record.diverged) <= set(record.seeds):
         raise CondenseError(f"{where}: diverged names seeds that are not among the record's.")
     cost = record.cost
-    costs = (cost.wall_seconds, cost.warm_up_seconds, cost.training_seconds, cost.peak_memory_bytes, cost.threads)
-    if not all(0 <= number < 2**63 for number in costs if number is not None):
+    seconds = (cost.wall_seconds, cost.warm_up_seconds, cost.training_seconds, cost.experts_seconds)
+    if not all(0 <= number < 2**63 for number in (*seconds, cost.peak_memory_bytes, cost.threads) if number is not None):
         raise CondenseError(f"{where}: times, memory and threads must be from 0 to 2^63 - 1.")
     if (record.code.commit is None) is not (record.code.clean is None):
         raise CondenseError(f"{where}: of the code, commit and clean must both be stated, or neither.")

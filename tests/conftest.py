@@ -30,7 +30,10 @@ def small_images() -> Callable[..., LabelledImages]:
 
 @pytest.fixture(autouse=True)
 def decisions_of_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Answers of calibrations are kept for a test session alone; where there is no GPU, one has 80 GiB."""
+    """Answers of calibrations, and networks trained beforehand, are kept for a test session alone; where there is no GPU,
+    one has 80 GiB.
+    """
+    monkeypatch.setenv("CONDENSE_EXPERTS", str(tmp_path_factory.getbasetemp() / "experts"))
     kept = tmp_path_factory.getbasetemp() / "calibration.json"
     monkeypatch.setattr("condense.calibration.cache_file", lambda: kept)
     if not torch.cuda.is_available():

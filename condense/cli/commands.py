@@ -10,10 +10,11 @@ from condense import pipeline
 from condense.cli import options
 from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
 from condense.cli.doctor import doctor
+from condense.cli.experts import experts
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix
 from condense.cli.parity import parity
-from condense.cli.progress import Bar
+from condense.cli.progress import Bar, train_bar
 from condense.cli.studies import cell, page, status, study, study_text
 from condense.cli.sweep import sweep
 from condense.config import EvaluateConfig, LearnConfig
@@ -30,7 +31,6 @@ from condense.stage_c.distance import DISTANCES
 from condense.stage_c.methods import titles
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
-from condense.stage_t.evaluate import Progress
 from condense.stage_t.protocols import PROTOCOLS
 from condense.studies import opened_if_there
 from condense.synthetic_set import SyntheticSet
@@ -49,7 +49,12 @@ def run(chosen: options.Run) -> None:
     pipeline.check_outputs(outputs.set, outputs.records, resume=resume, force=chosen.force)
     check_not_taken(outputs.set, outputs.records)
     data = load_to_learn(config, chosen)
-    with resumable(by=RESUMING), _learn_bar(chosen.quiet) as learning, _train_bar(chosen.quiet) as training:
+    with (
+        resumable(by=RESUMING),
+        _learn_bar(chosen.quiet) as learning,
+        train_bar("stage T", chosen.quiet) as training,
+        train_bar("stage C", chosen.quiet) as preparing,
+    ):
         pipeline.run(
             *(config, evaluation, data, outputs.folder),
             resume=resume,
@@ -57,6 +62,7 @@ def run(chosen: options.Run) -> None:
             force=chosen.force,
             learn_progress=learning,
             evaluate_progress=training,
+            experts_progress=preparing,
         )
     _print_table(read_records(outputs.records), chosen.quiet)
     print(f"Set:     {outputs.set}\nPicture: {outputs.picture}\nPage:    {outputs.page.resolve().as_uri()}")
@@ -72,13 +78,18 @@ def learn(chosen: options.Learn) -> None:
     pipeline.check_outputs(out, records, resume=resume, force=chosen.force)
     check_not_taken(out, records)
     data = load_to_learn(config, chosen)
-    with resumable(by=RESUMING), _learn_bar(chosen.quiet) as progress:
+    with (
+        resumable(by=RESUMING),
+        _learn_bar(chosen.quiet) as progress,
+        train_bar("stage C", chosen.quiet) as preparing,
+    ):
         pipeline.learn_and_save(
             *(config, data, out, records),
             resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
             progress=progress,
+            experts_progress=preparing,
         )
     print(f"Set:    {out}\nRecord: {records}")
 
@@ -94,7 +105,7 @@ def evaluate(chosen: options.Evaluate) -> None:
     check_not_taken(out)
     learned = None if chosen.whole else SyntheticSet.load(sets[0])
     data = load(chosen.dataset or "digits", chosen) if learned is None else load_as_learned(learned, chosen)
-    with resumable(by=RESUMING), _train_bar(chosen.quiet) as progress:
+    with resumable(by=RESUMING), train_bar("stage T", chosen.quiet) as progress:
         records = pipeline.evaluate_into(out, config, learned, data, resume=chosen.resume, progress=progress)
     _print_table(records, chosen.quiet)
     print(f"Records: {out}")
@@ -211,6 +222,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Datasets: datasets,
     options.Networks: networks,
     options.Methods: methods,
+    options.Experts: experts,
 }
 
 
@@ -226,21 +238,6 @@ def _learn_bar(quiet: bool) -> Iterator[Callable[[int, int, float], None]]:
         yield lambda done, total, loss: bar.update(done, total, loss=loss)
     finally:
         bar.close()
-
-
-@contextmanager
-def _train_bar(quiet: bool) -> Iterator[Progress]:
-    """One bar for each network, named after it."""
-    bars: dict[str, Bar] = {}
-
-    def progress(name: str, done: int, total: int) -> None:
-        bars.setdefault(name, Bar(f"stage T, {name}", "epoch", quiet=quiet)).update(done, total)
-
-    try:
-        yield progress
-    finally:
-        for bar in bars.values():
-            bar.close()
 
 
 def _print_table(records: list[Record], quiet: bool) -> None:

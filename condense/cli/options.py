@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from tyro.conf import Positional, arg
 
 from condense.checking import AtLeastOne, Several, Varying
-from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, Protocol, Seeds
+from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, NetworkName, Protocol, Seeds
 from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted
 from condense.studies import BUILT_IN, study_class
@@ -266,6 +266,24 @@ class Methods:
     """List the methods, distances, schedules, precisions and protocols."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Experts(Common):
+    """Train networks on the real images for methods to draw from, and list those that are kept."""
+
+    dataset: DatasetName | None = None
+    """Name or path of the real images; without it those that are kept are only listed."""
+    network: NetworkName = "ConvNet"
+    """Network to train."""
+    count: AtLeastOne = 5
+    """How many, with seeds 0, 1, ..."""
+    epochs: AtLeastOne = 20
+    """Epochs of each; the learning rate falls to a fifth after two and five sixths of them."""
+    keep_epochs: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Several] = ()
+    """Epochs whose weights are kept beside the initial and the final ones."""
+    out: Path | None = None
+    """Folder to keep them in; by default $CONDENSE_EXPERTS, where methods look for them, else the user's cache."""
+
+
 COMMANDS: dict[str, type] = {
     "run": Run,
     "learn": Learn,
@@ -285,4 +303,5 @@ COMMANDS: dict[str, type] = {
     "datasets": Datasets,
     "networks": Networks,
     "methods": Methods,
+    "experts": Experts,
 }

@@ -1,8 +1,12 @@
 """Progress bars of long work: what is done, the loss, and the time left."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
+
+from condense.stage_t.evaluate import Progress
 
 INTERVAL, FILE_INTERVAL = 0.2, 10.0
 """Seconds between two lines; a file is not watched."""
@@ -31,6 +35,21 @@ class Bar:
         """Leaves the bar as it is."""
         if self.bar is not None:
             self.bar.close()
+
+
+@contextmanager
+def train_bar(stage: str, quiet: bool) -> Iterator[Progress]:
+    """One bar for each network that is trained in a stage, by its name."""
+    bars: dict[str, Bar] = {}
+
+    def progress(name: str, done: int, total: int) -> None:
+        bars.setdefault(name, Bar(f"{stage}, {name}", "epoch", quiet=quiet)).update(done, total)
+
+    try:
+        yield progress
+    finally:
+        for bar in bars.values():
+            bar.close()
 
 
 class Bars:

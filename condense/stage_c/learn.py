@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from condense.memory import start_peak
 from condense.networks.network import Network
 from condense.networks.registry import build
 from condense.records import Cost, Record
+from condense.stage_c import experts
 from condense.stage_c.answers import answering, result_of
 from condense.stage_c.checkpoint import (
     Begun,
@@ -57,6 +59,7 @@ def learn(
     resume: bool = False,
     anywhere: bool = False,
     progress: Progress = lambda steps, total, loss: None,
+    experts_progress: experts.Progress = lambda name, done, total: None,
 ) -> Learned:
     """Learns or selects a synthetic set from real images, by the method that the configuration names.
 
@@ -64,7 +67,8 @@ def learn(
     finite; to be removed by whoever has saved the set);
     resume: continue from it if it is there; the result has the same bytes as a run that was never stopped, so another
     number of threads or another version of a library is refused, unless it may go on anywhere, which the record then says.
-    progress is told (steps done, all steps, latest loss).
+    progress is told (steps done, all steps, latest loss); experts_progress of networks that the method needs trained
+    beforehand (name, epochs done, all epochs).
     Raises `CondenseError` for a wrong configuration, what the method cannot do, such as a class with fewer images than it
     begins with, a network that cannot take the images, names of which no file can be made, `RunFailed` when a loss is not
     finite, `Interrupted` on Ctrl-C or SIGTERM.
@@ -75,14 +79,23 @@ def learn(
     check_storable(config, data)
     path = None if checkpoint is None else Path(checkpoint)
     with reproducible(data.device):
-        run = _Run(config, data, config.plan(data.name), problem_of(config, data))
-        with answering(run.method):
+        method, problem = config.plan(data.name), problem_of(config, data)
+        with answering(method):
+            run = _Run(config, data, method, with_experts(method, problem, experts_progress))
             return run.learned(path, resume=resume, anywhere=anywhere, progress=progress)
 
 
 def problem_of(config: LearnConfig, data: LabelledImages) -> Problem:
     """What the method of a configuration works on. Raises `CondenseError` for a network that cannot take the images."""
     return Problem(data, build(config.network, data.shape, data.classes), config.ipc, config.seed)
+
+
+def with_experts(method: Method, problem: Problem, progress: experts.Progress = lambda name, done, total: None) -> Problem:
+    """The problem with the networks that the method needs trained beforehand, if any."""
+    plan = method.experts(problem)
+    if plan is None:
+        return problem
+    return replace(problem, experts=experts.obtained(plan, problem.data, problem.network, progress=progress))
 
 
 def check(config: LearnConfig, data: LabelledImages) -> None:
@@ -122,7 +135,14 @@ class _Run:
         driver = Driver(self.method, problem, path, identity=self._identity(config), surroundings=arithmetic, moves=moves)
         finished = driver.finish(reached, progress)
         warm_up = warm_up if self.steps else 0.0
-        cost = Cost.of(surroundings, wall_seconds=finished.seconds, warm_up_seconds=warm_up, peak_memory_bytes=peak.bytes())
+        seconds = sum(expert.seconds for expert in self.problem.experts)
+        cost = Cost.of(
+            surroundings,
+            wall_seconds=finished.seconds,
+            warm_up_seconds=warm_up,
+            experts_seconds=seconds,
+            peak_memory_bytes=peak.bytes(),
+        )
         return self._learned(config, finished, cost, surroundings.code, [*notes, *moves])
 
     @property
@@ -132,7 +152,8 @@ class _Run:
 
     def _identity(self, config: LearnConfig) -> dict[str, Any]:
         # By the fingerprint that depends on the order of the images, as what is drawn from them does.
-        return {**as_dict(config), "dataset_fingerprint": self.data.former_fingerprint}
+        given = {"experts": experts.together(self.problem.experts)} if self.problem.experts else {}
+        return {**as_dict(config), "dataset_fingerprint": self.data.former_fingerprint, **given}
 
     def _check_same_run(self, path: Path, begun: Begun, arithmetic: dict[str, Any], *, anywhere: bool) -> None:
         """Raises `CondenseError` where a checkpoint is of another run, or is to be resumed elsewhere and must not be."""
@@ -182,8 +203,19 @@ class _Run:
         execution = finished.problem.execution if self.steps else None
         series = self._series(finished)
         learned = set_of(config, self.data, condensed, len(series.get("loss", [])))
-        record = record_of(config, learned, series, cost, code, execution=execution, notes=notes)
+        record = record_of(
+            config, learned, series, cost, code, execution=execution, notes=notes, drawn_from=self._drawn_from
+        )
         return Learned(learned, record)
+
+    @property
+    def _drawn_from(self) -> dict[str, Any]:
+        """The experts, as a record states them."""
+        plan = self.method.experts(self.problem)
+        if plan is None:
+            return {}
+        each = [{"digest": one.digest, "seconds": one.seconds, "loss": one.losses[-1]} for one in self.problem.experts]
+        return {"experts": {**plan.facts(), "networks": each}}
 
     def _series(self, finished: Finished) -> dict[str, list[float]]:
         """The losses of all steps by name; of a method that learns the first of them as the iterations' 'loss'."""
@@ -273,10 +305,11 @@ def record_of(
     *,
     execution: Execution | None,
     notes: Sequence[str],
+    drawn_from: Mapping[str, Any] = MappingProxyType({}),
 ) -> Record:
-    """The record of how a set was learned; execution: None of what needs none."""
+    """The record of how a set was learned; execution: None of what needs none; drawn_from: experts, if any."""
     how = {"path": execution.path, "execution": execution.facts()} if execution else {"path": "selection"}
-    stated = {**as_dict(config), "set": learned.sha256, **how}
+    stated = {**as_dict(config), "set": learned.sha256, **how, **drawn_from}
     return Record("learn", stated, seeds=[], metrics={}, cost=cost, code=code, series=series, notes=[*notes])
 
 

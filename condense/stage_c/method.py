@@ -16,6 +16,7 @@ from torch import Tensor
 from condense.checking import BEFORE
 from condense.condensed import Condensed
 from condense.execution import Precision, Work
+from condense.stage_c.experts import Plan
 from condense.stage_c.problem import Problem
 
 
@@ -67,6 +68,10 @@ class Method(ABC):
 
     def check(self, problem: Problem) -> None:  # noqa: B027 - most methods take every problem
         """Raises `CondenseError` for what this method cannot do, such as a network that it has no use for."""
+
+    def experts(self, problem: Problem) -> Plan | None:
+        """The networks trained beforehand that steps draw from, as `problem.experts`; by default none."""
+        return None
 
     @abstractmethod
     def steps(self, problem: Problem) -> int:

@@ -15,6 +15,7 @@ from condense.execution import Execution, for_testing
 from condense.networks.layers import Tensors
 from condense.networks.network import Network
 from condense.randomness import generator
+from condense.stage_c.experts import Expert
 from condense.training.layout import Layout
 
 Part = TypeVar("Part")
@@ -25,7 +26,8 @@ class Problem:
     """One set to be made.
 
     data: real training images, on the device where everything happens; images_per_class: to make of each class; seed: of
-    every draw; dtype: of the images in the making; execution: how to compute, by default plainly.
+    every draw; dtype: of the images in the making; execution: how to compute, by default plainly; experts: the networks
+    trained beforehand that the method asked for.
     """
 
     data: LabelledImages
@@ -34,6 +36,7 @@ class Problem:
     seed: int = 0
     dtype: torch.dtype = torch.float32
     given: Execution | None = None
+    experts: tuple[Expert, ...] = ()
     parts: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -73,14 +76,14 @@ class Problem:
         drawn = torch.randn(shape, generator=generator(self.seed, "initial images"))
         return drawn.to(self.data.device, self.dtype)
 
-    def siamese(self, operations: tuple[str, ...], *step: int) -> Draw | None:
-        """One of the operations drawn for each class, for all its images of this step, real and synthetic; on the CPU, for
-        any device. None where there are no operations.
+    def siamese(self, operations: tuple[str, ...], *step: int, law: str = "single") -> Draw | None:
+        """What a law draws from the operations for each class, for all its images of this step, real and synthetic; on the
+        CPU, for any device. None where there are no operations.
         """
         if not operations:
             return None
         random = generator(self.seed, "siamese augmentation", *step)
-        return Law("single", operations).draw(self.data.classes, self.data.shape[1:], random).to(self.data.device)
+        return Law(law, operations).draw(self.data.classes, self.data.shape[1:], random).to(self.data.device)
 
     def synthetic_draws(self, siamese: Draw | None) -> Draw | None:
         """The draw of its class for each image of the set."""
