@@ -130,8 +130,8 @@ class StageC(OfMethods):
     ipc: ImagesPerClass = 1
     """Images per class."""
     method: MethodName = DEFAULT
-    """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package; each has options of its
-    own, which --method NAME --help lists."""
+    """How sets are made: dc, dsa, dm, idc, random, herding, k-center, or one of an installed package; each has options of
+    its own, which --method NAME --help lists."""
     precision: Precisions = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""
     train_size: AtLeastOne | None = None
@@ -255,7 +255,7 @@ class MatrixConfig(OfMethods):
     ipc: Annotated[tuple[ImagesPerClass, ...], BeforeValidator(_numbers), Field(min_length=1)] = (1,)
     """Images per class, one number or several."""
     method: Annotated[tuple[MethodName, ...], Several, Field(min_length=1)] = (DEFAULT,)
-    """How sets are made: dc, dsa, dm, random, herding, k-center, or one of an installed package, or several; each has
+    """How sets are made: dc, dsa, dm, idc, random, herding, k-center, or one of an installed package, or several; each has
     options of its own, which --method NAME --help lists, and of several those can be given that all of them have."""
     precision: Precisions = "auto"
     """auto, fp32, tf32 (on a GPU) or mixed: bfloat16 convolutions on real images."""

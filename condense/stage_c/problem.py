@@ -73,14 +73,14 @@ class Problem:
         drawn = torch.randn(shape, generator=generator(self.seed, "initial images"))
         return drawn.to(self.data.device, self.dtype)
 
-    def siamese(self, operations: tuple[str, ...], *step: int) -> Draw | None:
-        """One of the operations drawn for each class, for all its images of this step, real and synthetic; on the CPU, for
-        any device. None where there are no operations.
+    def siamese(self, operations: tuple[str, ...], *step: int, law: str = "single") -> Draw | None:
+        """What a law draws from the operations for each class, for all its images of this step, real and synthetic; on the
+        CPU, for any device. None where there are no operations.
         """
         if not operations:
             return None
         random = generator(self.seed, "siamese augmentation", *step)
-        return Law("single", operations).draw(self.data.classes, self.data.shape[1:], random).to(self.data.device)
+        return Law(law, operations).draw(self.data.classes, self.data.shape[1:], random).to(self.data.device)
 
     def synthetic_draws(self, siamese: Draw | None) -> Draw | None:
         """The draw of its class for each image of the set."""

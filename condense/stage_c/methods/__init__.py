@@ -14,12 +14,13 @@ from condense.stage_c.method import Method
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
+from condense.stage_c.methods.idc import IDC
 from condense.stage_c.methods.selections import Herding, KCenter, Random
 
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (DC, DSA, DM, Random, Herding, KCenter)}
+BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (DC, DSA, DM, IDC, Random, Herding, KCenter)}
 DEFAULT = DC.name
 NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 """What a package may call its method: as it stands on the command line, and in the names of folders."""
