@@ -5,7 +5,7 @@ through in chunks that fit the CPU's caches; with `compiled`, torch.compile fuse
 real images, and they alone, are convolved in bfloat16. The plain twin of all this is in `condense.reference`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -71,6 +71,22 @@ class GradientMatcher:
         images = images.contiguous(memory_format=self.execution.memory_format)
         gradient, distance = self._match(images, matched, rest, statistics, self._labels(images, label), real, dropout)
         return distance, gradient
+
+    def match_each(
+        self, parameters: Tensors, statistics: Tensors, real: Iterable[Tensor], images: Tensor, dropout: Dropout = None
+    ) -> tuple[Tensor, Tensor]:
+        """(summed distance, its gradient (N, C, H, W)) of all classes one after the other.
+
+        real: each class's real images (n, C, H, W); images (N, C, H, W): the synthetic ones class by class, as many of each.
+        """
+        total, gradients = images.new_zeros(()), list[Tensor]()
+        parts = images.split(len(images) // self.network.classes)
+        for label, (x, synthetic) in enumerate(zip(real, parts, strict=True)):
+            real_gradient = self.real_gradient(parameters, statistics, x, label, dropout)
+            distance, gradient = self.match(parameters, statistics, synthetic, label, real_gradient, dropout)
+            total = total + distance
+            gradients.append(gradient)
+        return total, torch.cat(gradients)
 
     def match_all(
         self,

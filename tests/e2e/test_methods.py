@@ -12,11 +12,16 @@ from condense.synthetic_set import SyntheticSet
 
 IMAGES = {"--iterations", "--real-batch", "--image-learning-rate", "--image-decay", "--image-momentum"}
 DC = IMAGES | {"--outer-loop", "--inner-loop", "--image-clip", "--network-learning-rate", "--init", "--distance"}
+IDC = (IMAGES - {"--image-momentum"}) | {
+    *("--inner-loop", "--factor", "--renewal", "--metric", "--augmentation", "--cutmix", "--network-batches", "--init"),
+    "--network-learning-rate",
+}
 TRAINED = {"--epochs", "--network-learning-rate"}
 OWN: dict[str, set[str]] = {
     "dc": DC,
     "dsa": DC | {"--augmentation"},
     "dm": IMAGES | {"--augmentation"},
+    "idc": IDC,
     "random": set(),
     "herding": TRAINED,
     "k-center": TRAINED,

@@ -24,6 +24,7 @@ GOLDEN: dict[tuple[str, str, str, int], tuple[float, str]] = {
     ("dm", "published", "MLP", 1): (7.420543354679409, "3efe2c0b280f67b9"),
     ("dm", "fast", "ConvNetW8", 1): (41.054944731096555, "983129feac56e213"),
     ("dm", "fast", "MLP", 10): (1.0013984116377883, "19d8609e459868b5"),
+    ("idc", "fast", "ConvNetW8", 1): (400.6818399521091, "81ad562d0c464953"),
 }
 # Method: (cross-entropy of the second epoch, digest of five images per class).
 SELECTED = {"herding": (2.0889906508004343, "21650b8e00aa9813"), "k-center": (2.0889906508004343, "7e1b4886d70ef158")}

@@ -39,6 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dc": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dsa": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 6, "real_batch": 6},
+    "idc": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
     "random": {},
     "herding": {"epochs": 4},
     "k-center": {"epochs": 4},
@@ -141,8 +142,8 @@ def test_a_forged_checkpoint_is_refused(method: str, digits: LabelledImages, tmp
 
 @pytest.mark.parametrize("method", STEPPED)
 def test_resuming_anywhere_is_noted(method: str, digits: LabelledImages, tmp_path: Path) -> None:
-    quick = config(method, network="MLP")
-    path, before = stopped(method, digits, tmp_path, network="MLP"), torch.get_num_threads()
+    quick = config(method, network="ConvNetW8")
+    path, before = stopped(method, digits, tmp_path, network="ConvNetW8"), torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
         with pytest.raises(CondenseError, match=r"threads: 1 there, 2 now.* --resume-anywhere goes on all the same"):

@@ -255,17 +255,13 @@ class DC(Method):
         *,
         step: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
-        matcher = self.matcher(problem)
         dropout = problem.random("dropout", *step) if problem.network.has_dropout else None
-        total, gradients = images.new_zeros(()), []
-        parts = zip(drawn.indices.split(drawn.counts), images.split(problem.images_per_class), strict=True)
-        for label, (real, synthetic) in enumerate(parts):
-            x = self._real(problem, real, siamese[label : label + 1] if siamese else None)
-            real_gradient = matcher.real_gradient(parameters, statistics, x, label, dropout)
-            distance, gradient = matcher.match(parameters, statistics, synthetic, label, real_gradient, dropout)
-            total = total + distance
-            gradients.append(gradient)
-        return torch.cat(gradients), total
+        real = (
+            self._real(problem, indices, siamese[label : label + 1] if siamese else None)
+            for label, indices in enumerate(drawn.indices.split(drawn.counts))
+        )
+        total, gradients = self.matcher(problem).match_each(parameters, statistics, real, images, dropout)
+        return gradients, total
 
     def _of_all_classes(
         self,
