@@ -36,6 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dc": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dsa": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 6, "real_batch": 6},
+    "dance": {"iterations": 6, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "random": {},
     "herding": {"epochs": 4},
     "k-center": {"epochs": 4},

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
 from condense.stage_c.answers import why
 from condense.stage_c.method import Method
+from condense.stage_c.methods.dance import DANCE
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
@@ -19,7 +20,7 @@ from condense.stage_c.methods.selections import Herding, KCenter, Random
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (DC, DSA, DM, Random, Herding, KCenter)}
+BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (DC, DSA, DM, DANCE, Random, Herding, KCenter)}
 DEFAULT = DC.name
 NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 """What a package may call its method: as it stands on the command line, and in the names of folders."""
