@@ -5,6 +5,7 @@ Digests are those of `test_published_and_fast.py`.
 
 import pytest
 import torch
+from stage_c_samples import with_drawn_experts
 from test_published_and_fast import digest
 
 from condense.config import LearnConfig
@@ -26,6 +27,11 @@ GOLDEN: dict[tuple[str, str, str, int], tuple[float, str]] = {
     ("dm", "fast", "MLP", 10): (1.0013984116377883, "19d8609e459868b5"),
     ("idc", "fast", "ConvNetW8", 1): (400.6818399521091, "81ad562d0c464953"),
 }
+# (method, images per class): (first loss of the third step, digest), of experts that are drawn, not trained.
+EXPERTS: dict[tuple[str, int], tuple[float, str]] = {
+    ("dance", 1): (28.03956209386853, "4445b57a414e5dd3"),
+    ("dance", 10): (10.702180399048535, "b7cb8d2d3b39c685"),
+}
 # Method: (cross-entropy of the second epoch, digest of five images per class).
 SELECTED = {"herding": (2.0889906508004343, "21650b8e00aa9813"), "k-center": (2.0889906508004343, "7e1b4886d70ef158")}
 
@@ -34,8 +40,9 @@ def after(config: LearnConfig, steps: int) -> tuple[float, torch.Tensor]:
     """The last loss and the images after so many steps."""
     data, loss = load("digits").train, 0.0
     network = build(config.network, data.shape, data.classes)
-    problem = Problem(data, network, config.ipc, config.seed, torch.float64)
-    method = config.plan()
+    method, problem = config.plan(), Problem(data, network, config.ipc, config.seed, torch.float64)
+    if plan := method.experts(problem):
+        problem = with_drawn_experts(problem, plan.count, plan.recipe.epochs)
     state = method.begin(problem)
     for number in range(steps):
         state, losses = method.step(problem, state, number)
@@ -47,6 +54,14 @@ def after(config: LearnConfig, steps: int) -> tuple[float, torch.Tensor]:
 def test_first_steps(method: str, schedule: str, network: str, ipc: int) -> None:
     expected, images = GOLDEN[method, schedule, network, ipc]
     found = after(LearnConfig(method=method, network=network, ipc=ipc, schedule=schedule), 3)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+    assert digest(found[1]) == images
+
+
+@pytest.mark.parametrize(("method", "ipc"), EXPERTS, ids=str)
+def test_first_steps_with_experts(method: str, ipc: int) -> None:
+    expected, images = EXPERTS[method, ipc]
+    found = after(LearnConfig(method=method, network="ConvNetW8", ipc=ipc, schedule="published"), 3)
     assert found[0] == pytest.approx(expected, rel=1e-9)
     assert digest(found[1]) == images
 

@@ -9,8 +9,11 @@ from condense.data.images import LabelledImages
 from condense.execution import Execution, Work, for_learning
 from condense.networks.network import Network
 from condense.networks.registry import build
+from condense.randomness import generator
+from condense.stage_c.experts import Expert
 from condense.stage_c.method import Method
 from condense.stage_c.problem import Problem
+from condense.training.layout import Layout
 
 CPU = torch.device("cpu")
 
@@ -37,6 +40,21 @@ def problem_of(
     built = build(network, data.shape, data.classes)
     execution = execution_of(built, batch=batch, **changed)
     return Problem(data, built, images_per_class, seed, dtype, given=execution)
+
+
+def with_drawn_experts(problem: Problem, count: int, epochs: int) -> Problem:
+    """The problem with experts whose weights at every epoch are drawn, so that they are the same on every machine."""
+
+    def expert(seed: int) -> Expert:
+        statistics = problem.network.initial_statistics()
+        drawn = {
+            epoch: Layout.of(problem.network).flatten(problem.network.initial(generator(seed, "drawn expert", epoch)))
+            for epoch in range(epochs + 1)
+        }
+        losses = (1.0,) * epochs
+        return Expert(seed, drawn, dict.fromkeys(drawn, statistics), losses, seconds=1.0, digest=str(seed), made={})
+
+    return replace(problem, experts=tuple(map(expert, range(count))))
 
 
 def walked(method: Method, problem: Problem, count: int) -> tuple[Any, list[float]]:

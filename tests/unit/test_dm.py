@@ -9,8 +9,10 @@ from stage_c_samples import problem_of, walked
 
 from condense.data.images import LabelledImages
 from condense.reference import distribution_matching as plain
+from condense.stage_c.features import Features
 from condense.stage_c.method import Occasion
-from condense.stage_c.methods.dm import DM, class_means
+from condense.stage_c.methods.dm import DM
+from condense.training.layout import Layout
 
 # The twin's sampling goes pixel by pixel, which takes long; shifts and mirrors of its kind are tested with the operations.
 SHORT = replace(
@@ -59,6 +61,10 @@ def test_all_real_images_are_at_no_distance_from_themselves(small_images: Callab
     assert float(settings.step(problem, settings.begin(problem), 0)[1]["distance"]) < 1e-20
 
 
-def test_means_are_of_each_class() -> None:
-    rows = torch.tensor([[1.0], [3.0], [10.0]])
-    assert class_means(rows, (2, 1)).tolist() == [[2.0], [10.0]]
+def test_what_is_wanted_are_means_of_each_class(small_images: Callable[..., LabelledImages]) -> None:
+    problem = problem_of(small_images(counts=(2, 1)), "MLP")
+    features, (vector, statistics) = Features(problem, 1), problem.new_network(0)
+    parameters, x = Layout.of(problem.network).views(vector), problem.data.inputs(torch.arange(3), torch.float64)
+    seen = features.real(parameters, statistics, x)
+    wanted = features.wanted(parameters, statistics, x, (2, 1))
+    torch.testing.assert_close(wanted, torch.stack([(seen[0] + seen[1]) / 2, seen[2]]))

@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dsa": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 6, "real_batch": 6},
     "idc": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
+    "dance": {"iterations": 6, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "random": {},
     "herding": {"epochs": 4},
     "k-center": {"epochs": 4},

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
 from condense.stage_c.answers import why
 from condense.stage_c.method import Method
+from condense.stage_c.methods.dance import DANCE
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
@@ -22,7 +23,7 @@ from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-_LEARNING = (DC, DSA, DM, IDC)
+_LEARNING = (DC, DSA, DM, DANCE, IDC)
 _SELECTING = (Random, RandomSoft, Herding, KCenter, KMeans, Forgetting, EL2N, GraNd)
 BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (*_LEARNING, *_SELECTING)}
 DEFAULT = DC.name

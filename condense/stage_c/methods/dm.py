@@ -4,22 +4,18 @@ Every step draws a new network, and moves the synthetic images down the gradient
 distance between the mean features of real and of synthetic images. The networks are not trained.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
 from condense.augmentation.laws import Operations, siamese_operations
-from condense.augmentation.operations import Draw, apply, through
+from condense.augmentation.operations import through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
 from condense.execution import Work
-from condense.machine import compiled_function
-from condense.networks.layers import Arithmetic, Tensors
+from condense.stage_c.features import Features, augmented
 from condense.stage_c.method import IMAGE_DECAYS, Method, Occasion, decayed, setting, with_momentum
 from condense.stage_c.problem import Problem
 from condense.training.layout import Layout
@@ -106,9 +102,8 @@ class DM(Method):
         drawn = problem.data.draw_class_batches(self.real_batch, problem.random("real batch", number))
         siamese = problem.siamese(self.augmentation, number)
         real = augmented(problem.data.inputs(drawn.indices, problem.dtype), siamese, drawn.counts)
-        features = problem.once("features", lambda: Features(problem))
-        with torch.no_grad():
-            wanted = class_means(features.real(parameters, statistics, real), drawn.counts)
+        features = problem.once("features", lambda: Features(problem, problem.images_per_class))
+        wanted = features.wanted(parameters, statistics, real, drawn.counts)
         gradient, distance = through(
             state.images,
             problem.synthetic_draws(siamese),
@@ -125,61 +120,3 @@ class DM(Method):
     def remarks(self, problem: Problem) -> list[str]:
         """On classes smaller than the real batch."""
         return problem.small_classes(self.real_batch)
-
-
-class Features:
-    """What the classifier sees of real images, and the move of synthetic images towards it; compiled where that pays."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.network, self.execution = problem.network, problem.execution
-        self.images_per_class, self.classes = problem.images_per_class, problem.data.classes
-        compiled = self.execution.compiled
-        self.arithmetic = Arithmetic(explicit_norm=compiled, winograd=self.execution.winograd and not compiled)
-        self.synthetic = Arithmetic(explicit_norm=compiled)
-        prepared = partial(compiled_function, device=problem.data.device) if compiled else (lambda function: function)
-        self._real: Callable[..., Tensor] = prepared(self._features)
-        self._eager_move = grad_and_value(self._distance)
-        self._move: Callable[..., tuple[Tensor, Tensor]] = prepared(self._eager_move)
-
-    def real(self, parameters: Tensors, statistics: Tensors, x: Tensor) -> Tensor:
-        """Features (n, d) of real images (n, C, H, W), BatchNorm on the whole batch's statistics."""
-        part = len(x) if self.network.has_batch_norm else self.execution.part
-        found = []
-        for images in x.split(part):
-            function = self._real if len(images) == part else self._features
-            found.append(function(parameters, statistics, self._ordered(images), self.arithmetic))
-        return torch.cat(found)
-
-    def move(self, images: Tensor, parameters: Tensors, statistics: Tensors, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """(Gradient (N, C, H, W), distance): the sum over classes of the squared distance of mean features.
-
-        As it is a sum, some classes go through at a time; with BatchNorm all, on whose statistics they meet.
-        """
-        at_once = self.classes if self.network.has_batch_norm else self.execution.classes_at_once(self.images_per_class)
-        gradients, total = [], images.new_zeros(())
-        for part, means in zip(images.split(at_once * self.images_per_class), wanted.split(at_once), strict=True):
-            function = self._move if len(means) == min(at_once, self.classes) else self._eager_move
-            gradient, distance = function(self._ordered(part), parameters, statistics, means)
-            gradients.append(gradient)
-            total = total + distance
-        return torch.cat(gradients), total
-
-    def _ordered(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=self.execution.memory_format)
-
-    def _features(self, parameters: Tensors, statistics: Tensors, x: Tensor, arithmetic: Arithmetic) -> Tensor:
-        return self.network.train_features(parameters, x, statistics, arithmetic=arithmetic)
-
-    def _distance(self, images: Tensor, parameters: Tensors, statistics: Tensors, wanted: Tensor) -> Tensor:
-        seen = self._features(parameters, statistics, images, self.synthetic)
-        return (seen.unflatten(0, (len(wanted), -1)).mean(1) - wanted).square().sum()
-
-
-def augmented(images: Tensor, siamese: Draw | None, counts: Sequence[int]) -> Tensor:
-    """Images that lie class by class, so many of each, under the draw of their class."""
-    return apply(images, siamese.repeated(counts)) if siamese else images
-
-
-def class_means(values: Tensor, counts: Sequence[int]) -> Tensor:
-    """Means (classes, d) of rows (n, d) that lie class by class, so many of each."""
-    return torch.stack([part.mean(0) for part in values.split(list(counts))])
