@@ -63,7 +63,7 @@ class Method(ABC):
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
-        """Settings for a CPU of few cores, chosen on held-out training images; where there are none, the published ones."""
+        """Settings for a CPU of few cores; where there are none, the published ones."""
         return cls.published(occasion)
 
     def check(self, problem: Problem) -> None:  # noqa: B027 - most methods take every problem

@@ -11,7 +11,7 @@ from condense.stage_c.methods import DEFAULT, is_known, method_class
 
 SCHEDULES = {
     "published": "each method's own: its settings as published",
-    "fast": "each method's own: fewer, larger steps on fewer real images, chosen on held-out training images",
+    "fast": "each method's own: fewer, larger steps on fewer real images (docs/methods.md says how they were chosen)",
 }
 BEFORE_SETTINGS = {"image_decay": "constant", "image_clip": "none"}
 """What held before these were settings of dc: records and sets made then do not name them."""
