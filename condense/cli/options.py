@@ -209,10 +209,10 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Make the tables, figures and page of a study anew from what is done."""
+    """Make the tables, figures and page of a study, or those of a run, anew from what is done."""
 
-    study: StudyPath = None
-    """Folder of the study."""
+    folder: Positional[Annotated[Path | None, arg(metavar="DIR")]] = None
+    """Folder of the study or the run."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,19 @@ from condense.cli.progress import FILE_INTERVAL, INTERVAL, Bars
 from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted, shortened
 from condense.machine import choose_device, forget_compiled, set_threads
+from condense.pipeline import Outputs, write_report
 from condense.report.rendering import render
-from condense.studies import BUILT_IN, AnyStudy, ask_for, asked_before, installed, joined, opened, study_class
+from condense.studies import (
+    BUILT_IN,
+    AnyStudy,
+    ask_for,
+    asked_before,
+    installed,
+    joined,
+    opened,
+    opened_if_there,
+    study_class,
+)
 from condense.study.cell import Cell
 from condense.study.engine import Listener, Worker
 from condense.study.estimates import estimated_seconds
@@ -27,6 +38,7 @@ from condense.study.launch import Launch
 from condense.study.machine import Machine, Source, load_sources, save_sources, sources_of
 from condense.study.status import Status, headline, plan_table, status_of, status_table
 from condense.study.study import Study
+from condense.synthetic_set import SyntheticSet
 
 WATCH_SECONDS = 2.0
 Told = Callable[[int, int, Sequence[Cell]], None]
@@ -207,6 +219,13 @@ def study_text(found: Study, folder: StudyFolder, chosen: options.Table) -> str:
 
 def page(chosen: options.Page) -> None:
     """Condense page"""
-    (path,) = required((chosen.study, "STUDY"))
-    study, folder = opened(path)
-    print(f"Page:   {study.report(folder).resolve().as_uri()}")
+    (path,) = required((chosen.folder, "DIR"))
+    study, outputs = opened_if_there(path), Outputs(path)
+    if study is not None:
+        of, folder = study
+        print(f"Page:   {of.report(folder).resolve().as_uri()}")
+    elif outputs.set.exists() and outputs.records.exists():
+        write_report(outputs, SyntheticSet.load(outputs.set))
+        print(f"Page:   {outputs.page.resolve().as_uri()}")
+    else:
+        raise CondenseError(f"{shortened(path)} holds no results: there is no study.json, and no set.h5 with records.jsonl.")

@@ -64,7 +64,16 @@ def test_help_of_a_command_lists_its_options_plainly(name: str, capsys: pytest.C
     assert condense(name, "--help") == condense(name, "--quiet", "-h") == 0
     out, err = capsys.readouterr()
     assert f"usage: condense {name}" in out and err == ""
-    words = {"set", "records", "experiment", "framework", "study", "key", *(("dataset",) if name == "sweep" else ())}
+    words = {
+        "set",
+        "records",
+        "experiment",
+        "framework",
+        "study",
+        "key",
+        "folder",
+        *(("dataset",) if name == "sweep" else ()),
+    }
     for field in fields(COMMANDS[name]):
         assert field.name in words or f"--{field.name.replace('_', '-')} " in out
     assert "{None}" not in out

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import condense
+from command_line import condense, write_images
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "study"
@@ -156,8 +156,18 @@ def test_missing_words_are_asked_for(capsys: pytest.CaptureFixture[str], tmp_pat
     assert condense("page") == 2
     assert condense("cell", tmp_path) == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "condense: Missing: STUDY." and said[2] == "condense: Missing: STUDY."
+    assert said[0] == "condense: Missing: STUDY." and said[2] == "condense: Missing: DIR."
     assert "holds no study" in said[1] and said[3] == "condense: Missing: KEY."
+
+
+def test_the_page_of_a_run_is_made_anew(tmp_path: Path) -> None:
+    run = ("run", "--dataset", write_images(tmp_path / "noise.npz"), "--network", "mlp-1x8", "--method", "random")
+    assert condense(*run, "--seeds", 1, "--protocol", "report", "--quiet", "--out", tmp_path / "run") == 0
+    made = {name: (tmp_path / "run" / name).read_bytes() for name in ("page.html", "images.png")}
+    for name in made:
+        (tmp_path / "run" / name).unlink()
+    assert condense("page", tmp_path / "run") == 0
+    assert {name: (tmp_path / "run" / name).read_bytes() for name in made} == made
 
 
 def test_the_guide_quotes_the_example() -> None:

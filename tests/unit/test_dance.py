@@ -154,11 +154,12 @@ def test_whitened_images_are_refused(small_images: Callable[..., LabelledImages]
 @pytest.mark.parametrize(("ipc", "rate"), [(1, 0.02), (10, 0.2), (50, 1.0)])
 def test_published_settings(ipc: int, rate: float) -> None:
     found = DANCE.published(Occasion("cifar10", ipc, "ConvNet"))
+    assert found.image_learning_rate == pytest.approx(rate)
     assert found == DANCE(
         iterations=10_000,
         real_batch=128,
         synthetic_batch=200,
-        image_learning_rate=pytest.approx(rate),
+        image_learning_rate=found.image_learning_rate,
         image_decay="constant",
         augmentation=("color", "crop", "cutout"),
         factor=2,
