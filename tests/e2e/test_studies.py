@@ -70,18 +70,25 @@ def children_of(process: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def test_it_is_listed_helped_and_shown(site: Path, undisturbed: Path, tmp_path: Path) -> None:
-    assert "condense study accuracy-by-size: accuracy against the number of images" in run(site, tmp_path, "study")
-    assert "--ipc [INT [INT ...]]" in run(site, tmp_path, "study", "accuracy-by-size", "--help")
-    assert run(site, tmp_path, "status", str(undisturbed)) == "3 of 3 cells done\n"
-    assert re.search(r"sizes/3 +MLP on 3 per class +done", run(site, tmp_path, "status", str(undisturbed), "--all"))
-    table = run(site, tmp_path, "table", str(undisturbed), "--format", "markdown")
-    assert table.strip() in (undisturbed / "tables.md").read_text()
-    csv = run(site, tmp_path, "table", str(undisturbed), "--format", "csv")
+def test_it_is_listed_helped_and_shown(
+    site: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(site)
+
+    def said(*words: object) -> str:
+        assert condense(*words) == 0
+        return capsys.readouterr().out
+
+    assert "condense study accuracy-by-size: accuracy against the number of images" in said("study")
+    assert "--ipc [INT [INT ...]]" in said("study", "accuracy-by-size", "--help")
+    assert said("status", undisturbed) == "3 of 3 cells done\n"
+    assert re.search(r"sizes/3 +MLP on 3 per class +done", said("status", undisturbed, "--all"))
+    assert said("table", undisturbed, "--format", "markdown").strip() in (undisturbed / "tables.md").read_text()
+    csv = said("table", undisturbed, "--format", "csv")
     assert csv.splitlines()[0] == "images_per_class,networks,mean" and len(csv.split()) == 4
     page = (undisturbed / "page.html").read_text()
     (undisturbed / "page.html").unlink()
-    assert "page.html" in run(site, tmp_path, "page", str(undisturbed))
+    assert "page.html" in said("page", undisturbed)
     assert (undisturbed / "page.html").read_text() == page
 
 
