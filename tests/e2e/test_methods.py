@@ -16,15 +16,24 @@ IDC = (IMAGES - {"--image-momentum"}) | {
     *("--inner-loop", "--factor", "--renewal", "--metric", "--augmentation", "--cutmix", "--network-batches", "--init"),
     "--network-learning-rate",
 }
-TRAINED = {"--epochs", "--network-learning-rate"}
+DANCE = (IMAGES - {"--image-momentum"}) | {
+    *("--augmentation", "--cross-entropy", "--expert-count", "--expert-epochs", "--factor", "--init", "--pool"),
+    "--synthetic-batch",
+}
+PACKED = {"--factor", "--packing"}
+TRAINED = {"--epochs", "--network-learning-rate"} | PACKED
 OWN: dict[str, set[str]] = {
     "dc": DC,
     "dsa": DC | {"--augmentation"},
     "dm": IMAGES | {"--augmentation"},
     "idc": IDC,
-    "random": set(),
+    "dance": DANCE,
+    "random": PACKED,
+    "random-soft": {"--expert-epochs", "--network-learning-rate"},
     "herding": TRAINED,
     "k-center": TRAINED,
+    "kmeans": TRAINED,
+    **dict.fromkeys(("forgetting", "el2n", "grand"), TRAINED | {"--networks"}),
 }
 WORDS = ("--network", "MLP", "--quiet")
 
