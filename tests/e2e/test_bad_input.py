@@ -58,7 +58,7 @@ def said(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
-        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: cell, datasets, doctor, evaluate, generalize, "]),
+        ("lern", ["Unknown command 'lern'. Did you mean 'learn'? Known: cell, datasets, doctor, evaluate, experts, "]),
         ("--foo", ["Unknown command '--foo'."]),
         ("learn --out", ["--out needs a value."]),
         ("learn --ipc --out a.h5", ["--ipc needs a value."]),
@@ -109,7 +109,7 @@ def test_words_that_cannot_be_understood(said: Said, words: str, sentences: list
         ("--dataset minst", "--dataset: Unknown data set 'minst'. Did you mean 'mnist'? Known: cifar10, "),
         (
             "--method dcc",
-            "--method: Unknown method 'dcc'. Did you mean 'dc'? Known: dc, dm, dsa, herding, ",
+            "--method: Unknown method 'dcc'. Did you mean 'dc'? Known: dance, dc, dm, dsa, ",
         ),
         ("--device foo", "Unknown device 'foo'. Known: auto, cpu, cuda, cuda:0, cuda:1, ..."),
         ("--dataset no/where", "There is no file or folder no/where."),
