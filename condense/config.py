@@ -285,8 +285,10 @@ class MatrixConfig(OfMethods):
 
     def making(self, dataset: str, ipc: int, method: str) -> dict[str, Any]:
         """The settings of stage C of the sets of one matrix, by name, but for network, schedule and seed."""
-        own = {name: getattr(self, name) for name in method_class(method).settings()}
-        given = {name: value for name, value in own.items() if value is not None}
+        # Of several methods a setting has no default, as each has its own.
+        defaults = {name: one.default for name, (_, one) in method_class(method).settings().items()}
+        own = {name: default if (value := getattr(self, name)) is None else value for name, default in defaults.items()}
+        given = {name: value for name, value in own.items() if value is not MISSING}
         shared = {name: getattr(self, name) for name in (*READING_NAMES, "precision", "train_size")}
         return {**shared, **given, "dataset": dataset, "ipc": ipc, "method": method}
 
