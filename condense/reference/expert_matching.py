@@ -12,7 +12,7 @@ from condense.randomness import generator
 from condense.reference.distribution_matching import embedding
 from condense.reference.networks import load, module
 from condense.reference.siamese import one_after_another
-from condense.stage_c.expert_matching import ExpertMatching, next_of_epochs
+from condense.stage_c.expert_matching import ExpertMatching
 from condense.stage_c.method import decayed
 from condense.stage_c.problem import Problem
 from condense.training.layout import Layout
@@ -60,7 +60,7 @@ class PlainDANCE:
         matched, trained = self._networks(place)
         if sweep:
             return F.cross_entropy(trained(synthetic), torch.full((len(synthetic),), label))
-        drawn = next_of_epochs(problem, settings.real_batch, place)
+        drawn = problem.epoch_batches(settings.real_batch, place, "real order")
         indices = drawn.indices.split(drawn.counts)[label]
         real = one_after_another(self._normalised(problem.data.pixels[indices].to(problem.dtype) / 255), own)
         return ((embedding(matched, real).detach().mean(0) - embedding(matched, synthetic).mean(0)) ** 2).sum()

@@ -19,7 +19,6 @@ from condense.augmentation.laws import Operations
 from condense.augmentation.operations import Draw, apply
 from condense.checking import AtLeastOne, Count, Positive, one_of
 from condense.condensed import Condensed
-from condense.data.images import ClassBatches
 from condense.decoding import IDENTITY, MOST_TILES, Tiles
 from condense.execution import Work
 from condense.networks.layers import Tensors
@@ -116,13 +115,8 @@ class ExpertMatching(Method):
 
     def begin(self, problem: Problem) -> State:
         """Real images, packed."""
-        data, count = problem.data, problem.images_per_class * self.factor**2
-        if self.init == "first":
-            starts = torch.tensor(data.counts).cumsum(0) - torch.tensor(data.counts)
-            indices = (starts[:, None] + torch.arange(count)).flatten().to(data.device)
-        else:
-            indices = data.draw_class_batches(count, problem.random("initial images")).indices
-        images = packed(pixels_of(data, indices, problem.dtype), problem.images_per_class, self.factor)
+        indices = problem.initial_indices(self.factor**2, first=self.init == "first")
+        images = packed(pixels_of(problem.data, indices, problem.dtype), problem.images_per_class, self.factor)
         return State(images, self.fresh_optimiser(images))
 
     def fresh_optimiser(self, images: Tensor) -> Tensors:
@@ -195,7 +189,7 @@ class ExpertMatching(Method):
     def _wanted(
         self, problem: Problem, features: Features, fixed: Fixed, siamese: Draw | None, given: Tensor | None, place: int
     ) -> Tensor:
-        drawn = next_of_epochs(problem, self.real_batch, place)
+        drawn = problem.epoch_batches(self.real_batch, place, "real order")
         real = augmented(problem.data.inputs(drawn.indices, problem.dtype), siamese, drawn.counts)
         return features.wanted(fixed.parameters, fixed.statistics, real, drawn.counts, given)
 
@@ -227,22 +221,6 @@ def by_class(images: Tensor, classes: int, factor: int) -> Tensor:
     decoder = Tiles(factor) if factor > 1 else IDENTITY
     decoded, _ = decoder.decode(images, torch.zeros(len(images), device=images.device))
     return decoded.unflatten(0, (decoder.multiple, classes, -1)).transpose(0, 1).flatten(1, 2)
-
-
-def next_of_epochs(problem: Problem, size: int, number: int) -> ClassBatches:
-    """The batch of a step, of so many real images of each class, without replacement until a class is through.
-
-    Each class has epochs of its own; images at the end of one that fill no batch are left out.
-    """
-    parts, first = [], 0
-    for label, count in enumerate(problem.data.counts):
-        batch = min(size, count)
-        epoch, place = divmod(number, count // batch)
-        random = problem.random("real order", label, epoch)
-        order = torch.randperm(count, generator=random, device=random.device)
-        parts.append(first + order[place * batch : (place + 1) * batch])
-        first += count
-    return ClassBatches(torch.cat(parts), tuple(map(len, parts)))
 
 
 def fixed_at(problem: Problem, vector: Tensor, statistics: Tensors) -> Fixed:

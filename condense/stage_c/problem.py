@@ -9,7 +9,7 @@ from torch import Tensor
 
 from condense.augmentation.laws import Law
 from condense.augmentation.operations import Draw
-from condense.data.images import LabelledImages
+from condense.data.images import ClassBatches, LabelledImages
 from condense.errors import CondenseError, shortened
 from condense.execution import Execution, for_testing
 from condense.networks.layers import Tensors
@@ -67,8 +67,36 @@ class Problem:
 
     def real_images(self, multiple: int = 1) -> Tensor:
         """Real images (classes * multiple * images_per_class, C, H, W) of each class to begin with, drawn at random."""
-        drawn = self.data.draw_class_batches(multiple * self.images_per_class, self.random("initial images"))
-        return self.data.inputs(drawn.indices, self.dtype)
+        return self.data.inputs(self.initial_indices(multiple), self.dtype)
+
+    def initial_indices(self, multiple: int = 1, *, first: bool = False) -> Tensor:
+        """Indices (classes * multiple * images_per_class,), class by class, of real images to begin with: drawn at random,
+        or the first of each class.
+        """
+        count = multiple * self.images_per_class
+        if first:
+            return torch.cat([start + torch.arange(count) for start in self._starts]).to(self.data.device)
+        return self.data.draw_class_batches(count, self.random("initial images")).indices
+
+    def epoch_batches(self, size: int, number: int, purpose: str) -> ClassBatches:
+        """The batch of this number, of so many real images of each class (all of a smaller one), without replacement.
+
+        Each class has epochs of its own, whose orders are drawn for this purpose; images at the end of one that fill no
+        batch are left out.
+        """
+        parts = []
+        for label, (start, count) in enumerate(zip(self._starts, self.data.counts, strict=True)):
+            batch = min(size, count)
+            epoch, place = divmod(number, count // batch)
+            random = self.random(purpose, label, epoch)
+            order = torch.randperm(count, generator=random, device=random.device)
+            parts.append(start + order[place * batch : (place + 1) * batch])
+        return ClassBatches(torch.cat(parts), tuple(map(len, parts)))
+
+    @property
+    def _starts(self) -> list[int]:
+        """Where the images of each class begin."""
+        return [sum(self.data.counts[:label]) for label in range(self.data.classes)]
 
     def noise(self) -> Tensor:
         """Images (classes * images_per_class, C, H, W) from N(0, 1) to begin with: the same on every device."""

@@ -15,7 +15,7 @@ from condense.data.images import LabelledImages
 from condense.errors import CondenseError
 from condense.preprocessing import ZCA
 from condense.reference.expert_matching import PlainDANCE
-from condense.stage_c.expert_matching import by_class, next_of_epochs
+from condense.stage_c.expert_matching import by_class
 from condense.stage_c.learn import learn
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods.dance import DANCE, interpolated
@@ -95,7 +95,7 @@ def test_networks_lie_between_their_initial_and_trained_weights(small_images: Ca
 
 def test_epochs_of_real_images_are_without_replacement(small_images: Callable[..., LabelledImages]) -> None:
     problem = problem_of(small_images(counts=(7, 3)), "MLP")
-    drawn = [next_of_epochs(problem, 3, number) for number in range(4)]
+    drawn = [problem.epoch_batches(3, number, "real order") for number in range(4)]
     assert all(batch.counts == (3, 3) for batch in drawn)
     first = Counter(index for batch in drawn[:2] for index in batch.indices[:3].tolist())
     assert len(first) == 6 and max(first) < 7

@@ -189,10 +189,7 @@ class IDC(Method):
 
     def first_images(self, problem: Problem) -> Tensor:
         """Indices (classes * ipc * factor^2,), class by class, of the images to begin with."""
-        each = problem.images_per_class * self.factor**2
-        if self.init == "real":
-            return problem.data.draw_class_batches(each, problem.random("initial images")).indices
-        return torch.cat([first + torch.arange(each) for first in first_of_classes(problem)]).to(problem.data.device)
+        return problem.initial_indices(self.factor**2, first=self.init == "first")
 
     def step(self, problem: Problem, state: State, number: int) -> tuple[State, dict[str, float | Tensor]]:
         """An update of the images and the training of the network that follows it; the distance is summed over classes."""
@@ -243,14 +240,8 @@ class IDC(Method):
     def real_images(self, problem: Problem, state: State, number: int) -> Tensor:
         """Indices (n,), class by class, of a step's real images: epochs without replacement, the rest of each unused."""
         iteration, inner = divmod(number, self.inner_loop)
-        draw, parts = iteration * -(-self.inner_loop // self.renewal) + inner // self.renewal, list[Tensor]()
-        for label, (first, count) in enumerate(zip(first_of_classes(problem), problem.data.counts, strict=True)):
-            each = min(self.real_batch, count)
-            epoch, place = divmod(draw, count // each)
-            random = problem.random("order of a class", label, epoch)
-            order = torch.randperm(count, generator=random, device=random.device)
-            parts.append(first + order[place * each : (place + 1) * each])
-        return torch.cat(parts)
+        draw = iteration * -(-self.inner_loop // self.renewal) + inner // self.renewal
+        return problem.epoch_batches(self.real_batch, draw, "order of a class").indices
 
     def _begun(self, problem: Problem, state: State, iteration: int) -> State:
         """Pixels in [0, 1] and a new network."""
@@ -357,8 +348,3 @@ def real_inputs(problem: Problem, indices: Tensor, draw: Draw | None) -> Tensor:
 def stacked(statistics: Tensors) -> Tensors:
     """Statistics of one network as those of a stack of one."""
     return {name: value[None] for name, value in statistics.items()}
-
-
-def first_of_classes(problem: Problem) -> list[int]:
-    """Where the images of each class begin."""
-    return [sum(problem.data.counts[:label]) for label in range(problem.data.classes)]
