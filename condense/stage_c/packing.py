@@ -50,8 +50,3 @@ def check_packing(problem: Problem, factor: int) -> None:
     """Raises `CondenseError` for a factor that the images cannot be cut by, or where a class has too few images for it."""
     decoder_for(problem.data, factor).check(problem.data.shape)
     problem.check_classes(factor**2)
-
-
-def packed_real_images(problem: Problem, factor: int, how: str = "nearest") -> Tensor:
-    """Real images to begin with, drawn at random and packed: (classes * ipc, C, H, W)."""
-    return packed(problem.real_images(factor**2), problem.images_per_class, factor, how)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,16 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import condense, write_images
+from command_line import ROOT, condense, installed_into, write_images
 
 from condense import LearnConfig, Problem, learn
 from condense.data.images import LabelledImages
 from condense.networks.registry import build
 from condense.stage_c import methods
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "method"
-PIP = ("pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
 
 
 def forget_packages() -> None:
@@ -44,12 +41,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed the example."""
-    folder = tmp_path_factory.mktemp("plugins")
-    shutil.copytree(EXAMPLE, folder / "source")  # pip builds where the source is
-    command = [sys.executable, "-m", *PIP, "--target", str(folder / "site"), str(folder / "source")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "site"
+    return installed_into(tmp_path_factory.mktemp("plugins"), "method")
 
 
 def run(*words: object, site: Path, folder: Path) -> str:

@@ -11,23 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import condense, write_images
+from command_line import ROOT, condense, installed_into, write_images
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "study"
-PIP = ("pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
 WORDS = ("study", "accuracy-by-size", "--ipc", "1", "2", "3", "--seeds", "2", "--threads", "1", "--quiet")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed the example."""
-    folder = tmp_path_factory.mktemp("plugins")
-    shutil.copytree(EXAMPLE, folder / "source")  # pip builds where the source is
-    command = [sys.executable, "-m", *PIP, "--target", str(folder / "site"), str(folder / "source")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "site"
+    return installed_into(tmp_path_factory.mktemp("plugins"), "study")
 
 
 def start(site: Path, folder: Path, *words: str) -> "subprocess.Popen[str]":

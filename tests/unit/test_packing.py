@@ -11,7 +11,7 @@ from condense.decoding import IDENTITY, Tiles
 from condense.errors import CondenseError
 from condense.preprocessing import ZCA
 from condense.reference.decoding import packing
-from condense.stage_c.packing import PACKINGS, check_packing, decoder_for, packed, packed_real_images
+from condense.stage_c.packing import PACKINGS, check_packing, decoder_for, packed
 
 
 def images(count: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:
@@ -68,7 +68,7 @@ def test_random_ones_are_drawn_once(small_images: Callable[..., LabelledImages])
     drawn = problem.data.draw_class_batches(8, problem.random("initial images"))
     assert len(set(drawn.indices.tolist())) == 16
     expected = packing(problem.data.inputs(drawn.indices, torch.float64), 2, 2, "mean")
-    torch.testing.assert_close(packed_real_images(problem, 2, "mean"), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(packed(problem.real_images(4), 2, 2, "mean"), expected, rtol=0, atol=1e-12)
 
 
 def test_what_cannot_be_packed(small_images: Callable[..., LabelledImages]) -> None:
