@@ -77,10 +77,16 @@ def machine_of(chosen: options.Computing, sources: dict[str, Source]) -> Machine
     return Machine(device, chosen.data_root, sources, say)
 
 
-def conduct(asked: Study, out: Path, machine: Machine, chosen: options.Conducted) -> Study:
+def conduct(
+    asked: Study,
+    out: Path,
+    machine: Machine,
+    chosen: options.Conducted,
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
     """Computes what is missing of what is asked for, and reports; shows the plan alone where that is all that was wanted.
 
-    Returns the study with all that is asked for in its folder.
+    prepare: writes what cells need beside what is asked for, into the folder, before they begin.
     """
     study, folder = joined(asked, out)
     materials = study.materials(machine, folder)
@@ -89,8 +95,9 @@ def conduct(asked: Study, out: Path, machine: Machine, chosen: options.Conducted
     if not chosen.quiet or chosen.dry_run:
         print(render(study.plan(folder, materials, seconds), "text"))
     if chosen.dry_run:
-        return study
+        return
     study, folder = ask_for(asked, out)
+    prepare()
     save_sources(folder.images, machine.sources)
     launch = _launch(chosen, machine)
     try:
@@ -101,7 +108,6 @@ def conduct(asked: Study, out: Path, machine: Machine, chosen: options.Conducted
     if not chosen.quiet:
         print("\n".join(render(table, "text") for table in study.tables(folder, published=True)))
     print(f"Tables: {folder.path / 'tables.md'}\nPage:   {page.resolve().as_uri()}")
-    return study
 
 
 def _estimates(study: Study, folder: StudyFolder, materials: object) -> dict[str, float]:

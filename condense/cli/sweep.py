@@ -8,12 +8,11 @@ from condense.cli.studies import asking, conduct
 from condense.data.naming import stored_name
 from condense.data.reading import Reading
 from condense.data.split import held_out
-from condense.studies import ask_for, joined
 from condense.studies.hyperparameters.asked import part_of
 from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.hyperparameters.grid import chosen_grid
 from condense.studies.hyperparameters.proxies import keep, load_proxies
-from condense.studies.hyperparameters.study import Sweep, asked_for, check_sets
+from condense.studies.hyperparameters.study import Sweep, asked_for
 
 
 def sweep(chosen: options.Sweep) -> None:
@@ -32,8 +31,4 @@ def sweep(chosen: options.Sweep) -> None:
         whole, data = before.as_recorded(whole), before.as_recorded(data)
     proxies, sets = load_proxies(config.proxy, config.proxy_epochs, whole, data)
     asked = asked_for(grid, config, data, proxies, source=stored_name(dataset), whole_images=len(whole.train))
-    check_sets(*joined(asked, out), proxies)
-    if not chosen.dry_run:
-        ask_for(asked, out)
-        keep(out, proxies, sets)
-    conduct(asked, out, command.machine, chosen)
+    conduct(asked, out, command.machine, chosen, prepare=lambda: keep(out, proxies, sets))

@@ -160,8 +160,11 @@ def run_cells(cells: Sequence[Cell], worker: Worker, seconds: Mapping[str, float
     seconds: estimates by key; what brings a cell's end nearest begins first. A cell that fails does not stop the others; it
     is tried again as often as `attempts` says, and `RunFailed` is raised in the end.
     """
-    while left := [cell for cell in possible(cells, attempts) if not worker.folder.is_done(cell.key)]:
+    while True:
         state = states(cells, worker.folder, attempts)
+        left = [cell for cell in possible(cells, attempts) if state[cell.key] is not State.DONE]
+        if not left:
+            break
         ready = [cell for cell in left if state[cell.key] is State.READY]
         if not any(_attempted(cell, worker, attempts) for cell in in_order(ready, cells, seconds)):
             worker.listener.waits(len(left))

@@ -106,6 +106,10 @@ class Sweep(Asked, Study):
             raise CondenseError(f"The images {self.source} found here are others than those of the sweep in {folder.path}.")
         return Materials(data, *held_out(data.train), folder)
 
+    def check(self, materials: Materials, folder: StudyFolder, asked: Self) -> None:
+        """Raises `CondenseError` where cells that are left need a set that is not kept, nor named now."""
+        check_sets(self, folder, asked.proxies)
+
     def paces(self, cells: Sequence[RowCell], materials: Materials) -> dict[str, float]:
         """From the probe of every network, all cells of a kind of network together."""
         trials = [(materials.trial(cell.row, cell.on), len(cell.seeds)) for cell in cells]

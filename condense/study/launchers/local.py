@@ -52,10 +52,10 @@ class LocalLauncher:
         with self._stopping():
             while True:
                 self._collect(attempts)
-                left = [cell for cell in possible(cells, attempts) if not self.folder.is_done(cell.key)]
+                state = states(cells, self.folder, attempts)
+                left = [cell for cell in possible(cells, attempts) if state[cell.key] is not State.DONE]
                 if not left and not self.processes:
                     break
-                state = states(cells, self.folder, attempts)
                 ready = [cell for cell in left if state[cell.key] is State.READY and not self._has(cell)]
                 for cell in in_order(ready, cells, seconds):
                     if (device := self._device_for(cell)) is not None:
