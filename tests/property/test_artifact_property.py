@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from condense.decoding import IDENTITY, Tiles
 from condense.errors import CondenseError
 from condense.preprocessing import ZCA
+from condense.record_settings import SETTINGS
 from condense.records import Cost, Record, Task, append_record, config_hash, read_records
 from condense.synthetic_set import Provenance, SyntheticSet
 from condense.versions import Code
@@ -31,6 +32,8 @@ JSON = st.recursive(
     max_leaves=8,
 )
 CONFIGS = st.dictionaries(ANY_TEXT, JSON, max_size=4)
+READ_AGAIN = {name for fields in SETTINGS.values() for name in fields.json_schema()["properties"]}
+"""Settings that a reader of records checks."""
 
 
 @st.composite
@@ -192,7 +195,7 @@ def records(draw: st.DrawFn) -> Record:
     )
     return Record(
         task=draw(st.sampled_from(get_args(Task))),
-        config=draw(CONFIGS),
+        config={name: value for name, value in draw(CONFIGS).items() if name not in READ_AGAIN},
         seeds=seeds,
         metrics={"accuracy": accuracies, **({"loss": values} if draw(st.booleans()) else {})},
         cost=cost,

@@ -130,7 +130,8 @@ def test_a_forged_checkpoint_is_refused(method: str, digits: LabelledImages, tmp
     path = stopped(method, digits, tmp_path)
     content = load_sealed(path, FORMAT)
     for name, value in content["state"].items():
-        for forged in (None, 1.0, value[:0] if isinstance(value, torch.Tensor) else torch.zeros(3)):
+        another_shape = torch.zeros(3) if not isinstance(value, torch.Tensor) or not value.numel() else value[:0]
+        for forged in (None, 1.0, another_shape):
             save_sealed(path, FORMAT, {**content, "state": {**content["state"], name: forged}})
             with pytest.raises(CondenseError, match="is damaged and cannot be resumed"):
                 learn(config(method), digits, checkpoint=path, resume=True)
@@ -341,7 +342,7 @@ def test_another_method_takes_a_new_configuration() -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dc, dm, dsa, "):
+    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, dc, dm, dsa, "):
         checked(LearnConfig, {"method": "dcc"})
     assert checked(LearnConfig, {"method": "K-Center"}).method == "k-center"
 
