@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
-from scipy.special import stdtr, stdtrit
+import scipy  # its parts are imported where they are used, which a second is saved by
 
 from condense.errors import CondenseError
 from condense.randomness import derived_seed
@@ -111,7 +110,7 @@ def _variance(clusters: Sequence[Sequence[float]], mean: float) -> float:
 def _reach(freedom: float) -> float:
     """Half width of a mean's interval, in standard errors (Student's t)."""
     # scipy.stats.t says the same in many times as long a call, and 720 rows have 260,000 pairs.
-    return float(stdtrit(freedom, ENDS[1]))
+    return float(scipy.special.stdtrit(freedom, ENDS[1]))
 
 
 def spread(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -161,7 +160,7 @@ def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Pai
         return Paired(count, mean, 0.0, 0.0 if count >= LEAST_UNITS else None, 1.0 if mean == 0 else None)
     error = float(differences.std(ddof=1)) / count**0.5
     half = _reach(count - 1) * error if count >= LEAST_UNITS else None
-    return Paired(count, mean, error, half, float(2 * stdtr(count - 1, -abs(mean) / error)))
+    return Paired(count, mean, error, half, float(2 * scipy.special.stdtr(count - 1, -abs(mean) / error)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -190,12 +189,12 @@ class Correlation:
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> Correlation:
     """Spearman's rank correlation."""
-    return _correlation(x, y, stats.spearmanr, _spearman_of_resamples)
+    return _correlation(x, y, scipy.stats.spearmanr, _spearman_of_resamples)
 
 
 def kendall(x: Sequence[float], y: Sequence[float]) -> Correlation:
     """Kendall's tau-b, which allows for ties."""
-    return _correlation(x, y, stats.kendalltau, _kendall_of_resamples)
+    return _correlation(x, y, scipy.stats.kendalltau, _kendall_of_resamples)
 
 
 def rank_agreement(rows: np.ndarray) -> list[float]:
@@ -206,7 +205,7 @@ def rank_agreement(rows: np.ndarray) -> list[float]:
     for a, b in combinations(range(len(rows)), 2):
         both = ~np.isnan(rows[a]) & ~np.isnan(rows[b])
         if both.sum() >= 3 and min(np.ptp(rows[a][both]), np.ptp(rows[b][both])) > 0:
-            correlation = float(stats.spearmanr(rows[a][both], rows[b][both]).statistic)  # pyright: ignore[reportAttributeAccessIssue]
+            correlation = float(scipy.stats.spearmanr(rows[a][both], rows[b][both]).statistic)  # pyright: ignore[reportAttributeAccessIssue]
             agreements[a].append(correlation)
             agreements[b].append(correlation)
     return [sum(values) / len(values) if values else math.nan for values in agreements]
@@ -234,7 +233,7 @@ def _correlation(
 
 def _spearman_of_resamples(x: np.ndarray, y: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(R,) correlations of the ranks of resamples that are given by their places (R, n); NaN where ranks are all equal."""
-    a, b = (stats.rankdata(values[places], axis=1) - (places.shape[1] + 1) / 2 for values in (x, y))
+    a, b = (scipy.stats.rankdata(values[places], axis=1) - (places.shape[1] + 1) / 2 for values in (x, y))
     return (a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1))
 
 

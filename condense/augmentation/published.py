@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy  # its parts are imported where they are used
 import torch
-from scipy import ndimage, special
 from torch import Tensor
 
 CROP_PADDING = 4
@@ -156,7 +156,7 @@ class RotationTables:
 
 @cache
 def _rotation_tables(height: int, width: int, device: str, dtype: torch.dtype) -> RotationTables:
-    filters = [ndimage.spline_filter1d(np.eye(side), order=3, axis=0, mode="mirror") for side in (height, width)]
+    filters = [scipy.ndimage.spline_filter1d(np.eye(side), order=3, axis=0, mode="mirror") for side in (height, width)]
     taps = [_taps(*_rotated_coordinates(height, width, angle), height, width) for angle in ANGLES]
     index, weight, outside = (np.stack(part) for part in zip(*taps, strict=True))
     floats = (torch.from_numpy(array).to(device, dtype) for array in (*filters, weight, outside))
@@ -169,7 +169,7 @@ def _rotated_coordinates(height: int, width: int, angle: int) -> tuple[np.ndarra
 
     The geometry is that of `scipy.ndimage.rotate` with reshape: the output grows to hold the whole rotated image.
     """
-    cosine, sine = special.cosdg(angle), special.sindg(angle)
+    cosine, sine = scipy.special.cosdg(angle), scipy.special.sindg(angle)
     matrix = np.array([[cosine, sine], [-sine, cosine]])
     corners = matrix @ [[0, 0, height, height], [0, width, 0, width]]
     grown = (np.ptp(corners, axis=1) + 0.5).astype(int)

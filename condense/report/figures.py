@@ -1,53 +1,27 @@
-"""Figures: synthetic images, loss curves, accuracies of all networks. Equal input gives equal bytes.
+"""Figures: synthetic images, loss curves, accuracies of all networks. Equal input gives equal bytes."""
 
-Nothing here touches pyplot's global state; colours are from the Okabe-Ito palette, which colour-blind readers can tell
-apart (Okabe & Ito, Color Universal Design, 2008).
-"""
+from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from condense.errors import CondenseError
 from condense.records import Record
 from condense.report.cells import Cell, cells, distinguishing_settings
 from condense.report.images import image_grid
 from condense.report.published import WHOLE_SET
+from condense.report.sheet import ACCENT, INK, MARK, MUTED, Format, encoded, sheet, ticks
 from condense.report.tables import own_accuracy
 from condense.statistics import Summary
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["accuracy_strip", "image_grid", "loss_curve"]
 
-INK, MUTED, RULE, ACCENT, MARK = "#333333", "#767676", "#dcdcdc", "#0072b2", "#d55e00"
-COLOURS = (ACCENT, MARK, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Of several lines in one figure, in this order."""
-Format = Literal["png", "svg"]
-
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "condense",
-}
 _WIDTH = 6.4
 
 
@@ -61,8 +35,7 @@ def loss_curve(losses: Sequence[float], format: Format = "png") -> bytes:
     values = np.asarray(losses, dtype=np.float64)
     iterations = np.arange(1, len(values) + 1)
     window = len(values) // 25
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(_WIDTH, 2.9), layout="constrained")
+    with sheet(_WIDTH, 2.9) as figure:
         axes = figure.add_subplot(xlabel="iteration", ylabel="matching loss")
         smooth = window >= 2
         each: dict[str, Any] = (
@@ -75,7 +48,7 @@ def loss_curve(losses: Sequence[float], format: Format = "png") -> bytes:
             axes.plot(centres, means, color=ACCENT, linewidth=1.8, label=f"mean of {window} iterations")
             axes.legend(loc="upper right")
         axes.set_ylim(bottom=min(0, values.min()), top=max(values.max() * 1.05, 1e-12))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, steps=[1, 2, 5, 10]))
+        ticks(axes, 8, integer=True)
         axes.grid(visible=False, axis="x")
         return encoded(figure, format)
 
@@ -91,15 +64,14 @@ def accuracy_strip(records: Iterable[Record], format: Format = "png") -> bytes:
         raise CondenseError("There are no evaluations among the records, so there are no accuracies to draw.")
     context, labels = _labels(found)
     heights = sum(0.3 + 0.15 * max(2, label.count("\n") + 1) for label in labels)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(_WIDTH, 1.15 + heights), layout="constrained")
+    with sheet(_WIDTH, 1.15 + heights) as figure:
         axes = figure.add_subplot(xlabel="test accuracy (%)")
         for row, cell in enumerate(found):
             _strip(axes, row, cell)
         name_rows(axes, labels)
         axes.margins(x=0.08)
         axes.set_xlim(right=min(axes.get_xlim()[1], 100.5))
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3, steps=[1, 2, 5, 10]))
+        ticks(axes, 7, min_n_ticks=3)
         figure.suptitle(context, x=0.01, ha="left", fontsize=9, color=MUTED, parse_math=False)
         legend_above(axes)
         return encoded(figure, format)
@@ -197,14 +169,3 @@ def _parts(cell: Cell, extra: Sequence[str]) -> dict[str, str]:
         "protocol": f"protocol {cell.protocol}",
         **{name: f"{name} {cell.settings[name]}" if name in cell.settings else "" for name in extra},
     }
-
-
-def encoded(figure: Figure, format: Format) -> bytes:
-    """The finished figure as bytes, without the date and program that would make equal figures differ."""
-    buffer = io.BytesIO()
-    if format == "svg":
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing, transparent=True)
-    else:
-        figure.savefig(buffer, format="png", metadata={"Software": None}, dpi=160)
-    return buffer.getvalue()

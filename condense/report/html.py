@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from condense.report.figures import ACCENT, INK, MARK, MUTED, RULE, Format
+from condense.report.sheet import ACCENT, INK, MARK, MUTED, RULE, Format
 
 _THEME = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", MARK: "--mark"}
 _POINTS_PER_REM = 10

@@ -5,17 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.image
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 
 from condense.synthetic_set import SyntheticSet
 
 # A power of two, so that a size in pixels divided by it and multiplied again stays exact.
 _DPI = 128
-_FONT = FontProperties(family="DejaVu Sans", size=8)
 _GAP = 4
 _LABEL_HEIGHT = 20
 _WIDEST = 1800
@@ -128,6 +123,10 @@ def _rows(names: list[str], most: int, height: int, width: int) -> _Layout:
 
 def _with_labels(canvas: np.ndarray, names: list[str], layout: _Layout) -> bytes:
     """The canvas with its class names written on it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and few commands draw
+    from matplotlib.figure import Figure
+
+    font = _font()
     figure = Figure(figsize=(layout.width / _DPI, layout.height / _DPI), dpi=_DPI)
     agg = FigureCanvasAgg(figure)
     figure.figimage(canvas, origin="upper")
@@ -139,7 +138,7 @@ def _with_labels(canvas: np.ndarray, names: list[str], layout: _Layout) -> bytes
             ha=layout.align,
             va="center",
             color="#333333",
-            fontproperties=_FONT,
+            fontproperties=font,
             parse_math=False,
         )
     agg.draw()
@@ -148,9 +147,13 @@ def _with_labels(canvas: np.ndarray, names: list[str], layout: _Layout) -> bytes
 
 def _text_width(names: list[str]) -> int:
     """Width in pixels of the widest name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    font = _font()
     figure = Figure(dpi=_DPI)
     renderer = FigureCanvasAgg(figure).get_renderer()
-    texts = [figure.text(0, 0, name, fontproperties=_FONT, parse_math=False) for name in names]
+    texts = [figure.text(0, 0, name, fontproperties=font, parse_math=False) for name in names]
     return int(max(text.get_window_extent(renderer).width for text in texts)) + 1
 
 
@@ -159,7 +162,15 @@ def _short(name: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def _font() -> Any:
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(family="DejaVu Sans", size=8)
+
+
 def _png(pixels: np.ndarray) -> bytes:
+    import matplotlib.image
+
     buffer = io.BytesIO()
     without_program: dict[str, Any] = {"Software": None}
     matplotlib.image.imsave(buffer, pixels, format="png", metadata=without_program)

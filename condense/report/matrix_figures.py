@@ -1,27 +1,19 @@
 """Figures of a cross-architecture matrix: a heat map, and every network's accuracy as a point. Equal input, equal bytes."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from condense.report.figures import (
-    MARK,
-    MUTED,
-    STYLE,
-    Format,
-    encoded,
-    marks_of,
-    name_rows,
-    percent_ends,
-    published_mark,
-    strip,
-)
+from condense.report.figures import marks_of, name_rows, percent_ends, published_mark, strip
 from condense.report.matrix import Matrix
 from condense.report.numbers import decimal
+from condense.report.sheet import MUTED, Format, encoded, framed, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LEGEND_WIDTH = 5.1
 """Inches that the legend of the strips takes."""
@@ -33,9 +25,8 @@ def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
     """
     means = matrix.means
     low, high = _limits(matrix)
-    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        size = 1.9 + 0.85 * len(matrix.columns), 1.2 + 0.5 * len(matrix.rows)
-        figure = Figure(figsize=size, layout="constrained")
+    width, height = 1.9 + 0.85 * len(matrix.columns), 1.2 + 0.5 * len(matrix.rows)
+    with sheet(width, height, grid=False) as figure:
         axes = figure.add_subplot()
         axes.imshow(np.ma.masked_invalid(means), cmap="cividis", aspect="auto", vmin=low, vmax=high)
         for row, column in np.ndindex(*means.shape):
@@ -46,7 +37,7 @@ def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
             own = matrix.own_column(name)
             if own is not None:
                 corner = own - 0.46, row - 0.44
-                axes.add_patch(Rectangle(corner, 0.92, 0.88, fill=False, edgecolor=MARK, linewidth=1.6))
+                framed(axes, corner, 0.92, 0.88)
         axes.set_xticks(range(len(matrix.columns)), matrix.columns)
         axes.set_yticks(range(len(matrix.rows)), matrix.rows)
         axes.tick_params(length=0)
@@ -60,12 +51,11 @@ def heat_map(matrix: Matrix, format: Format = "png") -> bytes:
 
 def strips(matrix: Matrix, format: Format = "png") -> bytes:
     """One panel a row of the matrix, in it one strip a network trained: networks as points, mean, published mean."""
-    with matplotlib.rc_context(STYLE):
-        rows, columns = len(matrix.rows), len(matrix.columns)
-        across = min(rows, 3)
-        down = -(-rows // across)
-        width = max(0.9 + 2.5 * across, LEGEND_WIDTH)
-        figure = Figure(figsize=(width, 0.7 + down * (0.6 + 0.3 * columns)), layout="constrained")
+    rows, columns = len(matrix.rows), len(matrix.columns)
+    across = min(rows, 3)
+    down = -(-rows // across)
+    width = max(0.9 + 2.5 * across, LEGEND_WIDTH)
+    with sheet(width, 0.7 + down * (0.6 + 0.3 * columns)) as figure:
         panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flatten()
         for axes, row in zip(panels, matrix.rows, strict=False):
             _panel(axes, matrix, row)

@@ -24,11 +24,11 @@ from condense.execution import Work
 from condense.networks.layers import Tensors
 from condense.stage_c.experts import Plan, recipe_of
 from condense.stage_c.features import Features, augmented
+from condense.stage_c.fixed_network import Fixed
 from condense.stage_c.method import IMAGE_DECAYS, Method, decayed, setting
 from condense.stage_c.packing import check_packing, decoder_for, packed
 from condense.stage_c.pixel_space import check_pixel_space, normalised, pixels_of
 from condense.stage_c.problem import Problem
-from condense.training.layout import Layout
 
 LAW = "several"
 """Of augmentation: every part of colour, one move, a hole."""
@@ -41,14 +41,6 @@ class State:
 
     images: Tensor
     optimiser: Tensors
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A network at a step: parameters by name, BatchNorm's running statistics."""
-
-    parameters: Tensors
-    statistics: Tensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,9 +213,3 @@ def by_class(images: Tensor, classes: int, factor: int) -> Tensor:
     decoder = Tiles(factor) if factor > 1 else IDENTITY
     decoded, _ = decoder.decode(images, torch.zeros(len(images), device=images.device))
     return decoded.unflatten(0, (decoder.multiple, classes, -1)).transpose(0, 1).flatten(1, 2)
-
-
-def fixed_at(problem: Problem, vector: Tensor, statistics: Tensors) -> Fixed:
-    """A network of these parameters (P,)."""
-    statistics = {name: value.to(problem.dtype) for name, value in statistics.items()}
-    return Fixed(Layout.of(problem.network).views(vector.to(problem.dtype)), statistics)

@@ -44,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """Which experts a method needs: so many of a recipe, with seeds 0, 1, ...
+    """Which experts a method needs: so many of a recipe, with the seeds from `first` on.
 
     epochs: those after which weights are kept, beside the initial and the final ones.
     """
@@ -52,6 +52,7 @@ class Plan:
     recipe: Recipe
     count: int
     epochs: tuple[int, ...] = ()
+    first: int = 0
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -60,7 +61,7 @@ class Plan:
 
     def facts(self) -> dict[str, Any]:
         """What it is as plain JSON values."""
-        return {"count": self.count, "recipe": self.recipe.facts(), "epochs": list(self.kept)}
+        return {"count": self.count, "first": self.first, "recipe": self.recipe.facts(), "epochs": list(self.kept)}
 
 
 OPERATIONS = ("color", "crop")
@@ -147,9 +148,9 @@ def obtained(
     """
     folder = experts_folder() if folder is None else folder
     found = []
-    for seed in range(plan.count):
-        name = f"expert {seed + 1} of {plan.count}"
-        found.append(_Work(plan, data, network, seed, folder).expert(partial(progress, name)))
+    for number in range(plan.count):
+        name = f"expert {number + 1} of {plan.count}"
+        found.append(_Work(plan, data, network, plan.first + number, folder).expert(partial(progress, name)))
     return tuple(found)
 
 

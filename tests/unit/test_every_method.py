@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from stage_c_samples import problem_of, walked
+from stage_c_samples import problem_of
 
 from condense.checking import as_dict, checked
 from condense.config import LearnConfig, MatrixConfig
@@ -23,7 +23,7 @@ from condense.reference import distribution_matching
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.sealed import load_sealed, save_sealed
 from condense.stage_c.checkpoint import FORMAT
-from condense.stage_c.learn import is_of, learn
+from condense.stage_c.learn import is_of, learn, with_experts
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
@@ -42,17 +42,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "idc": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
     "dance": {"iterations": 6, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "random": {},
-    "herding": {"epochs": 4},
-    "k-center": {"epochs": 4},
-    "kmeans": {"epochs": 4, "factor": 2},
-    "random-soft": {"expert_epochs": 4},
+    "herding": {"epochs": 2},
+    "k-center": {"epochs": 2},
+    "kmeans": {"epochs": 2, "factor": 2},
+    "random-soft": {"expert_epochs": 2},
     "forgetting": {"epochs": 4, "factor": 2},
-    "el2n": {"epochs": 2, "networks": 2},
-    "grand": {"epochs": 4, "networks": 1},
+    "el2n": {"epochs": 1, "networks": 4},
+    "grand": {"epochs": 1, "networks": 4},
 }
 PACKED = ("random", "herding", "k-center", "kmeans", "forgetting", "el2n", "grand")
 SELECTED = (*PACKED, "random-soft")
-STEPPED = [name for name in SETTINGS if name != "random"]
+STEPPED = [name for name in SETTINGS if name not in ("random", "herding", "k-center", "kmeans", "random-soft")]
 SIAMESE = ("color", "crop", "cutout", "scale", "rotate")
 
 
@@ -119,10 +119,9 @@ def test_a_set_says_by_which_method_it_was_made(method: str, digits: LabelledIma
 @pytest.mark.parametrize("method", STEPPED)
 def test_a_checkpoint_of_another_method_is_refused(method: str, digits: LabelledImages, tmp_path: Path) -> None:
     path = stopped(method, digits, tmp_path)
-    for other in SETTINGS:
-        if other != method:
-            with pytest.raises(CondenseError, match=rf"belongs to another run \(method: '{method}' there, '{other}' now\)"):
-                learn(config(other), digits, checkpoint=path, resume=True)
+    for other in {"dm", "random", "forgetting"} - {method}:
+        with pytest.raises(CondenseError, match=rf"belongs to another run \(method: '{method}' there, '{other}' now\)"):
+            learn(config(other), digits, checkpoint=path, resume=True)
 
 
 @pytest.mark.parametrize("method", STEPPED)
@@ -170,7 +169,7 @@ def test_numbers_that_are_not_finite_stop_a_run_and_the_state_before_is_kept(
         after, losses = step(self, problem, state, number)
         if number < 2:
             return after, losses
-        name = next(one.name for one in fields(after) if one.name in ("images", "vector"))
+        name = next(one.name for one in fields(after) if one.name in ("images", "scores"))
         return replace(after, **{name: getattr(after, name) * math.nan}), losses
 
     monkeypatch.setattr(kind, "step", wild)
@@ -266,8 +265,9 @@ def test_selections_look_at_a_network_trained_on_all_images(digits: LabelledImag
     assert Herding.published(occasion) == Herding(epochs=30, network_learning_rate=0.01)
     assert KCenter.fast(occasion) == KCenter(epochs=10, network_learning_rate=0.01)
     assert Random.published(occasion) == Random()
-    _, losses = walked(Herding(epochs=6), problem_of(digits, "ConvNetW8", dtype=torch.float32), 6)
-    assert losses[-1] < losses[0]
+    (network,) = with_experts(Herding(epochs=6), problem_of(digits, "ConvNetW8", dtype=torch.float32)).experts
+    assert network.losses[-1] < network.losses[0]
+    assert network.epochs == 6
 
 
 def test_herding_and_k_center_first_take_the_same_image(digits: LabelledImages) -> None:

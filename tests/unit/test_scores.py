@@ -5,92 +5,79 @@ from dataclasses import replace
 
 import pytest
 import torch
-from stage_c_samples import problem_of, walked
+from stage_c_samples import problem_of, walked, with_drawn_experts
 
 from condense.data.images import LabelledImages
-from condense.networks.layers import Tensors
 from condense.reference import scores as plain
-from condense.stage_c import embedding
-from condense.stage_c.embedding import Embedding
+from condense.stage_c.embedding import in_two_halves
+from condense.stage_c.fixed_network import trained_for
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods.random_soft import RandomSoft
-from condense.stage_c.methods.scores import EL2N, Forgetting, GraNd, Scores
-from condense.stage_c.methods.selections import Random
+from condense.stage_c.methods.scores import EL2N, Forgetting, GraNd
+from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
 from condense.stage_c.problem import Problem
 from condense.stage_c.selection import largest
-from condense.training.layout import Layout
 
 OCCASION = Occasion("cifar10", 10, "ConvNet")
 
 
-def noise(small_images: Callable[..., LabelledImages], network: str = "ConvNetW8BN") -> Problem:
-    return problem_of(small_images(shape=(1, 8, 8), counts=(9, 8, 12)), network, 2)
+def noise(small_images: Callable[..., LabelledImages], network: str = "ConvNetW8BN", *, networks: int = 2) -> Problem:
+    problem = problem_of(small_images(shape=(1, 8, 8), counts=(9, 8, 12)), network, 2)
+    return with_drawn_experts(problem, networks, 4)
 
 
-def parameters_of(problem: Problem, state: Scores | Embedding) -> Tensors:
-    return Layout.of(problem.network).views(state.vector)
+def said(problem: Problem, which: int, epoch: int) -> list[tuple[bool, float, float]]:
+    """What the twin says of every image."""
+    fixed, x = trained_for(problem, which, epoch), problem.data.inputs(torch.arange(len(problem.data)), torch.float64)
+    return [
+        plain.looked_at(problem.network, fixed.parameters, fixed.statistics, image, int(label))
+        for image, label in zip(x, problem.data.labels, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("network", ["ConvNetW8", "ConvNetW8BN"])
-def test_each_epoch_is_as_the_twin_says(network: str, small_images: Callable[..., LabelledImages]) -> None:
-    problem, history = noise(small_images, network), list[list[bool]]()
-    method = GraNd(epochs=4, networks=1, network_learning_rate=0.5)
-    state = method.begin(problem)
-    x = problem.data.inputs(torch.arange(len(problem.data)), torch.float64)
-    for number in range(4):
-        state, _ = method.step(problem, state, number)
-        parameters = parameters_of(problem, state)
-        found = [
-            plain.looked_at(problem.network, parameters, state.statistics, image, int(label))
-            for image, label in zip(x, problem.data.labels, strict=True)
-        ]
-        history.append([right for right, _, _ in found])
-        assert state.correct.tolist() == history[-1]
-        assert state.forgotten.tolist() == plain.forgotten(history)
-    errors, gradients = (torch.tensor([one[place] for one in found], dtype=torch.float64) for place in (1, 2))
-    torch.testing.assert_close(state.errors, errors, rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(state.gradients, gradients, rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize(("kind", "place"), [(EL2N, 1), (GraNd, 2)])
+def test_scores_of_several_networks_are_added_up(
+    kind: type[EL2N | GraNd], place: int, network: str, small_images: Callable[..., LabelledImages]
+) -> None:
+    problem, method = noise(small_images, network), kind(epochs=4, networks=2)
+    state, losses = walked(method, problem, method.steps(problem))
+    both = [said(problem, which, 4) for which in range(2)]
+    wanted = torch.tensor([[one[place] for one in each] for each in both], dtype=torch.float64).sum(0)
+    torch.testing.assert_close(state.scores, wanted, rtol=1e-10, atol=1e-12)
+    assert losses == [pytest.approx(sum(not one[0] for one in each) / len(each)) for each in both]
 
 
 def test_what_was_right_and_is_wrong_is_forgotten(small_images: Callable[..., LabelledImages]) -> None:
+    problem, method = noise(small_images), Forgetting(epochs=4, networks=2)
+    history = [[[one[0] for one in said(problem, which, epoch)] for epoch in range(1, 5)] for which in range(2)]
+    counts = [plain.forgotten(each) for each in history]
+    assert any(map(any, counts))
+    for epochs in range(1, 5):
+        state, _ = walked(method, problem, 4 + epochs)
+        second = plain.forgotten(history[1][:epochs])
+        assert state.scores.tolist() == [one + other for one, other in zip(counts[0], second, strict=True)]
+        assert state.correct.tolist() == history[1][epochs - 1]
+
+
+def test_all_selections_of_a_seed_look_through_the_same_networks(small_images: Callable[..., LabelledImages]) -> None:
     problem = noise(small_images)
-    method = Forgetting(epochs=4, networks=1)
-    state = method.begin(problem)
-    right = replace(state, correct=torch.ones_like(state.correct), forgotten=state.forgotten + 2)
-    after, _ = method.step(problem, right, 0)
-    assert not after.correct.all() and torch.equal(after.forgotten, 2 + (~after.correct).long())
-    wrong, _ = method.step(problem, replace(right, correct=~right.correct), 0)
-    assert torch.equal(wrong.forgotten, right.forgotten)
+    plans = [kind.fast(OCCASION).experts(problem) for kind in (Forgetting, EL2N, GraNd, Herding, KCenter, KMeans)]
+    assert len({(str(plan.recipe), plan.count, plan.first) for plan in plans}) == 1
+    rates = [rate for rate, _ in plans[0].recipe.course()]
+    assert rates == [0.01] * 5 + [pytest.approx(0.001)] * 5
 
 
-def test_all_scores_come_from_one_run(small_images: Callable[..., LabelledImages]) -> None:
-    problem = noise(small_images)
-    methods = [kind.fast(OCCASION) for kind in (Forgetting, EL2N, GraNd)]
-    ends = [walked(method, problem, 2)[0] for method in methods]
-    for end in ends[1:]:
-        for name in ("vector", "correct", "forgotten", "errors", "gradients"):
-            assert torch.equal(getattr(end, name), getattr(ends[0], name))
-    settings = [(method.epochs, method.networks, method.network_learning_rate) for method in methods]
-    assert settings == [(10, 1, 0.01)] * 3
-    end = ends[0]
-    for method, score in zip(methods, (end.forgotten, end.errors, end.gradients), strict=True):
-        assert torch.equal(method.scores(end), score)
+def test_other_seeds_have_other_networks(small_images: Callable[..., LabelledImages]) -> None:
+    plans = [GraNd(epochs=4, networks=10).experts(replace(noise(small_images), seed=seed)) for seed in range(3)]
+    assert [range(plan.first, plan.first + plan.count) for plan in plans] == [range(10), range(10, 20), range(20, 30)]
 
 
-def test_scores_of_several_networks_are_added_up(small_images: Callable[..., LabelledImages]) -> None:
-    problem = noise(small_images)
-    method = EL2N(epochs=2, networks=2)
-    state, sums = method.begin(problem), torch.zeros(len(problem.data), dtype=torch.float64)
-    for number in range(method.steps(problem)):
-        before, (state, _) = state, method.step(problem, state, number)
-        if number % 2:
-            parameters = parameters_of(problem, state)
-            x = problem.data.inputs(torch.arange(len(problem.data)), torch.float64)
-            for place, (image, label) in enumerate(zip(x, problem.data.labels, strict=True)):
-                sums[place] += plain.looked_at(problem.network, parameters, state.statistics, image, int(label))[1]
-        else:
-            assert torch.equal(state.errors, before.errors)
-    torch.testing.assert_close(state.errors, sums, rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize("epochs", range(1, 4))
+def test_the_rate_falls_in_the_second_half(epochs: int) -> None:
+    stages = in_two_halves(epochs, 1.0)
+    assert sum(stage.epochs for stage in stages) == epochs and stages[0].learning_rate == 1
+    assert stages[0].epochs == -(-epochs // 2)
 
 
 def test_the_largest_scores_are_kept_and_equal_ones_drawn() -> None:
@@ -102,12 +89,11 @@ def test_the_largest_scores_are_kept_and_equal_ones_drawn() -> None:
 
 
 def test_the_images_of_the_largest_scores_are_selected(small_images: Callable[..., LabelledImages]) -> None:
-    problem = noise(small_images)
-    method = GraNd(epochs=1, networks=1)
+    problem, method = noise(small_images), GraNd(epochs=4, networks=1)
     state = walked(method, problem, 1)[0]
-    found, first = method.result(problem, state).images.split(2), 0
-    for images, count in zip(found, problem.data.counts, strict=True):
-        best = sorted(range(first, first + count), key=lambda index: -float(state.gradients[index]))[:2]
+    selected, first = method.result(problem, state).images.split(2), 0
+    for images, count in zip(selected, problem.data.counts, strict=True):
+        best = sorted(range(first, first + count), key=lambda index: -float(state.scores[index]))[:2]
         assert torch.equal(images, problem.data.inputs(torch.tensor(best)))
         first += count
 
@@ -125,20 +111,16 @@ def test_published_settings() -> None:
 
 
 def test_soft_labels_are_what_the_network_says_of_the_random_images(small_images: Callable[..., LabelledImages]) -> None:
-    problem = noise(small_images)
-    method = RandomSoft(expert_epochs=2, network_learning_rate=0.1)
-    state = walked(method, problem, 2)[0]
-    found, random = method.result(problem, state), Random()
-    assert torch.equal(found.images, random.result(problem, random.begin(problem)).images)
-    assert found.labels.shape == (6, 3) and found.labels.dtype == torch.float32
-    for image, label in zip(found.images, found.labels, strict=True):
-        logits = problem.network.logits(parameters_of(problem, state), image[None].double(), state.statistics)[0]
+    problem, method, random = noise(small_images), RandomSoft(expert_epochs=4, network_learning_rate=0.1), Random()
+    condensed = method.result(problem, method.begin(problem))
+    assert torch.equal(condensed.images, random.result(problem, random.begin(problem)).images)
+    assert condensed.labels.shape == (6, 3) and condensed.labels.dtype == torch.float32
+    fixed = trained_for(problem, 0, 4)
+    for image, label in zip(condensed.images, condensed.labels, strict=True):
+        logits = problem.network.logits(fixed.parameters, image[None].double(), fixed.statistics)[0]
         torch.testing.assert_close(label.double(), logits.exp() / logits.exp().sum(), rtol=0, atol=1e-6)
 
 
 def test_every_epoch_is_at_one_rate(small_images: Callable[..., LabelledImages]) -> None:
-    problem = noise(small_images)
-    state, method = embedding.new_embedding(problem), RandomSoft(expert_epochs=3, network_learning_rate=0.1)
-    for number in range(3):
-        state, _ = embedding.after_epoch(problem, state, 0.1, number)
-    assert torch.equal(walked(method, problem, 3)[0].vector, state.vector)
+    plan = RandomSoft(expert_epochs=3, network_learning_rate=0.1).experts(noise(small_images))
+    assert [rate for rate, _ in plan.recipe.course()] == [0.1] * 3

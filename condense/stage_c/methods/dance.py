@@ -9,7 +9,8 @@ from typing import ClassVar, Self
 
 import torch
 
-from condense.stage_c.expert_matching import ExpertMatching, Fixed, fixed_at
+from condense.stage_c.expert_matching import ExpertMatching
+from condense.stage_c.fixed_network import Fixed, fixed_at
 from condense.stage_c.method import Occasion
 from condense.stage_c.problem import Problem
 

@@ -4,28 +4,28 @@ The baseline of Qin, Deng and Alvarez-Melis ('A Label is Worth a Thousand Images
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import torch
-from torch import Tensor
 
 from condense.checking import AtLeastOne, Positive
 from condense.condensed import Condensed
-from condense.execution import Work
 from condense.stage_c import embedding
-from condense.stage_c.embedding import Embedding
-from condense.stage_c.method import Method, Occasion, setting
+from condense.stage_c.experts import Plan
+from condense.stage_c.fixed_network import trained_for
+from condense.stage_c.method import Occasion, setting
+from condense.stage_c.methods.selections import AtOnce, Nothing
 from condense.stage_c.problem import Problem
 from condense.stage_c.selection import random_selection
+from condense.training.recipe import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomSoft(Method):
+class RandomSoft(AtOnce):
     """The images of `random` with the probabilities that an early-stopped network gives them, one fixed label an image."""
 
     name: ClassVar[str] = "random-soft"
     title: ClassVar[str] = "random real images with soft labels of an early-stopped network (Qin et al., NeurIPS 2024)"
-    kind: ClassVar[Literal["learned", "selected"]] = "selected"
 
     expert_epochs: AtLeastOne = setting(
         "Epochs of training on all real images after which the network gives the labels; published: 20 below 50 images per "
@@ -48,29 +48,17 @@ class RandomSoft(Method):
         """Raises `CondenseError` where a class has too few images."""
         problem.check_classes()
 
-    def steps(self, problem: Problem) -> int:
-        """Epochs."""
-        return self.expert_epochs
+    def experts(self, problem: Problem) -> Plan:
+        """The network that gives the labels."""
+        return embedding.trained(problem, (Stage(self.expert_epochs, self.network_learning_rate),))
 
-    def begin(self, problem: Problem) -> Embedding:
-        """A new network."""
-        return embedding.new_embedding(problem)
-
-    def step(self, problem: Problem, state: Embedding, number: int) -> tuple[Embedding, dict[str, float | Tensor]]:
-        """An epoch of training on all real images."""
-        after, loss = embedding.after_epoch(problem, state, self.network_learning_rate, number)
-        return after, {"cross-entropy": loss}
-
-    def result(self, problem: Problem, state: Embedding) -> Condensed:
+    def result(self, problem: Problem, state: Nothing) -> Condensed:
         """The images that `random` draws, and what the network says of them."""
         images = random_selection(problem.data, problem.images_per_class, problem.seed)
-        logits = torch.cat([logits for _, logits in embedding.seen(problem, state, images)])
+        fixed = trained_for(problem, 0, self.expert_epochs)
+        logits = torch.cat([logits for _, logits in embedding.seen(problem, fixed, images)])
         return Condensed(images, logits.double().softmax(dim=1).float())
 
-    def work(self, problem: Problem) -> Work:
-        """Training on all real images."""
-        return embedding.work(problem, self.expert_epochs)
-
-    def warm_up(self, problem: Problem) -> None:
-        """A step of training on one batch."""
-        embedding.warm_up(problem, self.network_learning_rate)
+    def cost(self, problem: Problem) -> float:
+        """Training the network."""
+        return float(self.expert_epochs * len(problem.data))

@@ -1,9 +1,10 @@
 """Selections by a score of each real image, from how networks in training do on it; the largest scores are kept.
 
-forgetting (Toneva et al., ICLR 2019), el2n and grand (Paul, Ganguli and Dziugaite, NeurIPS 2021). All three come from one
-run: what each looks at is part of one state.
+forgetting (Toneva et al., ICLR 2019), el2n and grand (Paul, Ganguli and Dziugaite, NeurIPS 2021). All three look
+through the same networks, which are trained once.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -14,10 +15,10 @@ from torch import Tensor
 from condense.checking import AtLeastOne, Positive
 from condense.condensed import Condensed
 from condense.execution import Work
-from condense.networks.layers import Tensors
 from condense.randomness import generator
 from condense.stage_c import embedding
-from condense.stage_c.embedding import Embedding
+from condense.stage_c.experts import Plan
+from condense.stage_c.fixed_network import Fixed, trained_for
 from condense.stage_c.method import Occasion, setting
 from condense.stage_c.methods.selections import Selection
 from condense.stage_c.problem import Problem
@@ -26,25 +27,26 @@ from condense.stage_c.selection import by_class, largest
 
 @dataclass(frozen=True)
 class Scores:
-    """A network in training and what is known of each of N real images.
-
-    vector, velocity, statistics: as in `Embedding`; correct: bool (N,), whether its class was the likeliest after the last
-    epoch; forgotten: int64 (N,), how often it no longer was; errors, gradients: (N,), sums over the networks that are
-    trained to their end of || p - y || and of the norm of the last layer's gradient.
+    """What is known of each of N real images: scores (N,), summed; correct: bool (N,), whether its class was the likeliest
+    when it was last looked at.
     """
 
-    vector: Tensor
-    velocity: Tensor
-    statistics: Tensors
+    scores: Tensor
     correct: Tensor
-    forgotten: Tensor
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a network says of N real images: whether the class is the likeliest, || p - y ||, the last layer's gradient."""
+
+    correct: Tensor
     errors: Tensor
     gradients: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class ByScore(Selection):
-    """Networks trained on all real images, an epoch a step, and after each epoch a look at all images.
+    """Networks trained on all real images, and a look at all of these by each, a step.
 
     With p the probabilities of an image, y its class as one-hot and f its features, the gradient of its cross-entropy by the
     last layer's bias is p - y and by its weight (p - y) f', together of the norm || p - y || sqrt(1 + || f ||^2).
@@ -56,46 +58,39 @@ class ByScore(Selection):
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
-        """One network for a quarter of the epochs: the same run for all three scores, by reasoning; not tuned."""
+        """One network for a quarter of the epochs, the same for all three scores, by reasoning; not tuned."""
         return cls(epochs=10, networks=1)
 
-    def scores(self, state: Scores) -> Tensor:
-        """The score (N,) of each real image."""
-        raise NotImplementedError
+    @abstractmethod
+    def added(self, before: Tensor, look: Look) -> Tensor:
+        """What a look adds to the scores (N,). before: `correct` at the same network's look before, false at its first."""
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Epochs after which a network is looked through."""
+        return (self.epochs,)
+
+    def experts(self, problem: Problem) -> Plan:
+        """The networks: the same for all scores with the seed."""
+        stages = embedding.in_two_halves(self.epochs, self.network_learning_rate)
+        return embedding.trained(problem, stages, self.networks, self.looks)
 
     def steps(self, problem: Problem) -> int:
-        """Epochs of all networks."""
-        return self.epochs * self.networks
+        """Looks through all networks."""
+        return len(self.looks) * self.networks
 
     def begin(self, problem: Problem) -> Scores:
-        """A new network, and nothing known of the images."""
-        new, count, device = embedding.new_embedding(problem), len(problem.data), problem.data.device
-        sums = torch.zeros((2, count), dtype=problem.dtype, device=device)
-        unknown = torch.zeros(count, dtype=torch.bool, device=device)
-        return Scores(new.vector, new.velocity, new.statistics, unknown, unknown.long(), sums[0].clone(), sums[1].clone())
+        """Nothing known of the images."""
+        scores = torch.zeros(len(problem.data), dtype=problem.dtype, device=problem.data.device)
+        return Scores(scores, torch.zeros_like(scores, dtype=torch.bool))
 
     def step(self, problem: Problem, state: Scores, number: int) -> tuple[Scores, dict[str, float | Tensor]]:
-        """An epoch of one network, and a look at all images; the last epoch of a network adds to the scores."""
-        which, epoch = divmod(number, self.epochs)
-        anew = which > 0 and epoch == 0
-        before = (
-            embedding.new_embedding(problem, which) if anew else Embedding(state.vector, state.velocity, state.statistics)
-        )
-        rate = self.network_learning_rate * (1.0 if epoch < self.epochs // 2 else 0.1)
-        after, loss = embedding.after_epoch(problem, before, rate, number)
-        correct, errors, gradients = looked_at(problem, after)
-        last = float(epoch == self.epochs - 1)
-        lost = (state.correct & ~correct) if not anew else torch.zeros_like(correct)
-        reached = Scores(
-            after.vector,
-            after.velocity,
-            after.statistics,
-            correct,
-            state.forgotten + lost,
-            state.errors + last * errors,
-            state.gradients + last * gradients,
-        )
-        return reached, {"cross-entropy": loss}
+        """A look at all images; as its loss the share whose class is not the likeliest."""
+        which, place = divmod(number, len(self.looks))
+        look = looked_at(problem, trained_for(problem, which, self.looks[place]))
+        before = state.correct if place else torch.zeros_like(state.correct)
+        reached = Scores(state.scores + self.added(before, look), look.correct)
+        return reached, {"error": 1 - look.correct.to(problem.dtype).mean()}
 
     def result(self, problem: Problem, state: Scores) -> Condensed:
         """The images of the largest scores in each class; which of equal ones is drawn."""
@@ -103,31 +98,30 @@ class ByScore(Selection):
         chosen = by_class(
             lambda scores, count: largest(scores, count, random),
             problem.data,
-            self.scores(state),
+            state.scores,
             self.chosen_per_class(problem),
         )
         return self.stored(problem, problem.data.inputs(chosen, torch.float32))
 
     def work(self, problem: Problem) -> Work:
-        """Training on all real images, and a pass forward over them after each epoch."""
-        epochs = self.epochs * self.networks
-        return embedding.work(problem, epochs, passes=epochs)
+        """Passes forward over all real images."""
+        images = len(problem.data) * self.steps(problem)
+        return Work(multiply_adds=float(problem.network.multiply_adds) * images, batch=embedding.BATCH)
 
-    def warm_up(self, problem: Problem) -> None:
-        """A step of training on one batch."""
-        embedding.warm_up(problem, self.network_learning_rate)
+    def cost(self, problem: Problem) -> float:
+        """The same, and training the networks."""
+        return len(problem.data) * (self.epochs * self.networks + self.steps(problem) / 3)
 
 
-def looked_at(problem: Problem, state: Embedding) -> tuple[Tensor, Tensor, Tensor]:
-    """(Whether the class is the likeliest, || p - y ||, norm of the last layer's gradient) of each real image, (N,) each."""
-    labels, found, first = problem.data.labels, list[tuple[Tensor, Tensor, Tensor]](), 0
-    for features, logits in embedding.seen(problem, state):
-        own = labels[first : first + len(logits)]
-        apart = (logits.softmax(dim=1) - F.one_hot(own, logits.shape[1])).norm(dim=1)
-        found.append((logits.argmax(dim=1) == own, apart, apart * (1 + features.square().sum(dim=1)).sqrt()))
+def looked_at(problem: Problem, fixed: Fixed) -> Look:
+    """What a network says of all real images."""
+    labels, parts, first = problem.data.labels, list[tuple[Tensor, Tensor, Tensor]](), 0
+    for features, logits in embedding.seen(problem, fixed):
+        classes = labels[first : first + len(logits)]
+        apart = (logits.softmax(dim=1) - F.one_hot(classes, logits.shape[1])).norm(dim=1)
+        parts.append((logits.argmax(dim=1) == classes, apart, apart * (1 + features.square().sum(dim=1)).sqrt()))
         first += len(logits)
-    correct, errors, gradients = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return correct, errors, gradients
+    return Look(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +136,14 @@ class Forgetting(ByScore):
         """The epochs of DeepCore's networks for selections."""
         return cls(epochs=40, networks=1)
 
-    def scores(self, state: Scores) -> Tensor:
-        """How often; one that was never right is never forgotten."""
-        return state.forgotten
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Every epoch."""
+        return tuple(range(1, self.epochs + 1))
+
+    def added(self, before: Tensor, look: Look) -> Tensor:
+        """One where an image was right and is wrong; one that was never right is never forgotten."""
+        return (before & ~look.correct).to(look.errors.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +158,9 @@ class EL2N(ByScore):
         """As many networks as for grand, early in training: half of its epochs, by our reading."""
         return cls(epochs=20, networks=10)
 
-    def scores(self, state: Scores) -> Tensor:
-        """The mean over networks, but for their number."""
-        return state.errors
+    def added(self, before: Tensor, look: Look) -> Tensor:
+        """The error, so that in the end it is the mean over networks, but for their number."""
+        return look.errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +175,6 @@ class GraNd(ByScore):
         """DeepCore's: ten trainings."""
         return cls(epochs=40, networks=10)
 
-    def scores(self, state: Scores) -> Tensor:
-        """The mean over networks, but for their number."""
-        return state.gradients
+    def added(self, before: Tensor, look: Look) -> Tensor:
+        """The gradient, so that in the end it is the mean over networks, but for their number."""
+        return look.gradients

@@ -17,7 +17,8 @@ from condense.decoding import MOST_TILES
 from condense.execution import Work
 from condense.randomness import generator
 from condense.stage_c import embedding
-from condense.stage_c.embedding import Embedding
+from condense.stage_c.experts import Plan
+from condense.stage_c.fixed_network import trained_for
 from condense.stage_c.k_means import k_means, nearest_points
 from condense.stage_c.method import Method, Occasion, setting
 from condense.stage_c.packing import PACKINGS, check_packing, decoder_for, packed
@@ -28,6 +29,25 @@ from condense.stage_c.selection import by_class, herding, k_center, random_selec
 @dataclass(frozen=True)
 class Nothing:
     """The state of what has no steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtOnce(Method):
+    """What takes real images without a step."""
+
+    kind: ClassVar[Literal["learned", "selected"]] = "selected"
+
+    def steps(self, problem: Problem) -> int:
+        """None."""
+        return 0
+
+    def begin(self, problem: Problem) -> Nothing:
+        """Nothing."""
+        return Nothing()
+
+    def step(self, problem: Problem, state: Nothing, number: int) -> tuple[Nothing, dict[str, float | Tensor]]:
+        """Never called."""
+        raise NotImplementedError(f"{self.name} has no steps.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +78,7 @@ class Selection(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Random(Selection):
+class Random(AtOnce, Selection):
     """Images of each class, drawn without replacement."""
 
     name: ClassVar[str] = "random"
@@ -70,26 +90,14 @@ class Random(Selection):
         """There is nothing to set."""
         return cls()
 
-    def steps(self, problem: Problem) -> int:
-        """None."""
-        return 0
-
-    def begin(self, problem: Problem) -> Nothing:
-        """Nothing."""
-        return Nothing()
-
-    def step(self, problem: Problem, state: Nothing, number: int) -> tuple[Nothing, dict[str, float | Tensor]]:
-        """Never called."""
-        raise NotImplementedError("A random selection has no steps.")
-
     def result(self, problem: Problem, state: Nothing) -> Condensed:
         """The images drawn by the seed."""
         return self.stored(problem, random_selection(problem.data, self.chosen_per_class(problem), problem.seed))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByFeatures(Selection):
-    """A selection among the features that a network trained on all real images gives them; its epochs are the steps."""
+class ByFeatures(AtOnce, Selection):
+    """A selection among the features that a network trained on all real images gives them."""
 
     epochs: AtLeastOne = setting("Epochs of training the network whose features are looked at; published: 30, fast: 10.")
     network_learning_rate: Positive = setting("Its learning rate, a tenth of it in the second half of the epochs.", 0.01)
@@ -108,38 +116,28 @@ class ByFeatures(Selection):
         """Indices (count,) of rows of one class's features (n, d); random: on the CPU."""
         raise NotImplementedError
 
-    def steps(self, problem: Problem) -> int:
-        """Epochs."""
-        return self.epochs
+    def experts(self, problem: Problem) -> Plan:
+        """That network: the same for all selections with the seed."""
+        return embedding.trained(problem, embedding.in_two_halves(self.epochs, self.network_learning_rate))
 
-    def begin(self, problem: Problem) -> Embedding:
-        """A new network."""
-        return embedding.new_embedding(problem)
-
-    def step(self, problem: Problem, state: Embedding, number: int) -> tuple[Embedding, dict[str, float | Tensor]]:
-        """An epoch of training on all real images."""
-        rate = self.network_learning_rate * (1.0 if number < self.epochs // 2 else 0.1)
-        after, loss = embedding.after_epoch(problem, state, rate, number)
-        return after, {"cross-entropy": loss}
-
-    def result(self, problem: Problem, state: Embedding) -> Condensed:
+    def result(self, problem: Problem, state: Nothing) -> Condensed:
         """The images selected in each class."""
-        random = generator(problem.seed, "selection")
+        random, fixed = generator(problem.seed, "selection"), trained_for(problem, 0, self.epochs)
         chosen = by_class(
             lambda features, count: self.select(features, count, random),
             problem.data,
-            embedding.features_of(problem, state),
+            torch.cat([features for features, _ in embedding.seen(problem, fixed)]),
             self.chosen_per_class(problem),
         )
         return self.stored(problem, problem.data.inputs(chosen, torch.float32))
 
     def work(self, problem: Problem) -> Work:
-        """Training on all real images."""
-        return embedding.work(problem, self.epochs)
+        """A pass forward over all real images."""
+        return Work(multiply_adds=float(problem.network.multiply_adds) * len(problem.data), batch=embedding.BATCH)
 
-    def warm_up(self, problem: Problem) -> None:
-        """A step of training on one batch."""
-        embedding.warm_up(problem, self.network_learning_rate)
+    def cost(self, problem: Problem) -> float:
+        """The same, and training the network."""
+        return len(problem.data) * (self.epochs + 1 / 3)
 
 
 @dataclass(frozen=True, kw_only=True)

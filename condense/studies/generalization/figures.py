@@ -1,16 +1,18 @@
 """Figures of the generalization experiments: every seed thin or as a point, a band over seeds. Equal input, equal bytes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from condense.report.figures import COLOURS, MUTED, STYLE, Format, encoded
+from condense.report.sheet import COLOURS, MUTED, Format, encoded, sheet, ticks
 from condense.studies.generalization.results import Result, by_network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MARKERS = ("o", "s", "D", "P", "*", "h", "8", "p")
 """No triangle or cross, which mark unfitted and diverged runs. After the last colour come the first, with other markers."""
@@ -138,11 +140,10 @@ def _look(index: int) -> tuple[str, str]:
 
 def _drawn(draw: Callable[[Axes], None], xlabel: str, ylabel: str, title: str, format: Format) -> bytes:
     """What `draw` puts on its axes, as a figure with title and legend."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 3.9), layout="constrained")
+    with sheet(6.4, 3.9) as figure:
         axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
         draw(axes)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]))
+        ticks(axes, 8, steps=[1, 2, 2.5, 5, 10])
         axes.set_title(title, loc="left", fontsize=9, color=MUTED)
         figure.legend(loc="outside upper left", ncols=2, fontsize=8)
         return encoded(figure, format)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from condense.records import Record
 from condense.report.experiment import Report, Section, provenance, write_experiment
-from condense.report.figures import Format
 from condense.report.html import Figure
 from condense.report.rendering import Table
+from condense.report.sheet import Format
 from condense.studies.generalization.config import OWN_NETWORKS
 from condense.studies.generalization.figures import course_figure, error_figure, slowdown_figure
 from condense.studies.generalization.findings import FINDINGS, PAPER, REPORT, rates_without_norm

@@ -1,31 +1,21 @@
 """Figures of a sweep: every row's networks as points, and each proxy's accuracies against those on all images."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from condense.report.figures import (
-    ACCENT,
-    INK,
-    MARK,
-    MUTED,
-    STYLE,
-    Format,
-    encoded,
-    legend_above,
-    name_rows,
-    percent_ends,
-    strip,
-)
+from condense.report.figures import legend_above, name_rows, percent_ends, strip
 from condense.report.numbers import decimal
+from condense.report.sheet import ACCENT, INK, MARK, MUTED, Format, encoded, sheet, ticks
 from condense.studies.hyperparameters.proxy_study import ProxyResult
 from condense.studies.hyperparameters.results import Sweep
 from condense.studies.hyperparameters.rows import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ACROSS = 3
 
@@ -33,10 +23,9 @@ ACROSS = 3
 def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
     """One strip a row: networks as points, their mean, what was reported. Needs a comparable row."""
     results, on = list(sweep.full.comparable.values()), sweep.asked.compared_on
-    with matplotlib.rc_context(STYLE):
-        names = _names([result.row for result in results])
-        width = 4.2 + 0.075 * max(map(len, names))
-        figure = Figure(figsize=(width, 1.2 + 0.3 * len(results)), layout="constrained")
+    names = _names([result.row for result in results])
+    width = 4.2 + 0.075 * max(map(len, names))
+    with sheet(width, 1.2 + 0.3 * len(results)) as figure:
         axes = figure.add_subplot(xlabel=f"{on} accuracy (%)")
         for place, result in enumerate(results):
             assert result.score, "Only rows with a score are drawn."
@@ -44,7 +33,7 @@ def row_strips(sweep: Sweep, format: Format = "png") -> bytes:
             other = (told.test_accuracy, "reported (one run)") if told else None
             strip(axes, place, [100 * one for one in result.compared.values()], percent_ends(result.score), other)
         name_rows(axes, names)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, min_n_ticks=3))
+        ticks(axes, 7, min_n_ticks=3)
         legend_above(axes)
         return encoded(figure, format)
 
@@ -76,8 +65,7 @@ def proxy_scatter(found: Sequence[ProxyResult], label: str, on: str, format: For
     """
     across = min(len(found), ACROSS)
     down = -(-len(found) // across)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(0.6 + 3.1 * across, 0.7 + 3.0 * down), layout="constrained")
+    with sheet(0.6 + 3.1 * across, 0.7 + 3.0 * down) as figure:
         panels = figure.subplots(down, across, sharey=True, squeeze=False).flatten()
         for axes, one in zip(panels, found, strict=False):
             _panel(axes, one, label)

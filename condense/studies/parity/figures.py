@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from condense.records import Record
-from condense.report.figures import COLOURS, INK, MARK, MUTED, STYLE, Format, encoded, legend_above, name_rows, strip
+from condense.report.figures import legend_above, name_rows, strip
+from condense.report.sheet import COLOURS, INK, MARK, MUTED, Format, encoded, sheet
 from condense.statistics import paired
 from condense.studies.parity.nudging import UNITS
 from condense.studies.parity.parts import Part, compared, measured_floor
@@ -24,8 +23,7 @@ SMALLEST = 1e-17
 
 def losses(sides: Mapping[str, Trajectory], names: Sequence[str], format: Format = "png") -> bytes:
     """The loss of each step's batch, one line a run; runs that agree lie on each other."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 2.6 + _ENTRY * -(-len(names) // 2)), layout="constrained")
+    with sheet(6.4, 2.6 + _ENTRY * -(-len(names) // 2)) as figure:
         axes = figure.add_subplot(xlabel="step", ylabel="loss of the batch", yscale="log")
         for index, name in enumerate(names):
             loss = sides[name].loss
@@ -39,9 +37,8 @@ def losses(sides: Mapping[str, Trajectory], names: Sequence[str], format: Format
 
 def difference_lines(sides: Mapping[str, Trajectory], parts: Sequence[Part], format: Format = "png") -> bytes:
     """The relative loss difference up to each step (running maximum) of each part, and the floors, on logarithmic scales."""
-    with matplotlib.rc_context(STYLE):
-        floors = {part.nudged[0]: part for part in reversed(parts) if part.nudged}  # the first part's of each run
-        figure = Figure(figsize=(6.4, 3.2 + _ENTRY * (len(parts) + len(floors))), layout="constrained")
+    floors = {part.nudged[0]: part for part in reversed(parts) if part.nudged}  # the first part's of each run
+    with sheet(6.4, 3.2 + _ENTRY * (len(parts) + len(floors))) as figure:
         axes = figure.add_subplot(xlabel="step", ylabel="relative loss difference", yscale="log", xscale="log")
         for index, part in enumerate(parts):
             found, _ = compared(part, sides)
@@ -73,8 +70,7 @@ def _told_apart(index: int) -> dict[str, Any]:
 def effects(records: Sequence[Record], format: Format = "png") -> bytes:
     """Each cause's effect on the test loss, in percent of the aligned run's: every seed, mean and standard error."""
     causes = [record for record in records if record.task == "cause"]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 0.9 + 0.27 * len(causes)), layout="constrained")
+    with sheet(6.4, 0.9 + 0.27 * len(causes)) as figure:
         axes = figure.add_subplot(xlabel="difference of the test loss to the aligned run (%, linear within ±1)")
         for row, record in enumerate(causes):
             aligned = [value for value in record.results["aligned_test_loss"] if value is not None]

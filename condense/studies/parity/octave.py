@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.io
+import scipy
 
 from condense.errors import CondenseError, RunFailed
 from condense.studies.parity.following import follow

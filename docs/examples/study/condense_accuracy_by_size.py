@@ -6,16 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import matplotlib
-from matplotlib.figure import Figure as Drawing
 from pydantic import Field
 
 from condense import Cell, DataSet, LearnConfig, Machine, Place, Progress, Record, Study, StudyFolder, learn, summarise
 from condense.networks.registry import build
 from condense.report.experiment import Report, Section, provenance, write_experiment
-from condense.report.figures import STYLE, Format, encoded
 from condense.report.html import Figure
 from condense.report.rendering import Table
+from condense.report.sheet import Format, encoded, sheet
 from condense.stage_t.evaluate import evaluate_network
 
 
@@ -122,8 +120,7 @@ class AccuracyBySize(Study):
 
 
 def _curve(accuracies: dict[int, list[float]], format: Format) -> bytes:
-    with matplotlib.rc_context(STYLE):
-        drawing = Drawing(figsize=(6.4, 3.2), layout="constrained")
+    with sheet(6.4, 3.2) as drawing:
         axes = drawing.add_subplot(xlabel="images per class", ylabel="test accuracy (%)", xscale="log")
         for count, values in accuracies.items():
             axes.plot([count] * len(values), [100 * value for value in values], "o", color="#0072b2", alpha=0.5)
