@@ -5,6 +5,7 @@ import gc
 import platform
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -66,5 +67,11 @@ def _resident(field: str) -> int:
 
 def _give_back() -> None:
     """Returns freed memory, which `machine.keep_freed_memory` keeps, to the system (glibc only)."""
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+    if sys.platform == "linux" and _libc() == "glibc":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@cache
+def _libc() -> str:
+    """The C library's name, for which the interpreter's file is read."""
+    return platform.libc_ver()[0]

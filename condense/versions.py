@@ -88,4 +88,8 @@ def _git(folder: Path, *words: str) -> str | None:
 
 def library_versions() -> dict[str, str]:
     """Versions of everything that can change a number."""
-    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", "h5py")}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in ("torch", "numpy", "h5py")}}
+
+
+_version = cache(version)
+"""Looked up once, as the files of a package are read for it."""

@@ -1,5 +1,6 @@
 """Shared fixtures: small real-looking data, the real data sets where they are, and quiet threads."""
 
+import gc
 import os
 import secrets
 import urllib.error
@@ -13,6 +14,12 @@ import torch
 from condense.data.images import LabelledImages
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay to the end: garbage, which is looked for before memory is measured, is not there."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
