@@ -35,12 +35,25 @@ from condense.studies.matrix.images import ImageFacts
 from condense.studies.matrix.results import sets_of
 from condense.studies.matrix.study import Matrix
 
+TRAJECTORIES: dict[str, Any] = {
+    "iterations": 6,
+    "student_steps": 2,
+    "matched_epochs": 1,
+    "start_below": 2,
+    "rate_learning_rate": 1e-9,
+    "image_learning_rate": 1e-3,
+    "expert_count": 2,
+    "expert_epochs": 2,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dc": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dsa": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 6, "real_batch": 6},
     "idc": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
     "dance": {"iterations": 6, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
+    "mtt": TRAJECTORIES,
+    "tesla": TRAJECTORIES,
+    "datm": {**TRAJECTORIES, "first_below": 1, "growth": 2, "init": "real", "largest_distance": 100.0},
     "random": {},
     "herding": {"epochs": 4},
     "k-center": {"epochs": 4},
@@ -342,7 +355,7 @@ def test_another_method_takes_a_new_configuration() -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, dc, dm, dsa, "):
+    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, datm, dc, dm, dsa, "):
         checked(LearnConfig, {"method": "dcc"})
     assert checked(LearnConfig, {"method": "K-Center"}).method == "k-center"
 
