@@ -20,6 +20,14 @@ DANCE = (IMAGES - {"--image-momentum"}) | {
     *("--augmentation", "--cross-entropy", "--expert-count", "--expert-epochs", "--factor", "--init", "--pool"),
     "--synthetic-batch",
 }
+MTT = {
+    *("--iterations", "--image-learning-rate", "--image-momentum", "--augmentation", "--expert-count", "--expert-epochs"),
+    *("--student-steps", "--matched-epochs", "--start-from", "--start-below", "--rate-learning-rate"),
+    *("--student-learning-rate", "--synthetic-batch"),
+}
+DATM = MTT | {
+    *("--first-below", "--growth", "--label-learning-rate", "--label-momentum", "--largest-distance", "--init"),
+}
 PACKED = {"--factor", "--packing"}
 TRAINED = {"--epochs", "--network-learning-rate"} | PACKED
 OWN: dict[str, set[str]] = {
@@ -28,6 +36,9 @@ OWN: dict[str, set[str]] = {
     "dm": IMAGES | {"--augmentation"},
     "idc": IDC,
     "dance": DANCE,
+    "mtt": MTT,
+    "tesla": MTT,
+    "datm": DATM,
     "random": PACKED,
     "random-soft": {"--expert-epochs", "--network-learning-rate"},
     "herding": TRAINED,

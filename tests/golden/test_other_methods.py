@@ -41,6 +41,15 @@ SELECTED: dict[str, tuple[dict[str, int], str]] = {
     "el2n": ({"epochs": 2, "networks": 2}, "e04b86a75a1028a9"),
     "grand": ({"epochs": 2, "networks": 2}, "5a90bf616484916d"),
 }
+# (method, images per class): (distance of the third step, digest), of a few experts that are drawn, not trained.
+FEW = {"student_steps": 3, "expert_count": 2, "start_below": 4, "expert_epochs": 6, "image_learning_rate": 1e4}
+FEW_OF_DATM = FEW | {"first_below": 2, "growth": 3, "largest_distance": 100.0, "init": "real"}
+TRAJECTORIES: dict[tuple[str, int], tuple[float, str]] = {
+    ("mtt", 1): (0.999878517029399, "00c34b1375024fe0"),
+    ("tesla", 1): (0.9998675016930494, "f19e66147d10ecd6"),
+    ("datm", 1): (0.9997054984155377, "9be423005ee4873a"),
+    ("mtt", 3): (0.9997297917496208, "799bca301a4c4e3f"),
+}
 
 
 def after(config: LearnConfig, steps: int | None = None) -> tuple[float, torch.Tensor]:
@@ -69,6 +78,15 @@ def test_first_steps(method: str, schedule: str, network: str, ipc: int) -> None
 def test_first_steps_with_experts(method: str, ipc: int) -> None:
     expected, images = EXPERTS[method, ipc]
     found = after(LearnConfig(method=method, network="ConvNetW8", ipc=ipc, schedule="published"), 3)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+    assert digest(found[1]) == images
+
+
+@pytest.mark.parametrize(("method", "ipc"), TRAJECTORIES, ids=str)
+def test_first_steps_of_students(method: str, ipc: int) -> None:
+    expected, images = TRAJECTORIES[method, ipc]
+    few = FEW_OF_DATM if method == "datm" else FEW
+    found = after(LearnConfig(method=method, network="ConvNetW8", ipc=ipc, schedule="published", **few), 3)
     assert found[0] == pytest.approx(expected, rel=1e-9)
     assert digest(found[1]) == images
 

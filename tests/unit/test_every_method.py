@@ -35,12 +35,26 @@ from condense.studies.matrix.images import ImageFacts
 from condense.studies.matrix.results import sets_of
 from condense.studies.matrix.study import Matrix
 
+TRAJECTORIES: dict[str, Any] = {
+    "iterations": 4,
+    "student_steps": 2,
+    "matched_epochs": 1,
+    "start_below": 2,
+    "synthetic_batch": 4,
+    "rate_learning_rate": 1e-9,
+    "image_learning_rate": 1e-3,
+    "expert_count": 2,
+    "expert_epochs": 2,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dc": {"iterations": 2, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dsa": {"iterations": 2, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 4, "real_batch": 6},
     "idc": {"iterations": 2, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
     "dance": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
+    "mtt": TRAJECTORIES,
+    "tesla": TRAJECTORIES,
+    "datm": {**TRAJECTORIES, "first_below": 1, "growth": 2, "init": "real", "largest_distance": 100.0},
     "random": {},
     "herding": {"epochs": 2},
     "k-center": {"epochs": 2},
@@ -52,7 +66,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 PACKED = ("random", "herding", "k-center", "kmeans", "forgetting", "el2n", "grand")
 SELECTED = (*PACKED, "random-soft")
-STEPPED = [name for name in SETTINGS if name not in ("random", "herding", "k-center", "kmeans", "random-soft")]
+STEPPED = [name for name in SETTINGS if name not in ("random", "herding", "k-center", "kmeans", "random-soft", "tesla")]
+"""Those with steps of their own: tesla's are those of mtt."""
 CLASSES = 3
 SIAMESE = ("color", "crop", "cutout", "scale", "rotate")
 
@@ -349,7 +364,7 @@ def test_another_method_takes_a_new_configuration() -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, dc, dm, dsa, "):
+    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, datm, dc, dm, dsa, "):
         checked(LearnConfig, {"method": "dcc"})
     assert checked(LearnConfig, {"method": "K-Center"}).method == "k-center"
 

@@ -12,10 +12,12 @@ from condense.errors import CondenseError, in_any_case, quoted, shortened, unkno
 from condense.stage_c.answers import why
 from condense.stage_c.method import Method
 from condense.stage_c.methods.dance import DANCE
+from condense.stage_c.methods.datm import DATM
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
 from condense.stage_c.methods.idc import IDC
+from condense.stage_c.methods.mtt import MTT, TESLA
 from condense.stage_c.methods.random_soft import RandomSoft
 from condense.stage_c.methods.scores import EL2N, Forgetting, GraNd
 from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
@@ -23,7 +25,7 @@ from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-_LEARNING = (DC, DSA, DM, DANCE, IDC)
+_LEARNING = (DC, DSA, DM, DANCE, IDC, MTT, TESLA, DATM)
 _SELECTING = (Random, RandomSoft, Herding, KCenter, KMeans, Forgetting, EL2N, GraNd)
 BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (*_LEARNING, *_SELECTING)}
 DEFAULT = DC.name
