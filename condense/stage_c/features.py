@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,20 @@ from condense.networks.layers import Arithmetic, Tensors
 from condense.stage_c.problem import Problem
 
 
+class Signal(Protocol):
+    """What is matched of the features of a class, and how far apart it is."""
+
+    def of(self, features: Tensor, given: Tensor | None) -> Tensor:
+        """It of features (..., n, d): (..., whatever), with what was drawn for the step, if anything."""
+        ...
+
+    def distance(self, found: Tensor, wanted: Tensor) -> Tensor:
+        """The sum over classes, which come first, of how far apart both are."""
+        ...
+
+
 class Means:
-    """What is matched of the features of a class: their mean."""
+    """The mean."""
 
     def of(self, features: Tensor, given: Tensor | None) -> Tensor:
         """Means (..., d) of features (..., n, d)."""
@@ -29,10 +42,10 @@ class Means:
 class Features:
     """Features of real images, and gradients of synthetic images, of which there are so many of each class."""
 
-    def __init__(self, problem: Problem, images_per_class: int, signal: Means | None = None) -> None:
+    def __init__(self, problem: Problem, images_per_class: int, signal: Signal | None = None) -> None:
         self.network, self.execution = problem.network, problem.execution
         self.images_per_class, self.classes = images_per_class, problem.data.classes
-        self.signal = signal or Means()
+        self.signal: Signal = signal or Means()
         compiled = self.execution.compiled
         self.arithmetic = Arithmetic(explicit_norm=compiled, winograd=self.execution.winograd and not compiled)
         self.synthetic = Arithmetic(explicit_norm=compiled)

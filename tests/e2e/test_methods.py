@@ -36,6 +36,8 @@ OWN: dict[str, set[str]] = {
     "dm": IMAGES | {"--augmentation"},
     "idc": IDC,
     "dance": DANCE,
+    "tgdd": DANCE | {"--ahead"},
+    "ncfm": DANCE | {"--frequencies", "--image-weight-decay"},
     "mtt": MTT,
     "tesla": MTT,
     "datm": DATM,

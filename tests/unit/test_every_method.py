@@ -52,6 +52,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dm": {"iterations": 4, "real_batch": 6},
     "idc": {"iterations": 2, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
     "dance": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
+    "tgdd": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
+    "ncfm": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1, "frequencies": 16},
     "mtt": TRAJECTORIES,
     "tesla": TRAJECTORIES,
     "datm": {**TRAJECTORIES, "first_below": 1, "growth": 2, "init": "real", "largest_distance": 100.0},

@@ -18,14 +18,16 @@ from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dsa import DSA
 from condense.stage_c.methods.idc import IDC
 from condense.stage_c.methods.mtt import MTT, TESLA
+from condense.stage_c.methods.ncfm import NCFM
 from condense.stage_c.methods.random_soft import RandomSoft
 from condense.stage_c.methods.scores import EL2N, Forgetting, GraNd
 from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
+from condense.stage_c.methods.tgdd import TGDD
 
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-_LEARNING = (DC, DSA, DM, DANCE, IDC, MTT, TESLA, DATM)
+_LEARNING = (DC, DSA, DM, DANCE, TGDD, NCFM, IDC, MTT, TESLA, DATM)
 _SELECTING = (Random, RandomSoft, Herding, KCenter, KMeans, Forgetting, EL2N, GraNd)
 BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (*_LEARNING, *_SELECTING)}
 DEFAULT = DC.name
