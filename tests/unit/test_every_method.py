@@ -36,11 +36,11 @@ from condense.studies.matrix.results import sets_of
 from condense.studies.matrix.study import Matrix
 
 TRAJECTORIES: dict[str, Any] = {
-    "iterations": 6,
+    "iterations": 4,
     "student_steps": 2,
     "matched_epochs": 1,
     "start_below": 2,
-    "synthetic_batch": 4,
+    "synthetic_batch": 10,
     "rate_learning_rate": 1e-9,
     "image_learning_rate": 1e-3,
     "expert_count": 2,
