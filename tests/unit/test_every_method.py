@@ -40,7 +40,7 @@ TRAJECTORIES: dict[str, Any] = {
     "student_steps": 2,
     "matched_epochs": 1,
     "start_below": 2,
-    "synthetic_batch": 4,
+    "synthetic_batch": 10,
     "rate_learning_rate": 1e-9,
     "image_learning_rate": 1e-3,
     "expert_count": 2,
