@@ -72,6 +72,7 @@ def test_help_of_a_command_lists_its_options_plainly(name: str, capsys: pytest.C
         "study",
         "key",
         "folder",
+        "file",
         *(("dataset",) if name == "sweep" else ()),
     }
     for field in fields(COMMANDS[name]):

@@ -24,11 +24,11 @@ def real_images(channels: int = 3, side: int = 6, each: int = 8, seed: int = 0) 
     labels = torch.arange(len(CLASSES)).repeat_interleave(each)
     pixels = random.integers(0, 256, (2, len(labels), channels, side, side), dtype=np.uint8)
     mean, std = MEAN[:channels], STD[:channels]
-    parts = [
+    train, test = (
         LabelledImages.from_arrays(torch.from_numpy(part), labels, CLASSES, name="noise.npz", mean=mean, std=std)
         for part in pixels
-    ]
-    return DataSet("noise.npz", *parts)
+    )
+    return DataSet("noise.npz", train, test)
 
 
 def normalised(data: DataSet, each: int = 2, start: int = 0) -> tuple[Tensor, Tensor]:

@@ -321,3 +321,15 @@ def test_csv_has_the_columns_with_a_key_or_what_is_asked_for() -> None:
 def test_columns_of_one_name_are_columns_of_their_own() -> None:
     twins: list[Column[tuple[str, float]]] = [Column("p", lambda item: item[0]), Column("p", lambda item: item[1])]
     assert Table.of("", twins, [("a", 0.5)]).rows == (("a", "0.5"),)
+
+
+def test_sets_of_other_programs_are_rows_of_their_own_and_no_published_ones():
+    ours = evaluated([0.9])
+    names = [f"res.pt, set {number} of 2" for number in (1, 2)]
+    theirs = [
+        evaluated([0.8], sha256=name, seed=seed, iterations=0, config={"imported": {"name": name}})
+        for seed, name in enumerate(names)
+    ]
+    found = accuracy_table([ours, *theirs])
+    assert len(found.rows) == 3 and [row["imported"] for row in found.data] == [None, *names]
+    assert [row["published_mean_percent"] is None for row in found.data] == [False, True, True]

@@ -6,7 +6,6 @@ What a file leaves open is a question, never guessed: an error that names the fl
 from pathlib import Path
 
 import h5py
-import torch
 
 from condense.data.images import DataSet
 from condense.data.reading import Reading
@@ -17,7 +16,6 @@ from condense.formats.incoming.folders import FOLDER, HUGGINGFACE
 from condense.formats.incoming.foreign import Foreign, Format, Given, digest_of
 from condense.formats.incoming.lists import IDC, PAIR, VICO
 from condense.formats.incoming.mtt import DATM, MTT
-from condense.formats.incoming.spaces import could_be_unit
 
 __all__ = ["KNOWN", "Foreign", "Format", "Imported", "Stated", "is_foreign", "read", "sets_of"]
 
@@ -78,19 +76,12 @@ def _format_of(given: Given, stated: Stated) -> Format:
             "(docs/foreign-sets.md)."
         )
     if fitting == [PAIR, IDC]:
-        return _pair_or_idc(given, stated)
+        return _pair_or_idc(stated)
     if len(fitting) > 1:
         raise given.refusal(f"could be of the format {' or '.join(names)}: --format says which.")
     return fitting[0]
 
 
-def _pair_or_idc(given: Given, stated: Stated) -> Format:
-    """Both are a list of two tensors; only pixels that are not from 0 to 1, and are not said to be, tell them apart."""
-    images = given.torch[0]
-    unit = images.numel() > 0 and could_be_unit(images.float()) and images.dtype != torch.uint8
-    if unit and stated.factor is None and stated.pixels != "normalised":
-        raise given.refusal(
-            "is a list [images, labels] whose pixels could be from 0 to 1: --format idc with --factor N if it is IDC's or "
-            "DREAM's, each image of N x N tiles; else --format pair with --pixels unit or --pixels normalised."
-        )
-    return IDC if unit and stated.factor is not None and stated.pixels in (None, "unit") else PAIR
+def _pair_or_idc(stated: Stated) -> Format:
+    """Both are a list of two tensors: IDC's where a factor is said and the pixels are not said to be others."""
+    return IDC if stated.factor is not None and stated.pixels in (None, "unit") else PAIR

@@ -16,7 +16,7 @@ from condense.decoding import IDENTITY, Decoder, Tiles
 from condense.errors import CondenseError, quoted, shortened
 from condense.formats.incoming.flags import FIT, Stated, published_normalisation
 from condense.formats.incoming.foreign import Foreign, Normalisation
-from condense.formats.incoming.spaces import check_normalised_once, space_of
+from condense.formats.incoming.spaces import Numbers
 from condense.formats.incoming.understood import images_of, labels_of
 from condense.formats.incoming.whitenings import whitening_in
 from condense.preprocessing import ZCA
@@ -54,17 +54,16 @@ class Adoption:
         self._check_name()
         where, assumed = self.foreign.name, list[str]()
         images = self._noting(assumed, images_of(self.foreign, self.stated, self.train.shape))
-        space = self._noting(assumed, self._space(images))
+        by, about_normalisation = self._normalisation()
+        space = self._noting(assumed, self._space(images, by))
         whitening = self._noting(assumed, self._whitening(space))
-        by = self._noting(assumed, self._normalisation(space))
-        if space == "normalised" and self.stated.normalisation(len(by[0])) is None:
-            check_normalised_once(images, by, where)
+        assumed += [] if whitening is not None else about_normalisation
         labels = self._noting(assumed, labels_of(self.foreign, self.stated, self.train.class_names))
         if self.foreign.unordered and not labels.is_floating_point():
             order = labels.argsort(stable=True)
             images, labels = images[order], labels[order]
         method, network = self._noting(assumed, self._names())
-        config, decoder = self._config(dataset, reading, digests, assumed), self._decoder(by, whitening)
+        config, decoder = self._config(dataset, reading, digests, assumed), self._decoder(space, by, whitening)
         named = {"method": method, "network": network, "images_per_class": self._images_per_class(labels)}
         try:
             made = SyntheticSet(
@@ -129,31 +128,38 @@ class Adoption:
                 f"{shortened(self.data.name)}. If the latter is right, rename it."
             )
 
-    def _normalisation(self, space: str) -> tuple[Normalisation, list[str]]:
-        """Mean and standard deviation that normalise the images, and what was assumed; of whitened images they count for
-        nothing.
-        """
+    def _normalisation(self) -> tuple[Normalisation, list[str]]:
+        """Mean and standard deviation that normalise the images, and what was assumed."""
         own = tuple(self.train.mean), tuple(self.train.std)
         stated = self.stated.normalisation(len(own[0]))
-        if stated is not None or space == "whitened":
-            return stated or own, []
+        if stated is not None:
+            return stated, []
         like = self.foreign.normalised_like.get(self.data.name)
         other = None if like is None else published_normalisation(like)
         if other is not None:
             return other, [f"the images are normalised by the numbers of {like}, as the programs of this format do it"]
         return own, [f"mean and standard deviation are those of {self.data.name}"]
 
-    def _space(self, images: Tensor) -> tuple[str, list[str]]:
+    def _space(self, images: Tensor, by: Normalisation) -> tuple[str, list[str]]:
         """What the numbers in the images are, one of `flags.PIXELS`."""
         if images.dtype == torch.uint8:
             if self.stated.pixels not in (None, "bytes"):
                 raise CondenseError(f"{self.foreign.name}: its images are bytes (uint8), not {self.stated.pixels}.")
             return "bytes", []
-        how = {"may_be_whitened": self.foreign.may_be_whitened, "where": self.foreign.name}
-        space, assumed = space_of(images, self.stated.pixels, self.foreign.space, **how)
+        numbers = Numbers(
+            self.foreign.format,
+            self.stated.pixels,
+            self.foreign.space,
+            self.foreign.may_be_whitened,
+            self.foreign.may_be_idc,
+            self.foreign.name,
+            by,
+            by_stated=bool(self.stated.mean),
+        )
+        space, assumed = numbers.space(images)
         if space == "whitened" and self.foreign.evidence and self.stated.pixels is None:
-            assumed = f"the images are whitened, as {self.foreign.evidence}"
-        return space, [] if assumed is None else [assumed]
+            assumed = [*assumed, f"the images are whitened, as {self.foreign.evidence}"]
+        return space, assumed
 
     def _whitening(self, space: str) -> tuple[ZCA | None, list[str]]:
         """The whitening of whitened images. Raises `CondenseError` where there is none, and for one of other images."""
@@ -177,14 +183,15 @@ class Adoption:
             )
         return self.foreign.whitening, []
 
-    def _decoder(self, by: Normalisation, whitening: ZCA | None) -> Decoder:
+    def _decoder(self, space: str, by: Normalisation, whitening: ZCA | None) -> Decoder:
         """What makes of the images what networks are trained on; the grey around tiles is 0.5 of pixels from 0 to 1, and of
         whitened images 0, their mean.
         """
-        factor = self.stated.factor if self.stated.factor is not None else self.foreign.factor
-        if factor is None:
+        factor = self.foreign.factor if self.stated.factor is None else self.stated.factor
+        if factor is None or (self.stated.factor is None and self.foreign.may_be_idc and space == "unit"):
             raise CondenseError(
-                f"{self.foreign.name}: the file does not say how many tiles an image is of: --factor N says N x N (1: none)."
+                f"{self.foreign.name}: the file does not say whether its images are of tiles, as IDC's are: --factor N says "
+                "N x N (1: none)."
             )
         if factor == 1:
             return IDENTITY

@@ -86,7 +86,8 @@ def opened_safetensors(path: Path) -> Arrays:
         from safetensors.torch import load_file  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise CondenseError(
-            f"{shortened(path)}: reading it needs the library safetensors, which is not installed: pip install 'condense[safetensors]'."
+            f"{shortened(path)}: reading it needs the library safetensors, which is not installed: pip install "
+            "'condense[safetensors]'."
         ) from error
     check_regular(path)
     try:
@@ -112,7 +113,7 @@ def opened_torch(path: Path, content: object) -> Arrays:
 def of_tensors(path: Path, tensors: Mapping[str, Tensor]) -> Arrays:
     """Tensors of a file as its arrays."""
     entries = {name: Entry(tuple(one.shape), str(one.dtype).removeprefix("torch.")) for name, one in tensors.items()}
-    return Arrays(path, entries, lambda name: plain(tensors[name], path, name))
+    return Arrays(path, entries, lambda name: plain(tensors[name]))
 
 
 def opened(path: Path) -> Arrays:

@@ -22,14 +22,16 @@ _AT_ONCE = 2**20
 class Foreign:
     """One set of a file, and all that the file or its format says of it.
 
-    images: of any real type, as stored; labels: of any real type, one for each image or a row for each; space: what the
-    numbers in the images are, one of `flags.PIXELS`, None where nothing says it; labels_are: one of `flags.LABELS`, or None;
+    images: of any real type, as stored; labels: of any real type, one for each image or a row for each; name: of the set,
+    such as 'a.pt, set 1 of 5'; files: all that were read.
+    space: what the numbers in the images are, one of `flags.PIXELS`, None where nothing says it; may_be_whitened: whether
+    files of this format are normalised or whitened, and do not say which; evidence: why images are taken as whitened;
+    may_be_idc: whether it could be IDC's, if its pixels are from 0 to 1; normalised_like: data sets that the format's
+    programs normalise by the numbers of another.
+    labels_are: one of `flags.LABELS`, or None; unordered: whether the order of the images means nothing, so that they may
+    stand class by class; named: labels as texts in place of numbers, for names of classes.
     factor: of tiles, None where the format has one but the file does not say it; learning_rate: that was learned with the
-    set; whitening: with the file; may_be_whitened: whether files of this format are normalised or whitened, and do not say
-    which; name: of the set, such as 'a.pt, set 1 of 5'; files: all that were read; normalised_like: data sets that the
-    format's programs normalise by the numbers of another; evidence: why images are taken as whitened.
-    unordered: whether the order of the images means nothing, so that they may stand class by class; named: labels as texts
-    in place of numbers, for names of classes.
+    set; whitening: that comes with it; place: in the file, from 0 on.
     dataset, images_per_class, method, network: as the name of the file or the format says, else None.
     """
 
@@ -44,6 +46,7 @@ class Foreign:
     learning_rate: float | None = None
     whitening: ZCA | None = None
     may_be_whitened: bool = False
+    may_be_idc: bool = False
     normalised_like: dict[str, str] = field(default_factory=dict)
     unordered: bool = False
     named: tuple[str, ...] | None = None

@@ -67,7 +67,8 @@ def _recognises_list(given: Given) -> bool:
 
 
 def _read_pair(given: Given, stated: Stated) -> list[Foreign]:
-    return [Foreign("pair", *_tensors(given, *given.torch), given.name, (given.path,))]
+    tensors = _tensors(given, *given.torch)
+    return [Foreign("pair", *tensors, given.name, (given.path,), may_be_idc=stated.format != "pair")]
 
 
 def _read_idc(given: Given, stated: Stated) -> list[Foreign]:
@@ -82,7 +83,7 @@ def _tensors(given: Given, images: Tensor, labels: Tensor) -> tuple[Tensor, Tens
             f"its first tensor is {tuple(images.shape)} and its second {tuple(labels.shape)}: labels stand before images; a "
             "list is [images, labels]."
         )
-    return plain(images, given.path, "images"), plain(labels, given.path, "labels")
+    return plain(images), plain(labels)
 
 
 VICO = Format("vico", _recognises_vico, _read_vico)

@@ -76,8 +76,8 @@ def _read(given: Given, name: str, labels_are: str) -> list[Foreign]:
     return [
         Foreign(
             name,
-            plain(pixels, images, "images"),
-            plain(labels, _beside(images, _LABELS), "labels"),
+            plain(pixels),
+            plain(labels),
             given.name,
             tuple(files),
             space="whitened" if whitened else None,

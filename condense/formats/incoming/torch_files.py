@@ -54,12 +54,13 @@ run, nothing of NumPy's."""
 def load_torch(path: Path) -> Any:
     """What a file holds: tensors on the CPU, lists, dictionaries, texts and numbers.
 
-    Raises `CondenseError` for a file that is damaged, of another kind, or names code, which is not run.
+    Raises `CondenseError` for a file that is damaged, of another kind, states more than it holds, or names code, which is
+    not run.
     """
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_ALLOWED):
             warnings.simplefilter("ignore")  # about protocols of pickle and old storages
-            return torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CondenseError(f"{shortened(path)}: cannot be read ({error.strerror or 'damaged'}).") from error
     except pickle.UnpicklingError as error:
@@ -72,6 +73,23 @@ def load_torch(path: Path) -> Any:
         ) from error
     except Exception as error:  # PyTorch raises many kinds for damaged or foreign bytes
         raise _damaged(path) from error
+    _check_sizes(found, path)
+    return found
+
+
+def _check_sizes(found: object, path: Path) -> None:
+    """Raises `CondenseError` for a tensor that states more than its file can hold, as one may repeat what is stored once."""
+    left, seen = [found], set[int]()
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            size = math.prod(value.shape) * value.element_size()
+            check_honest(size, path.stat().st_size, f"{shortened(path)}: a tensor {shortened(tuple(value.shape))}")
+        elif isinstance(value, dict | list | tuple):
+            left += value.values() if isinstance(value, dict) else value
 
 
 def _damaged(path: Path) -> CondenseError:
@@ -89,8 +107,6 @@ def is_plain(value: object) -> bool:
     return dense and not value.is_complex()
 
 
-def plain(value: Tensor, path: Path, what: str) -> Tensor:
-    """A tensor of a file by itself. Raises `CondenseError` for one that states more than its file can hold."""
-    size = math.prod(value.shape) * value.element_size()
-    check_honest(size, path.stat().st_size, f"{shortened(path)}: {what}")
+def plain(value: Tensor) -> Tensor:
+    """A tensor of a file by itself: no parameter, and each number once."""
     return value.detach().contiguous()

@@ -24,7 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DataSet]:
     """A file of real images, and what it holds."""
     noise = real_images()
     path = tmp_path_factory.mktemp("real") / "noise.npz"
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{part}_{what}": value.numpy()
         for part, images in (("train", noise.train), ("test", noise.test))
         for what, value in (("images", images.pixels), ("labels", images.labels))
@@ -126,14 +126,15 @@ def test_what_is_open_is_asked_for(said: Said, data: tuple[Path, DataSet]) -> No
     out = ("--dataset", path, "--out", "a.h5", "--quiet")
     asked = [
         (saved(here, [unit, labels], "data.pt"), (), "--format idc with --factor N"),
-        (here / "data.pt", ("--format", "idc"), "--factor N"),
-        (here / "data.pt", ("--format", "pair"), "--pixels unit|normalised"),
+        (here / "data.pt", ("--format", "idc"), "--factor N says N x N"),
+        (here / "data.pt", ("--pixels", "unit"), "--factor N says N x N"),
+        (here / "data.pt", ("--format", "pair"), "--pixels unit or --pixels normalised"),
         (mtt(here / "mtt", images, labels), (), "--pixels normalised, or --pixels whitened with --zca"),
         (mtt(here / "whitened", images, labels, whitened=True), (), "no matrix comes with them"),
         (mtt(here / "soft", images, torch.full((6, 3), 1 / 3)), ("--pixels", "normalised"), "--labels probabilities or"),
         (saved(here, [images, torch.randn(6, 3)]), (), "--labels logits takes their softmax"),
         (saved(here, {"images": pixels.permute(0, 2, 3, 1), "labels": labels}, "b.pt"), (), "--channels-last"),
-        (vico(here / "unit.pt", [(unit, labels)]), (), "--pixels unit|normalised"),
+        (vico(here / "unit.pt", [(unit, labels)]), (), "--pixels unit or --pixels normalised"),
         (saved(here, {"data": [[images, labels]], "x": images, "y": labels}, "both.pt"), (), "--format says which"),
     ]
     for file, words, sentence in asked:
@@ -204,7 +205,8 @@ def test_flags_that_do_not_fit(said: Said, data: tuple[Path, DataSet]) -> None:
         (("import", file, *out, "--mean", "0", "0", "0", "--std", "0", "1", "1"), "standard deviations are above 0"),
         (("import", file, *out, "--labels", "logits"), "are one class each"),
         (("import", file, *out, "--only", "2"), "--only asks for set 2, and it holds 1."),
-        (("import", file, *out, "--factor", "7"), "cannot be cut into 7 x 7 tiles"),
+        (("import", file, *out, "--factor", "2"), "files of the format idc hold pixels from 0 to 1"),
+        (("import", file, *out, "--pixels", "normalised", "--factor", "7"), "cannot be cut into 7 x 7 tiles"),
         (("import", file, *out, "--method", "a b"), "'a b' is no name of a method"),
         (("import", file, *out, "--learned-with", "VGG"), "Unknown network 'VGG'"),
         (("import", file, "--out", "a.h5"), "Missing: --dataset DATASET."),
