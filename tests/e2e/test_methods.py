@@ -27,6 +27,7 @@ OWN: dict[str, set[str]] = {
     "dsa": DC | {"--augmentation"},
     "dm": IMAGES | {"--augmentation"},
     "idc": IDC,
+    "dream": IDC | {"--candidates", "--rounds"},
     "dance": DANCE,
     "random": PACKED,
     "random-soft": {"--expert-epochs", "--network-learning-rate"},

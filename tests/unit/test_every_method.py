@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dsa": {"iterations": 3, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 6, "real_batch": 6},
     "idc": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
+    "dream": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "renewal": 2, "candidates": 9, "network_batches": 1},
     "dance": {"iterations": 6, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "random": {},
     "herding": {"epochs": 4},
@@ -342,7 +343,9 @@ def test_another_method_takes_a_new_configuration() -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, dc, dm, dsa, "):
+    with pytest.raises(
+        CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, dc, dm, dream, dsa, "
+    ):
         checked(LearnConfig, {"method": "dcc"})
     assert checked(LearnConfig, {"method": "K-Center"}).method == "k-center"
 
