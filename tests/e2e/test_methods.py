@@ -20,6 +20,9 @@ DANCE = (IMAGES - {"--image-momentum"}) | {
     *("--augmentation", "--cross-entropy", "--expert-count", "--expert-epochs", "--factor", "--init", "--pool"),
     "--synthetic-batch",
 }
+FREPO = {"--iterations", "--real-batch", "--image-learning-rate", "--network-learning-rate", "--pool"} | {
+    *("--mirror", "--online-steps"),
+}
 PACKED = {"--factor", "--packing"}
 TRAINED = {"--epochs", "--network-learning-rate"} | PACKED
 OWN: dict[str, set[str]] = {
@@ -29,6 +32,7 @@ OWN: dict[str, set[str]] = {
     "idc": IDC,
     "dream": IDC | {"--candidates", "--rounds"},
     "dance": DANCE,
+    "frepo": FREPO,
     "random": PACKED,
     "random-soft": {"--expert-epochs", "--network-learning-rate"},
     "herding": TRAINED,

@@ -23,7 +23,7 @@ def test_all_mistakes_are_said_at_once() -> None:
     assert len(found) == 6
     assert found[0] == "dataset = 3: Input should be a valid string."
     assert found[1] == "ipc = 0: Input should be greater than or equal to 1."
-    known = "dance, dc, dm, dream, dsa, el2n, forgetting, grand, herding, idc, k-center, kmeans, random, random-soft"
+    known = "dance, dc, dm, dream, dsa, el2n, forgetting, frepo, grand, herding, idc, k-center, kmeans, random, random-soft"
     assert found[2] == f"method: Unknown method 'dcc'. Did you mean 'dc'? Known: {known}."
     assert found[3].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
     assert found[4] == "seed = 'x': Input should be a valid integer."

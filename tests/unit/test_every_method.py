@@ -41,6 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dm": {"iterations": 6, "real_batch": 6},
     "idc": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
     "dream": {"iterations": 3, "inner_loop": 2, "real_batch": 4, "renewal": 2, "candidates": 9, "network_batches": 1},
+    "frepo": {"iterations": 6, "real_batch": 20, "pool": 2, "online_steps": 2},
     "dance": {"iterations": 6, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "random": {},
     "herding": {"epochs": 4},

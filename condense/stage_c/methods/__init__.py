@@ -16,6 +16,7 @@ from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
 from condense.stage_c.methods.dream import DREAM
 from condense.stage_c.methods.dsa import DSA
+from condense.stage_c.methods.frepo import FRePo
 from condense.stage_c.methods.idc import IDC
 from condense.stage_c.methods.random_soft import RandomSoft
 from condense.stage_c.methods.scores import EL2N, Forgetting, GraNd
@@ -24,7 +25,7 @@ from condense.stage_c.methods.selections import Herding, KCenter, KMeans, Random
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-_LEARNING = (DC, DSA, DM, DANCE, IDC, DREAM)
+_LEARNING = (DC, DSA, DM, DANCE, IDC, DREAM, FRePo)
 _SELECTING = (Random, RandomSoft, Herding, KCenter, KMeans, Forgetting, EL2N, GraNd)
 BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (*_LEARNING, *_SELECTING)}
 DEFAULT = DC.name
