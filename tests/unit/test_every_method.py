@@ -131,6 +131,7 @@ def test_a_set_says_by_which_method_it_was_made(method: str, digits: LabelledIma
     assert learned.set.images.shape == (2 * CLASSES, 1, 28, 28) and torch.isfinite(learned.set.images).all()
     for name, value in SETTINGS[method].items():
         assert learned.set.provenance.config[name] == value
+    assert (learned.set.labels.dim() == 2) is (type(config(method).plan()).label_kind == "soft")
     selected = method in SELECTED
     assert bool(learned.record.losses) is not selected
     factor = SETTINGS[method].get("factor", 1)

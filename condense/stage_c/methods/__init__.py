@@ -158,14 +158,15 @@ def _plain(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def titles() -> dict[str, str]:
-    """What each method does, in a line; of one that cannot be used, why."""
+def described() -> dict[str, tuple[str, str]]:
+    """(What it does, what kind it is), a line each, of each method; of one that cannot be used (why, nothing)."""
     found = {}
     for name in method_names():
         try:
-            found[name] = method_class(proper_name(name)).title
+            kind = method_class(proper_name(name))
+            found[name] = kind.title, kind.traits()
         except CondenseError as error:
-            found[name] = str(error)
+            found[name] = str(error), ""
     return found
 
 

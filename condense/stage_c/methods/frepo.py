@@ -8,7 +8,7 @@ the synthetic set while it is in use.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,8 @@ class FRePo(Method):
 
     name: ClassVar[str] = "frepo"
     title: ClassVar[str] = "regression on features of a pool of networks, with learned labels (Zhou et al., NeurIPS 2022)"
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "first-order"
+    label_kind: ClassVar[Literal["hard", "soft"]] = "soft"
 
     iterations: Count = setting("Updates of images and labels; published: 500000, fast: 5000.")
     real_batch: AtLeastOne = setting("Real images, of all classes, in a step; published: 1024, fast: 256.")

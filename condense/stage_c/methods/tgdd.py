@@ -5,7 +5,7 @@ same network, a few epochs later, names rightly: both in one step.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -61,6 +61,6 @@ class TGDD(ExpertMatching):
         return trained_for(problem, which, epoch), trained_for(problem, which, later)
 
 
-def _without(settings: DANCE, *names: str) -> dict[str, object]:
+def _without(settings: DANCE, *names: str) -> dict[str, Any]:
     """Settings of DANCE that TGDD shares."""
     return {name: value for name, value in vars(settings).items() if name not in names}
