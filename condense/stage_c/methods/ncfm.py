@@ -5,7 +5,7 @@ DANCE's loop with another signal: the characteristic function of the features at
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
 from pydantic import Field
@@ -54,10 +54,15 @@ class NCFM(DANCE):
         There each class takes a step of its own, in which the others' mean squares shrink: a step of one class then moves it
         by about the root of their number times the rate. So is our rate for one step of all, and the decay with it.
         """
-        dance, classes = DANCE.published(occasion), 100 if occasion.dataset == "cifar100" else 10
-        own = {"iterations": 20_000, "real_batch": 1024, "expert_count": 20, "image_decay": "cosine"}
-        rate, decay = 1e-3 * math.sqrt(classes), 5e-4 * math.sqrt(classes)
-        return cls(**(vars(dance) | own | {"image_learning_rate": rate}), frequencies=4096, image_weight_decay=decay)
+        classes = 100 if occasion.dataset == "cifar100" else 10
+        shared: dict[str, Any] = vars(DANCE.published(occasion)) | {
+            "iterations": 20_000,
+            "real_batch": 1024,
+            "image_learning_rate": 1e-3 * math.sqrt(classes),
+            "image_decay": "cosine",
+            "expert_count": 20,
+        }
+        return cls(**shared, frequencies=4096, image_weight_decay=5e-4 * math.sqrt(classes))
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
