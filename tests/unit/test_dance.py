@@ -59,7 +59,7 @@ def test_steps_equal_the_twin(
 
 
 def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum() -> None:
-    problem = problem_with_experts(load("digits", train_size=200).train, "ConvNetW8", 1)
+    problem = problem_with_experts(load("digits", train_size=200).train, "MLP", 1)
     settings = replace(SHORT, iterations=2, augmentation=("color",), image_learning_rate=0.02, factor=1)
     *_, (_, _, images) = PlainDANCE(settings, problem, momentum=0.5).steps()
     begun, (state, _) = settings.begin(problem).images, walked(settings, problem, 2)

@@ -26,8 +26,8 @@ SHORT = replace(
 SHAPE = (1, 8, 8)
 
 
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("settings", ["published", "changed"])
+@pytest.mark.parametrize("path", [pytest.param(path, marks=[pytest.mark.long] * (path == "compiled")) for path in PATHS])
 def test_steps_equal_the_twin(
     path: str, settings: str, small_images: Callable[..., LabelledImages], fresh_seed: int
 ) -> None:
