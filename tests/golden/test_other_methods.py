@@ -41,7 +41,7 @@ EXPERTS: dict[tuple[str, int], tuple[float, str]] = {
 SELECTED: dict[str, tuple[dict[str, int], str]] = {
     "herding": ({"epochs": 2}, "63506e3166372d92"),
     "k-center": ({"epochs": 2}, "dfb698c4f0d74022"),
-    "kmeans": ({"epochs": 2, "factor": 2}, "776a070ddd8c7a3c"),
+    "kmeans": ({"epochs": 2, "factor": 2}, "0fbeea4514cc9e5c"),
     "forgetting": ({"epochs": 2, "networks": 1}, "c43a374598113e05"),
     "el2n": ({"epochs": 2, "networks": 2}, "e04b86a75a1028a9"),
     "grand": ({"epochs": 2, "networks": 2}, "5a90bf616484916d"),
