@@ -29,7 +29,7 @@ from condense.report.figures import image_grid
 from condense.report.rendering import printable, render
 from condense.report.tables import accuracy_table
 from condense.stage_c.distance import DISTANCES
-from condense.stage_c.methods import titles
+from condense.stage_c.methods import described
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.protocols import PROTOCOLS
@@ -192,8 +192,10 @@ def networks(chosen: options.Networks) -> None:
 
 def methods(chosen: options.Methods) -> None:
     """Condense methods"""
+    print("Methods")
+    for name, (title, traits) in described().items():
+        _print_names({name: title} | ({"": traits} if traits else {}), indent="  ")
     listed = {
-        "Methods": titles(),
         "Distances": DISTANCES,
         "Schedules": SCHEDULES,
         "Precisions": PRECISIONS,

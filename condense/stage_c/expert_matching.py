@@ -9,7 +9,7 @@ of the number of classes.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -51,6 +51,7 @@ class ExpertMatching(Method):
     """
 
     joint: ClassVar[bool] = False
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "first-order"
 
     iterations: Count = setting("Updates of the images; published: 10000, fast: 1000.")
     real_batch: AtLeastOne = setting("Real images per class and step; published: 128, fast: 128.")

@@ -42,7 +42,6 @@ def in_encoding(encoding: str, *words: object) -> subprocess.CompletedProcess[by
 def test_tables_names_and_mistakes_are_printed_in_any_encoding(encoding: str, made: Path) -> None:
     for words, code in (
         (("table", made / "r.jsonl", "--format", "markdown"), 0),
-        (("info", made / "set.h5"), 0),
         (("learn", "--network", "数字\udce9"), 2),
         (("learn", "--dataset", made / "images", *LEARN, "--out", made / f"±{encoding}.h5"), 0),
     ):

@@ -66,8 +66,7 @@ def ended(*processes: subprocess.Popen[str]) -> list[tuple[int, str]]:
     return sorted((process.returncode, err) for process in processes if (err := process.communicate(timeout=300)[1]) or True)
 
 
-@pytest.mark.parametrize("seeds", [(0, 0), (0, 1)], ids=["equal", "different"])
-@pytest.mark.parametrize("command", ["run", "learn"])
+@pytest.mark.parametrize(("command", "seeds"), [("run", (0, 1)), ("learn", (0, 0))])
 def test_of_two_that_write_the_same_files_one_is_refused(
     command: str, seeds: tuple[int, int], images: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +104,7 @@ def test_a_kill_leaves_nothing_taken_and_the_evaluation_goes_on(learned: Path, i
         "--protocol",
         "report",
         "--seeds",
-        40,
+        10,
         "--out",
         out,
     )
@@ -123,7 +122,7 @@ def test_a_kill_leaves_nothing_taken_and_the_evaluation_goes_on(learned: Path, i
     (record,) = read_records(out)
     whole = tmp_path / "whole.jsonl"
     assert ended(started(*words[:-1], whole)) == [(0, "")]
-    assert read_records(whole)[0].accuracies == record.accuracies and len(record.accuracies) == 40
+    assert read_records(whole)[0].accuracies == record.accuracies and len(record.accuracies) == 10
     assert not list(tmp_path.glob("*.checkpoint"))
 
 

@@ -112,7 +112,7 @@ def test_shards_give_the_same_runs(images: Path, whole: Path, tmp_path: Path) ->
     assert (tmp_path / "tables.md").read_bytes() == (whole / "tables.md").read_bytes()
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_processes_give_the_same_runs(images: Path, whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "copy")
     for path in sorted((tmp_path / "copy" / "runs").iterdir())[:2]:
@@ -143,7 +143,7 @@ def started(images: Path, out: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_several_processes_share_the_runs(images: Path, whole: Path, tmp_path: Path) -> None:
     processes = [started(images, tmp_path) for _ in range(2)]
     errors = [process.communicate(timeout=200)[1] for process in processes]
@@ -152,7 +152,7 @@ def test_several_processes_share_the_runs(images: Path, whole: Path, tmp_path: P
     assert {path.name for path in tmp_path.glob("[!.]*")} == FILES
 
 
-@pytest.mark.processes
+@pytest.mark.long
 @pytest.mark.parametrize("until", ["checkpoint/*-cpu", "checkpoint/seed0.jsonl"])
 def test_killed_in_a_cell_and_continued(until: str, images: Path, whole: Path, tmp_path: Path) -> None:
     process = started(images, tmp_path)

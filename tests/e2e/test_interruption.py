@@ -120,6 +120,7 @@ def every_moment(words: tuple[object, ...], clear: Callable[[], None]) -> Iterat
         yield moment
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_a_run_is_completed_by_resuming(images: Path, tmp_path: Path, at_every_step: None) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "run"
     words = ("run", "--dataset", images, *WORDS, "--iterations", 1, "--seeds", 1, "--out")

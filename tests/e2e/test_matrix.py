@@ -123,7 +123,7 @@ def test_killed_in_mid_cell_and_continued(uninterrupted: Path, tmp_path: Path) -
     check_same(out, uninterrupted)
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_two_commands_share_the_work_and_one_of_them_is_killed(uninterrupted: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     both = [started(*WORDS, "--quiet", "--out", out) for _ in range(2)]
@@ -136,7 +136,7 @@ def test_two_commands_share_the_work_and_one_of_them_is_killed(uninterrupted: Pa
     check_same(out, uninterrupted)
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_networks_of_one_cell_are_shared_out_among_processes(uninterrupted: Path, tmp_path: Path) -> None:
     words = ["matrix", "--learn", "MLP", "--train", "MLP", *WORDS[WORDS.index("--iterations") :]]
     assert condense(*words, "--seeds-per-cell", "1", "--processes", "2", "--quiet", "--out", tmp_path) == 0

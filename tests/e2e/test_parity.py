@@ -232,7 +232,7 @@ def test_a_dry_run_leaves_nothing(simplenn: Path, tmp_path: Path, capsys: pytest
     assert "0 of 16 cells done" in capsys.readouterr().out and not (tmp_path / "out").exists()
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_killed_in_mid_cell_the_others_finish_it(simplenn: Path, tmp_path: Path) -> None:
     """Two processes on one folder, one of them killed: nothing is lost, nothing doubled, and every byte is the same."""
     out = tmp_path / "out"
@@ -278,7 +278,7 @@ def test_networks_that_were_killed_go_on_from_their_checkpoint(simplenn: Path, t
     assert dumps(out) == {name: expected[name] for name in expected if name.startswith("causes")}
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_several_processes(simplenn: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert condense(*words(simplenn, out), "--causes-only", "--cause", "last-batch", "--processes", "2") == 0

@@ -52,17 +52,17 @@ def test_the_released_mnist_set_reaches_the_published_accuracy() -> None:
 
 
 @pytest.mark.realdata
-def test_its_first_iterations_are_those_of_today(real_data: Path) -> None:
+def test_its_first_iteration_is_that_of_today(real_data: Path) -> None:
     released = SyntheticSet.load(MNIST / "set.h5")
     recorded = read_records(MNIST / "records.jsonl")[0]
     config = LearnConfig(**released.provenance.config)
     data = load(config.dataset, data_root=real_data).train
     assert data.is_known_as(released.provenance.dataset_fingerprint)
-    assert learn(replace(config, iterations=2), data).record.losses == pytest.approx(recorded.losses[:2], rel=1e-3)
+    assert learn(replace(config, iterations=1), data).record.losses == pytest.approx(recorded.losses[:1], rel=1e-3)
 
 
 @pytest.mark.realdata
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_first_network_scores_about_as_recorded(real_data: Path) -> None:
     released = SyntheticSet.load(MNIST / "set.h5")
     recorded = read_records(MNIST / "records.jsonl")[1]

@@ -85,6 +85,7 @@ def test_it_is_listed_helped_and_shown(
     assert (undisturbed / "page.html").read_text() == page
 
 
+@pytest.mark.long
 def test_several_processes_one_of_them_killed_do_all_cells(site: Path, undisturbed: Path, tmp_path: Path) -> None:
     process = start(site, tmp_path, *WORDS, "--out", "s", "--processes", "3")
     while not (children := children_of(process.pid)):

@@ -111,7 +111,7 @@ def test_a_plan_changes_nothing(made: Path, tmp_path: Path, capsys: pytest.Captu
     assert "6 of 6 rows are left, about " in out and "random, 2 per class, seed 0" in out and not (tmp_path / "s").exists()
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_killed_in_mid_row_and_continued(uninterrupted: Path, made: Path, tmp_path: Path) -> None:
     """Once a network of a row is kept, and once a row is done; what was there is neither lost nor trained again."""
     folder = tmp_path / "s"
@@ -124,7 +124,7 @@ def test_killed_in_mid_row_and_continued(uninterrupted: Path, made: Path, tmp_pa
     assert all(path.read_bytes() == data for path, data in there.items())
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_two_processes_on_one_folder_of_which_one_is_killed(uninterrupted: Path, made: Path, tmp_path: Path) -> None:
     """Timed rows wait for each other; the one that is left does what is missing."""
     folder = tmp_path / "s"
@@ -135,7 +135,7 @@ def test_two_processes_on_one_folder_of_which_one_is_killed(uninterrupted: Path,
     assert results(folder) == results(uninterrupted)
 
 
-@pytest.mark.processes
+@pytest.mark.long
 def test_by_processes_of_their_own_in_cells_of_one_network(
     uninterrupted: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from fuzz_kinds import KINDS
 from fuzz_mutations import json_text, mutated_bytes, mutated_value, toml_text
 from fuzz_run import ROOT, report, try_inputs
 
-EACH, FIRST = 120, 20_000
+EACH, FIRST = 60, 20_000
 """Inputs of each kind, and their first seed: always the same here; `scripts/fuzz_test.sh` draws new ones."""
 
 

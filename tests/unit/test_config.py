@@ -8,6 +8,7 @@ from condense.checking import as_dict, checked
 from condense.cli.options import Evaluate, Learn, Run
 from condense.config import EvaluateConfig, LearnConfig
 from condense.errors import CondenseError
+from condense.stage_c.methods import BUILT_IN
 
 
 def mistakes(kind: type, values: dict, **how) -> list[str]:
@@ -23,9 +24,7 @@ def test_all_mistakes_are_said_at_once() -> None:
     assert len(found) == 6
     assert found[0] == "dataset = 3: Input should be a valid string."
     assert found[1] == "ipc = 0: Input should be greater than or equal to 1."
-    known = (
-        "dance, datm, dc, dm, dsa, el2n, forgetting, grand, herding, idc, k-center, kmeans, mtt, random, random-soft, tesla"
-    )
+    known = ", ".join(sorted(BUILT_IN))
     assert found[2] == f"method: Unknown method 'dcc'. Did you mean 'dc'? Known: {known}."
     assert found[3].startswith("network: Unknown network 'ConvNt'. Did you mean 'ConvNet'? Known: ")
     assert found[4] == "seed = 'x': Input should be a valid integer."
