@@ -1,1 +1,1 @@
-"""Other people's file formats."""
+"""Sets in the files of other programs."""

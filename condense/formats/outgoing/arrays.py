@@ -4,6 +4,8 @@ import io
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from condense.errors import CondenseError
 from condense.formats.described import KEY, described
@@ -23,15 +25,22 @@ def plan_safetensors(asked: Asked) -> Plan:
     save = _safetensors()
 
     def files() -> dict[str, bytes]:
-        tensors, text = described(asked.first)
+        tensors, text = _described(asked)
         own = {name: tensor.contiguous() for name, tensor in tensors.items()}
         return {"set.safetensors": save(own, {"format": "pt", KEY: text})}
 
     return Plan(files)
 
 
-def _npz(asked: Asked) -> bytes:
+def _described(asked: Asked) -> tuple[dict[str, Tensor], str]:
+    """Arrays and text of the set, and for readers of arrays alone the learned rate as one too."""
     tensors, text = described(asked.first)
+    rate = asked.first.learning_rate
+    return tensors | ({} if rate is None else {"learning_rate": torch.tensor(rate, dtype=torch.float64)}), text
+
+
+def _npz(asked: Asked) -> bytes:
+    tensors, text = _described(asked)
     facts = asked.first.provenance
     more = {
         "class_names": np.array(facts.class_names, dtype=np.str_),

@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 
 from condense.decoding import IDENTITY
 from condense.errors import shortened
+from condense.preprocessing import ZCA
 from condense.synthetic_set import SyntheticSet
 
 CIFAR = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -89,7 +90,7 @@ def _as_it_normalises(synthetic: SyntheticSet, images: Tensor, consumer: Consume
     """(Images as the consumer's networks see real ones, remarks, losses) of images in the space of the set."""
     facts, known = synthetic.provenance, consumer.datasets.get(synthetic.provenance.dataset)
     if synthetic.preprocessing is not None and consumer.whitens:
-        return images, [], ["mean and matrix of the whitening (the images stay whitened, for code that fits its own)"]
+        return images, [], [f"the set's own whitening (its images stay whitened, and {consumer.title} fits one of its own)"]
     lost = lost_whitening(synthetic)
     if known is None:
         stated = ", ".join(f"{name} {_numbers(getattr(facts, name))}" for name in ("mean", "std"))
@@ -165,6 +166,11 @@ def saved(content: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
+
+
+def saved_whitening(whitening: ZCA) -> bytes:
+    """The same of a whitening, mean (C, H, W) and matrix (D, D), for condense: codes that fit their own pass it over."""
+    return saved({name: tensor.clone() for name, tensor in whitening.tensors.items()})
 
 
 def saved_rate(rate: float) -> bytes:

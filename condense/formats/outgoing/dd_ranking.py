@@ -1,6 +1,6 @@
 """What DD-Ranking's evaluators take: images.pt, labels.pt and lr.pt."""
 
-from condense.formats.outgoing.consumers import CIFAR, Consumer, Handed, Known, handed, saved, saved_rate
+from condense.formats.outgoing.consumers import CIFAR, Consumer, Handed, Known, handed, saved, saved_rate, saved_whitening
 from condense.formats.outgoing.form import Asked, Form, Plan
 from condense.synthetic_set import SyntheticSet
 
@@ -38,6 +38,8 @@ def _files(synthetic: SyntheticSet, given: Handed) -> dict[str, bytes]:
     files = {"images.pt": saved(given.images), "labels.pt": saved(given.labels)}
     if synthetic.learning_rate is not None:
         files["lr.pt"] = saved_rate(synthetic.learning_rate)
+    if synthetic.preprocessing is not None:
+        files["zca.pt"] = saved_whitening(synthetic.preprocessing)
     return files
 
 

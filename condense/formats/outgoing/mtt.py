@@ -1,6 +1,16 @@
 """The files of trajectory matching: MTT's, FTD's and TESLA's images and labels, with the soft labels and rate of DATM."""
 
-from condense.formats.outgoing.consumers import CIFAR, Consumer, Handed, Known, handed, pixel_values, saved, saved_rate
+from condense.formats.outgoing.consumers import (
+    CIFAR,
+    Consumer,
+    Handed,
+    Known,
+    handed,
+    pixel_values,
+    saved,
+    saved_rate,
+    saved_whitening,
+)
 from condense.formats.outgoing.form import Asked, Form, Plan
 from condense.synthetic_set import SyntheticSet
 
@@ -15,7 +25,9 @@ MTT = Consumer(
 
 
 def plan(asked: Asked) -> Plan:
-    """images_best.pt, labels_best.pt, where a rate was learned lr_best.pt, of whitened images also their pixels."""
+    """images_best.pt, labels_best.pt, where a rate was learned lr_best.pt, of whitened images also their pixels and
+    the whitening.
+    """
     synthetic, given = asked.first, handed(asked.first, MTT)
     remarks = list(given.remarks)
     if given.labels.is_floating_point():
@@ -32,6 +44,7 @@ def _files(synthetic: SyntheticSet, given: Handed) -> dict[str, bytes]:
     if synthetic.preprocessing is not None:
         pixels = pixel_values(synthetic, given.images).float()
         files[f"images_zca_{synthetic.provenance.iterations}.pt"] = saved(pixels)
+        files["zca_best.pt"] = saved_whitening(synthetic.preprocessing)
     return files
 
 

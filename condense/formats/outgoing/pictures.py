@@ -69,7 +69,7 @@ def folders_of(class_names: list[str]) -> list[str]:
     names = [_folder(name) for name in class_names]
     if len({name.casefold() for name in names}) < len(names):
         digits = len(str(len(names) - 1))
-        names = [f"{index:0{digits}d}-{name}" for index, name in enumerate(names)]
+        names = [f"{index:0{digits}d}_{name}" for index, name in enumerate(names)]
     for name in names:
         if len(name.encode()) > LONGEST_NAME:
             raise CondenseError(f"The class {quoted(name)} cannot be a folder: names have at most {LONGEST_NAME} bytes.")
