@@ -239,10 +239,27 @@ def test_dd_ranking_reads_hard_labels_logits_and_rate(tmp_path: Path) -> None:
     torch.testing.assert_close(F.softmax(read(tmp_path / "soft" / "labels.pt"), dim=1), one.labels, atol=1e-6, rtol=0)
 
 
-def test_dd_ranking_numbers_images_of_soft_labels_itself(tmp_path: Path) -> None:
-    unequal = soft()[[0, 0, 0, 0, 2, 4]]
-    with pytest.raises(CondenseError, match=r"how many images each class has \(1 to 4; it takes equally many\)"):
-        export(made(labels=unequal, each=4), "dd-ranking", tmp_path / "out")
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        ([0, 0, 0, 2, 4], "how many images each class has (1 to 3; it takes equally many)"),
+        ([5, 5, 5, 5, 1, 1], "the classes of 6 of 6 images (it gives hard labels by place)"),
+    ],
+)
+def test_dd_ranking_numbers_images_of_soft_labels_by_place(tmp_path: Path, order: list[int], sentence: str) -> None:
+    with pytest.raises(CondenseError) as raised:
+        export(made(labels=soft()[order]), "dd-ranking", tmp_path / "out")
+    assert f"dd-ranking would lose {sentence}" in str(raised.value)
+
+
+@pytest.mark.parametrize("to", ["mtt", "dd-ranking"])
+def test_soft_labels_that_name_other_classes_than_their_place_stay_there(tmp_path: Path, to: str) -> None:
+    one, told = made(labels=soft()[[2, 0, 2, 3, 4, 5]], decoder=Tiles(2)), list[str]()
+    export(one, to, tmp_path / "out", lossy=True, tell=told.append)
+    images = read(next((tmp_path / "out").glob("images*.pt")))
+    decoded = one.decoded()[0].unflatten(0, (4, 6)).transpose(0, 1).flatten(0, 1)
+    assert torch.equal(images, decoded)
+    assert any(sentence.startswith("4 of 24 images have a likeliest class") for sentence in told) is (to == "dd-ranking")
 
 
 @pytest.mark.parametrize(

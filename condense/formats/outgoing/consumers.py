@@ -51,7 +51,8 @@ class Consumer:
 class Handed:
     """A set as it is handed to a consumer.
 
-    images: float32 (M, C, H, W), class by class; labels: int64 (M,), or logits float32 (M, classes); each: how many of the
+    images: float32 (M, C, H, W), class by class (of soft labels `_order_of_soft`); labels: int64 (M,), or logits
+    float32 (M, classes); each: how many of the
     largest class, a soft label counting for its likeliest; dataset: as the consumer spells it.
     """
 
@@ -71,8 +72,8 @@ def handed(synthetic: SyntheticSet, consumer: Consumer) -> Handed:
     images, labels = synthetic.decoded()
     images, remarks, lost = _as_it_normalises(synthetic, images, consumer)
     hard = hard_labels(labels)
-    order = hard.argsort(stable=True)
     soft = consumer.soft and labels.is_floating_point()
+    order = _order_of_soft(hard, len(synthetic.images), labels.shape[1]) if soft else hard.argsort(stable=True)
     losses = [*lost_decoder(synthetic), *lost]
     losses += [] if consumer.soft else lost_soft_labels(synthetic)
     losses += [] if consumer.rate else lost_rate(synthetic)
@@ -84,6 +85,15 @@ def handed(synthetic: SyntheticSet, consumer: Consumer) -> Handed:
         losses=tuple(losses),
         remarks=tuple(remarks),
     )
+
+
+def _order_of_soft(likeliest: Tensor, stored: int, classes: int) -> Tensor:
+    """The order of decoded images with soft labels: class by class where these name every class equally often; else as they
+    are stored, all that became of one image together, as its place may say more than its label which class it is of.
+    """
+    if len(set(likeliest.bincount(minlength=classes).tolist())) == 1:
+        return likeliest.argsort(stable=True)
+    return (torch.arange(len(likeliest)) % stored).argsort(stable=True)
 
 
 def _as_it_normalises(synthetic: SyntheticSet, images: Tensor, consumer: Consumer) -> tuple[Tensor, list[str], list[str]]:

@@ -1,5 +1,7 @@
 """What DD-Ranking's evaluators take: images.pt, labels.pt and lr.pt."""
 
+import torch
+
 from condense.formats.outgoing.consumers import CIFAR, Consumer, Handed, Known, handed, saved, saved_rate, saved_whitening
 from condense.formats.outgoing.form import Asked, Form, Plan
 from condense.synthetic_set import SyntheticSet
@@ -19,19 +21,26 @@ def plan(asked: Asked) -> Plan:
     synthetic, given = asked.first, handed(asked.first, DD_RANKING)
     losses, remarks = list(given.losses), list(given.remarks)
     if given.labels.is_floating_point():
-        losses += _lost_classes(given)
+        lost, said = _by_place(given)
+        losses, remarks = [*losses, *lost], [*remarks, *said]
         remarks.append("Soft labels are written as logits: its soft cross-entropy takes their softmax, at temperature 1.")
     if synthetic.preprocessing is not None:
         remarks.append("The images are whitened: its configuration needs use_zca: true.")
     return Plan(lambda: _files(synthetic, given), tuple(losses), tuple(remarks))
 
 
-def _lost_classes(given: Handed) -> list[str]:
-    """Beside soft labels DD-Ranking numbers the images itself, equally many of each class in order."""
-    classes = given.labels.shape[1]
-    of_class = given.labels.argmax(dim=1).bincount(minlength=classes).tolist()
-    equal = len(set(of_class)) == 1
-    return [] if equal else [f"how many images each class has ({min(of_class)} to {max(of_class)}; it takes equally many)"]
+def _by_place(given: Handed) -> tuple[list[str], list[str]]:
+    """(Losses, remarks): beside soft labels DD-Ranking gives hard ones by place, equally many of each class."""
+    (count, classes), likeliest = given.labels.shape, given.labels.argmax(dim=1)
+    of_class = likeliest.bincount(minlength=classes).tolist()
+    if count % classes:
+        return [f"how many images each class has ({min(of_class)} to {max(of_class)}; it takes equally many)"], []
+    places = torch.arange(classes).repeat_interleave(count // classes)
+    otherwise = int((likeliest != places).sum())
+    if otherwise > count / 2:  # in no order of classes
+        return [f"the classes of {otherwise} of {count} images (it gives hard labels by place)"], []
+    said = f"{otherwise} of {count} images have a likeliest class other than their place's, by which it gives hard labels."
+    return [], [said] if otherwise else []
 
 
 def _files(synthetic: SyntheticSet, given: Handed) -> dict[str, bytes]:
