@@ -11,6 +11,7 @@ from condense.cli import options
 from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
 from condense.cli.doctor import doctor
 from condense.cli.experts import experts
+from condense.cli.export import export_sets
 from condense.cli.generalize import generalize
 from condense.cli.matrix import matrix
 from condense.cli.parity import parity
@@ -219,6 +220,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Page: page,
     options.Table: table,
     options.Show: show,
+    options.Export: export_sets,
     options.Info: info,
     options.Doctor: doctor,
     options.Datasets: datasets,

@@ -45,6 +45,7 @@ LAYERS = (
     ("training",),
     ("config", "stage_c", "stage_t"),
     ("pipeline", "report"),
+    ("formats",),
     ("study",),
     ("studies",),
     ("parity",),

@@ -1,0 +1,1 @@
+"""Sets in the files of other programs."""
