@@ -7,6 +7,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
 
+UNKNOWN = "unknown"
+"""Network, device or precision of a set that does not say it, as one of another program."""
+IMPORTED = "imported"
+"""Where the configuration of a set of another program says what it was, and its method where nothing else is known."""
+
 
 @dataclass(frozen=True)
 class Provenance:

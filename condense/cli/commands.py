@@ -8,11 +8,12 @@ from typing import Any
 
 from condense import pipeline
 from condense.cli import options
-from condense.cli.common import check_suffix, load, load_as_learned, load_to_learn, part, required, resumable
+from condense.cli.common import check_suffix, load_to_learn, part, required, resumable
 from condense.cli.doctor import doctor
 from condense.cli.experts import experts
 from condense.cli.export import export_sets
 from condense.cli.generalize import generalize
+from condense.cli.incoming import import_sets, to_evaluate
 from condense.cli.matrix import matrix
 from condense.cli.parity import parity
 from condense.cli.progress import Bar, train_bar
@@ -104,10 +105,11 @@ def evaluate(chosen: options.Evaluate) -> None:
     out, *sets = required(*wanted)
     check_appendable(out)
     check_not_taken(out)
-    learned = None if chosen.whole else SyntheticSet.load(sets[0])
-    data = load(chosen.dataset or "digits", chosen) if learned is None else load_as_learned(learned, chosen)
-    with resumable(by=RESUMING), train_bar("stage T", chosen.quiet) as progress:
-        records = pipeline.evaluate_into(out, config, learned, data, resume=chosen.resume, progress=progress)
+    learned, data = to_evaluate(sets[0] if sets else None, chosen)
+    records = list[Record]()
+    for one in learned:
+        with resumable(by=RESUMING), train_bar("stage T", chosen.quiet) as progress:
+            records += pipeline.evaluate_into(out, config, one, data, resume=chosen.resume, progress=progress)
     _print_table(records, chosen.quiet)
     print(f"Records: {out}")
 
@@ -210,6 +212,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Run: run,
     options.Learn: learn,
     options.Evaluate: evaluate,
+    options.Import: import_sets,
     options.Matrix: matrix,
     options.Generalize: generalize,
     options.Sweep: sweep,

@@ -12,6 +12,7 @@ from condense.checking import AtLeastOne, Several, Varying
 from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConfig, NetworkName, Protocol, Seeds
 from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted
+from condense.formats.incoming.flags import Stated
 from condense.formats.outgoing import FormName
 from condense.studies import BUILT_IN, study_class
 from condense.studies.generalization.config import ALL, ExperimentName, GeneralizeConfig
@@ -98,19 +99,35 @@ class Run(LearnConfig, Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(EvaluateConfig, Reading, Common):
+class Evaluate(EvaluateConfig, Stated, Reading, Common):
     """Train fresh networks on a synthetic set (stage T) and record their accuracy on the real test images."""
 
     set: SetPath = None
-    """The synthetic set (.h5); none with --whole."""
+    """The synthetic set (.h5), or a file or folder of another program, with --dataset; none with --whole."""
     whole: bool = False
     """Train on all real training images instead, with a recipe of its own whatever --protocol: the upper bound."""
     dataset: DatasetName | None = None
-    """Data set of --whole (by default digits), or where a set's images lie now if elsewhere than when it was learned."""
+    """Data set of --whole (by default digits) or of a set of another program, or where a set's images lie now if elsewhere
+    than when it was learned."""
     out: Path | None = None
     """File the records are appended to (.jsonl)."""
     resume: bool = False
     """Continue an interrupted evaluation; what the file holds already is not done again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Stated, Reading, Common):
+    """Save the sets in a file or folder of another program as sets of condense, with where they come from."""
+
+    file: Positional[Annotated[Path | None, arg(metavar="FILE")]] = None
+    """File or folder: res_*.pt of VICO, images_best.pt of MTT or DATM, data.pt of IDC, a list [images, labels], .npz,
+    .safetensors, or a folder of images (docs/foreign-sets.md)."""
+    dataset: DatasetName | None = None
+    """Name or path of the real images that it was made from."""
+    out: Path | None = None
+    """File to save the set in (.h5); of several sets SET-1.h5, SET-2.h5 and so on."""
+    force: bool = False
+    """Replace sets that are there already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +324,7 @@ COMMANDS: dict[str, type] = {
     "run": Run,
     "learn": Learn,
     "evaluate": Evaluate,
+    "import": Import,
     "matrix": Matrix,
     "generalize": Generalize,
     "sweep": Sweep,

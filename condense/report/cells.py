@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from condense.provenance import IMPORTED
 from condense.records import AT_CHANCE, Record, needed
 from condense.report.numbers import NONE
 from condense.report.published import WHOLE_SET, Published, published_accuracy
@@ -239,7 +240,7 @@ def _cell(record: Record, known: dict[str, dict[str, Any]]) -> tuple[Cell, str]:
     soft, unequal = of_set.get("labels") == "soft", "counts" in of_set
     # A setting of training never gives way to one of the set that has the same name.
     learning = {f"{name} of the set" if name in settings else name: text for name, text in texts(own).items()}
-    as_published = learned_with is None or own.get("schedule", "published") in SCHEDULES
+    as_published = IMPORTED not in own and (learned_with is None or own.get("schedule", "published") in SCHEDULES)
     cell = Cell(
         dataset=dataset,
         images_per_class=ipc,

@@ -6,6 +6,7 @@ from typing import Any
 
 from condense.checking import as_dict
 from condense.data.known import PUBLISHED, known_as
+from condense.provenance import IMPORTED
 from condense.records import Record
 from condense.stage_c.method import Occasion
 from condense.stage_c.methods import DEFAULT, is_known
@@ -54,9 +55,12 @@ def learning_settings(of_set: Mapping[str, Any], config: Mapping[str, Any] | Non
     """Everything in the configuration of a set but its seed, with the name of its schedule as people read it.
 
     of_set: what a record of an evaluation says of the set; config: its configuration, None where no record has it: then the
-    values of the schedule that is named. Of images that were selected only which real ones they are of counts.
+    values of the schedule that is named. Of images that were selected only which real ones they are of counts; of a set of
+    another program also which one it is.
     """
     data = {"dataset_fingerprint": of_set["dataset_fingerprint"]} if of_set.get("dataset_fingerprint") else {}
+    if config is not None and isinstance(config.get(IMPORTED), dict):  # how it was made, the other program knows
+        return {IMPORTED: str(config[IMPORTED].get("name", "")), **data}
     if not learned:
         return data
     stated = {name: of_set[name] for name in _STATED if of_set.get(name) is not None}

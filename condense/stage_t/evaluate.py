@@ -21,6 +21,7 @@ from condense.machine import Surroundings, can_compile, reproducible
 from condense.memory import start_peak
 from condense.networks.network import Network
 from condense.networks.registry import build
+from condense.provenance import UNKNOWN
 from condense.records import AT_CHANCE, Cost, Record
 from condense.stage_c.method import Occasion
 from condense.stage_c.schedules import schedule_name
@@ -59,8 +60,11 @@ def evaluate(
 
 
 def networks_of(config: EvaluateConfig, synthetic: SyntheticSet | None) -> tuple[str, ...]:
-    """The networks to train, each once: those named, else the one the set was learned with (without a set ConvNet)."""
-    default = "ConvNet" if synthetic is None else synthetic.provenance.network
+    """The networks to train, each once: those named, else the one the set was learned with; without a set, and for one of
+    another program that does not say it, ConvNet.
+    """
+    default = UNKNOWN if synthetic is None else synthetic.provenance.network
+    default = "ConvNet" if default == UNKNOWN else default
     return tuple(dict.fromkeys(config.network)) or (default,)
 
 
