@@ -41,7 +41,7 @@ OWN: dict[str, set[str]] = {
     "dream": IDC | {"--candidates", "--rounds"},
     "dance": DANCE,
     "tgdd": DANCE | {"--ahead"},
-    "ncfm": DANCE | {"--frequencies", "--image-weight-decay"},
+    "ncfm": DANCE | {"--amplitude", "--expert-batch", "--frequencies", "--image-optimiser", "--image-weight-decay"},
     "mtt": MTT,
     "tesla": MTT,
     "datm": DATM,
