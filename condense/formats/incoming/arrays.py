@@ -86,7 +86,8 @@ def opened_safetensors(path: Path) -> Arrays:
         from safetensors.torch import load_file  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise CondenseError(
-            f"{shortened(path)}: reading it needs the library safetensors, which is not installed: pip install 'condense[safetensors]'."
+            f"{shortened(path)}: reading it needs the library safetensors, which is not installed: pip install "
+            "'condense[formats]'."
         ) from error
     check_regular(path)
     try:
