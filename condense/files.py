@@ -5,7 +5,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -34,6 +34,28 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         finally:  # on Ctrl-C too; after the renaming there is nothing left to remove
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error) from error
+
+
+def write_folder_atomically(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a new folder, `files` by their paths in it, as a temporary neighbour of `path`, then renames it into place.
+
+    Raises `CondenseError` when it cannot be written, the disk is full, or something is at `path`; nothing is there then that
+    was not before.
+    """
+    temporary = _temporary(path)
+    try:
+        try:
+            for name, data in files.items():
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+                with (temporary / name).open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.rename(temporary, path)
+        finally:  # on Ctrl-C too; after the renaming there is nothing left to remove
+            shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
 
@@ -108,6 +130,12 @@ def refuse_overwrite(path: Path, force: bool) -> None:
         raise CondenseError(f"{path} is a folder; the name of a file is needed.")
     if os.path.lexists(path) and not force:
         raise CondenseError(f"{path} exists already. Choose another --out, or pass --force to replace it.")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises `CondenseError` when there is anything at `path` already, for what is never replaced."""
+    if os.path.lexists(path):
+        raise CondenseError(f"{shortened(path)} exists already, and is never overwritten. Choose another --out.")
 
 
 def refuse_other_files(own: Path, wanted: str) -> None:

@@ -129,8 +129,17 @@ class SyntheticSet:
 
     def to_bytes(self) -> bytes:
         """The content of its file; equal sets give equal bytes."""
+        return self.stored().to_bytes()
+
+    def stored(self) -> Stored:
+        """All that its file holds, as plain values."""
         extensions = self._extensions if self.format_version > 1 else {}
-        return Stored(self.format_version, self._arrays, asdict(self.provenance), extensions, self.sha256).to_bytes()
+        return Stored(self.format_version, self._arrays, asdict(self.provenance), extensions, self.sha256)
+
+    @staticmethod
+    def of_stored(stored: Stored, where: Path | str) -> "SyntheticSet":
+        """The set of such values, once everything in them is checked; raises `CondenseError`, naming `where` they stood."""
+        return _assemble(stored, where)
 
     @staticmethod
     def load(path: Path | str) -> "SyntheticSet":
@@ -162,7 +171,7 @@ class SyntheticSet:
         return (shown * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _assemble(stored: Stored, path: Path) -> SyntheticSet:
+def _assemble(stored: Stored, path: Path | str) -> SyntheticSet:
     """The set that a file holds, once everything in it is checked."""
     provenance = provenance_of(stored.provenance, path)
     try:

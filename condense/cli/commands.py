@@ -11,6 +11,7 @@ from condense.cli import options
 from condense.cli.common import check_suffix, load_to_learn, part, required, resumable
 from condense.cli.doctor import doctor
 from condense.cli.experts import experts
+from condense.cli.export import export_sets
 from condense.cli.generalize import generalize
 from condense.cli.incoming import import_sets, to_evaluate
 from condense.cli.matrix import matrix
@@ -29,7 +30,7 @@ from condense.report.figures import image_grid
 from condense.report.rendering import printable, render
 from condense.report.tables import accuracy_table
 from condense.stage_c.distance import DISTANCES
-from condense.stage_c.methods import titles
+from condense.stage_c.methods import described
 from condense.stage_c.precision import PRECISIONS
 from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.protocols import PROTOCOLS
@@ -193,8 +194,10 @@ def networks(chosen: options.Networks) -> None:
 
 def methods(chosen: options.Methods) -> None:
     """Condense methods"""
+    print("Methods")
+    for name, (title, traits) in described().items():
+        _print_names({name: title} | ({"": traits} if traits else {}), indent="  ")
     listed = {
-        "Methods": titles(),
         "Distances": DISTANCES,
         "Schedules": SCHEDULES,
         "Precisions": PRECISIONS,
@@ -220,6 +223,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Page: page,
     options.Table: table,
     options.Show: show,
+    options.Export: export_sets,
     options.Info: info,
     options.Doctor: doctor,
     options.Datasets: datasets,

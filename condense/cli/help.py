@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -48,7 +48,7 @@ def _named_without_none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | N
     kind = next(part for part in get_args(info.type) if part is not NoneType)
     kind = _plain(kind)
     several = get_origin(kind) is tuple
-    name = _KINDS[_plain(get_args(kind)[0]) if several else kind]
+    name = _name_of(_plain(get_args(kind)[0]) if several else kind)
     return PrimitiveConstructorSpec(
         nargs="*" if several else 1,
         metavar=f"{name} ..." if several else name,
@@ -56,6 +56,10 @@ def _named_without_none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | N
         is_instance=lambda value: True,
         str_from_instance=lambda value: ["unset" if value is None else str(value)],
     )
+
+
+def _name_of(kind: Any) -> str:
+    return f"{{{','.join(get_args(kind))}}}" if get_origin(kind) is Literal else _KINDS[kind]
 
 
 def _plain(kind: Any) -> Any:

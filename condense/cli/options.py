@@ -13,6 +13,7 @@ from condense.config import DatasetName, EvaluateConfig, LearnConfig, MatrixConf
 from condense.data.reading import Reading
 from condense.errors import CondenseError, quoted
 from condense.formats.incoming.flags import Stated
+from condense.formats.outgoing import FormName
 from condense.studies import BUILT_IN, study_class
 from condense.studies.generalization.config import ALL, ExperimentName, GeneralizeConfig
 from condense.studies.hyperparameters.config import SweepConfig
@@ -245,6 +246,24 @@ class Show:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write synthetic sets as the files that other programs read, or as pictures."""
+
+    sets: Positional[Annotated[tuple[Path, ...], arg(metavar="SET.h5")]] = ()
+    """The synthetic set (.h5); of vico several, repetitions of one experiment."""
+    to: FormName | None = None
+    """Form of the files (docs/formats.md): vico, mtt, idc, dd-ranking, dc-bench, npz, safetensors, folder or huggingface."""
+    out: Path | None = None
+    """The file or new folder to write; nothing that is there already is ever replaced."""
+    records: Annotated[tuple[Path, ...], Several] = ()
+    """Files of records (.jsonl) whose accuracies go with the sets: into the card, and into VICO's file."""
+    licence: str | None = None
+    """Licence of the real images for the card, where they are your own."""
+    lossy: bool = False
+    """Write it although the form has no place for something of the set, which is said first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Info:
     """Check a synthetic set and print its provenance and statistics."""
 
@@ -316,6 +335,7 @@ COMMANDS: dict[str, type] = {
     "page": Page,
     "table": Table,
     "show": Show,
+    "export": Export,
     "info": Info,
     "doctor": Doctor,
     "datasets": Datasets,

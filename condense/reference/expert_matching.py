@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,12 @@ from condense.training.layout import Layout
 
 @dataclass
 class PlainDANCE:
-    """Both sweeps of an iteration, one class after the other, each by a step of SGD with this momentum."""
+    """Both sweeps of an iteration, one class after the other, each by a step of SGD with this momentum.
+
+    sweeps: which losses each of an iteration goes down: 0 is the distance, 1 the cross-entropy.
+    """
+
+    sweeps: ClassVar[tuple[tuple[int, ...], ...]] = ((0,), (1,))
 
     settings: ExpertMatching
     problem: Problem
@@ -39,21 +45,23 @@ class PlainDANCE:
             rate = decayed(settings.image_learning_rate, settings.image_decay, number / settings.iterations)
             rate *= 1 - self.momentum
             totals = [0.0, 0.0]
-            for sweep in range(2):
+            for sweep in self.sweeps:
                 for label in range(classes):
                     leaf = images[label].detach().requires_grad_()
-                    loss = self._loss(number, sweep, label, leaf)
-                    totals[sweep] += float(loss.detach())
                     gradients = [torch.zeros_like(part) for part in images]
-                    (gradients[label],) = torch.autograd.grad(loss, leaf)
+                    (gradients[label],) = torch.autograd.grad(self._loss(number, sweep, label, leaf, totals), leaf)
                     for other in range(classes):
                         velocity[other] = self.momentum * velocity[other] + gradients[other]
                         images[other] = images[other] - rate * velocity[other]
             images = [part.clamp(0, 1) for part in images]
             yield totals[0], totals[1], torch.cat(images)
 
-    def _loss(self, number: int, sweep: int, label: int, stored: Tensor) -> Tensor:
-        return self._naming(number, label, stored) if sweep else self._distance(number, label, stored)
+    def _loss(self, number: int, sweep: tuple[int, ...], label: int, stored: Tensor, totals: list[float]) -> Tensor:
+        """What a class goes down in a sweep; each loss by itself is added to its total."""
+        losses = {which: (self._distance, self._naming)[which](number, label, stored) for which in sweep}
+        for which, loss in losses.items():
+            totals[which] += float(loss.detach())
+        return torch.stack([(1.0, self.settings.cross_entropy)[which] * loss for which, loss in losses.items()]).sum()
 
     def _distance(self, number: int, label: int, stored: Tensor) -> Tensor:
         """How far the features of a class's images are from those of real ones."""
@@ -66,9 +74,9 @@ class PlainDANCE:
         matched, _ = self._networks(place)
         return self._apart(embedding(matched, real).detach(), embedding(matched, synthetic), place)
 
-    def _naming(self, number: int, label: int, stored: Tensor, steps: tuple[int, ...] | None = None) -> Tensor:
-        """Cross-entropy of a class's images; steps: of the draw that changes them, by default one of its own."""
-        own = self._draw(steps or (number, 1), label)
+    def _naming(self, number: int, label: int, stored: Tensor) -> Tensor:
+        """Cross-entropy of a class's images; where it has a sweep of its own, it has a draw of its own too."""
+        own = self._draw((number, 1) if len(self.sweeps) > 1 else (self._place(number),), label)
         synthetic = one_after_another(self._normalised(self._decoded(stored)), own)
         _, trained = self._networks(self._place(number))
         return F.cross_entropy(trained(synthetic), torch.full((len(synthetic),), label))
@@ -117,22 +125,9 @@ class PlainDANCE:
 
 @dataclass
 class PlainTGDD(PlainDANCE):
-    """One step along both, at two epochs of an expert, class after class."""
+    """One sweep along both losses, at two epochs of an expert."""
 
-    def steps(self) -> Iterator[tuple[float, float, Tensor]]:
-        """(Distance, cross-entropy, images after the update) of every iteration."""
-        settings, each = self.settings, self.problem.images_per_class
-        images = list(settings.begin(self.problem).images.split(each))
-        for number in range(settings.iterations):
-            rate = decayed(settings.image_learning_rate, settings.image_decay, number / settings.iterations)
-            distances, losses = [], []
-            for label, part in enumerate(images):
-                leaf = part.detach().requires_grad_()
-                distances.append(self._distance(number, label, leaf))
-                losses.append(self._naming(number, label, leaf, (self._place(number),)))
-                (gradient,) = torch.autograd.grad(distances[-1] + settings.cross_entropy * losses[-1], leaf)
-                images[label] = (part - rate * gradient).clamp(0, 1)
-            yield float(torch.stack(distances).sum().detach()), float(torch.stack(losses).sum().detach()), torch.cat(images)
+    sweeps: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1),)
 
     def _networks(self, place: int) -> tuple[nn.Module, nn.Module]:
         settings, random = self.settings, generator(self.problem.seed, "expert", place)
@@ -147,27 +142,51 @@ class PlainTGDD(PlainDANCE):
 
 @dataclass
 class PlainNCFM(PlainDANCE):
-    """Both sweeps by torch's AdamW, with the characteristic function in complex numbers."""
+    """Both sweeps by torch's AdamW, with the characteristic function in complex numbers.
+
+    Each class by itself has a step with its gradient, and then as many with none as there are other classes. in_turn: all
+    images have one optimiser, whose steps are with the gradient of one class after the other, as in the authors' code.
+    """
+
+    in_turn: bool = False
 
     def steps(self) -> Iterator[tuple[float, float, Tensor]]:
         """(Distance, cross-entropy, images after the update) of every iteration."""
         settings, each = self.settings, self.problem.images_per_class
         assert isinstance(settings, NCFM)
-        images = nn.Parameter(settings.begin(self.problem).images)
-        optimiser = torch.optim.AdamW([images], weight_decay=settings.image_weight_decay)
+        if settings.image_optimiser == "sgd":
+            yield from super().steps()
+            return
+        images = [nn.Parameter(part) for part in settings.begin(self.problem).images.split(each)]
+        groups = [images] if self.in_turn else [[part] for part in images]
+        optimisers = [torch.optim.AdamW(group, weight_decay=settings.image_weight_decay) for group in groups]
         for number in range(settings.iterations):
-            share = number / settings.iterations
-            optimiser.param_groups[0]["lr"] = decayed(settings.image_learning_rate, settings.image_decay, share)
-            totals = []
-            for sweep in range(2):
-                optimiser.zero_grad()
-                loss = torch.stack([self._loss(number, sweep, *one) for one in enumerate(images.split(each))]).sum()
-                loss.backward()
-                optimiser.step()
-                totals.append(float(loss))
+            share, totals = number / settings.iterations, [0.0, 0.0]
+            for optimiser in optimisers:
+                optimiser.param_groups[0]["lr"] = decayed(settings.image_learning_rate, settings.image_decay, share)
+            for place, sweep in enumerate(self.sweeps):
+                for label, part in enumerate(images):
+                    for other in images:
+                        other.grad = torch.zeros_like(other)
+                    self._loss(number, sweep, label, part, totals).backward()
+                    if self.in_turn:
+                        optimisers[0].step()
+                    else:
+                        self._on_and_on(optimisers[label], part, (2 * number + place) * len(images))
             with torch.no_grad():
-                images.clamp_(0, 1)
-            yield totals[0], totals[1], images.detach().clone()
+                for part in images:
+                    part.clamp_(0, 1)
+            yield totals[0], totals[1], torch.cat([part.detach() for part in images])
+
+    def _on_and_on(self, optimiser: torch.optim.AdamW, part: nn.Parameter, done: int) -> None:
+        """The steps of a class until it has its turn again, after so many; the least value shrinks with the root."""
+        classes, options = self.problem.data.classes, optimiser.param_groups[0]
+        _, shrunk = options["betas"]
+        roots = [(shrunk**turn / (1 - shrunk ** (done + turn + 1))) ** 0.5 for turn in range(classes)]
+        for root in roots:
+            options["eps"] = 1e-8 * root / roots[0]
+            optimiser.step()
+            part.grad = torch.zeros_like(part)
 
     def _apart(self, real: Tensor, synthetic: Tensor, place: int) -> Tensor:
         assert isinstance(self.settings, NCFM)
@@ -175,11 +194,12 @@ class PlainNCFM(PlainDANCE):
         frequencies = torch.randn((self.settings.frequencies, real.shape[1]), generator=random, dtype=real.dtype)
         one, other = (characteristic(features, frequencies) for features in (real, synthetic))
         amplitude = (one.abs() - other.abs()) ** 2
-        phase = 2 * (one.abs() * other.abs() - (one * other.conj()).real)
-        return 300 * (0.5 * amplitude + 0.5 * phase.clamp(min=1e-12)).sqrt().mean()
+        phase = 2 * one.abs() * other.abs() * (1 - torch.cos(one.angle() - other.angle()))
+        weight = self.settings.amplitude
+        return 300 * (weight * amplitude + (1 - weight) * phase).sqrt().mean()
 
 
 def characteristic(features: Tensor, frequencies: Tensor) -> Tensor:
     """Phi (F,), complex, of features (n, d) made of length 1, at frequencies (F, d)."""
-    parts = [torch.exp(1j * (frequencies @ (one / one.norm()))) for one in features]
+    parts = [torch.exp(1j * (frequencies @ (one / one.norm().clamp(min=1e-12)))) for one in features]
     return torch.stack(parts).mean(0)

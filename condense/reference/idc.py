@@ -82,16 +82,17 @@ class PlainIDC:
         """Real images of each class, packed."""
         settings, problem = self.settings, self.problem
         each, multiple = problem.images_per_class, settings.factor**2
-        if settings.init == "real":
-            random = problem.random("initial images")
-            classes = self.data.draw_class_batches(each * multiple, random).indices.split(each * multiple)
-        else:
-            classes = [start + torch.arange(each * multiple) for start in self.starts]
         stored = []
-        for chosen in classes:
+        for chosen in self.first_images(each * multiple):
             pixels = self.data.pixels[chosen].to(problem.dtype) / 255
             stored += [packed([pixels[k * each + i] for k in range(multiple)], settings.factor) for i in range(each)]
         return torch.stack(stored)
+
+    def first_images(self, count: int) -> list[Tensor]:
+        """Indices of so many real images of each class to begin with."""
+        if self.settings.init == "real":
+            return list(self.data.draw_class_batches(count, self.problem.random("initial images")).indices.split(count))
+        return [start + torch.arange(count) for start in self.starts]
 
     def _move(self, net: nn.Module, images: Tensor, optimiser: torch.optim.Optimizer, number: int) -> float:
         settings, each, total = self.settings, self.problem.images_per_class, 0.0

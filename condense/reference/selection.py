@@ -32,7 +32,7 @@ def k_center(features: Tensor, count: int) -> list[int]:
 
 
 def k_means(points: Tensor, draws: Sequence[float], rounds: int) -> list[Tensor]:
-    """As many centres as there are draws from [0, 1), with which k-means++ begins; then Lloyd's rounds until they rest."""
+    """As many centres as there are draws from [0, 1), with which k-means++ begins; then Lloyd's rounds."""
     centres = list[Tensor]()
     for draw in draws:
         weights = [min((float((point - c).square().sum()) for c in centres), default=1.0) for point in points]
@@ -42,6 +42,11 @@ def k_means(points: Tensor, draws: Sequence[float], rounds: int) -> list[Tensor]
             left -= weights[place]
             place += 1
         centres.append(points[place])
+    return settled(points, centres, rounds)
+
+
+def settled(points: Tensor, centres: list[Tensor], rounds: int) -> list[Tensor]:
+    """Centres after Lloyd's rounds, or until they rest."""
     for _ in range(rounds):
         before = centres
         owners = [_nearest(point, before) for point in points]
@@ -53,11 +58,11 @@ def k_means(points: Tensor, draws: Sequence[float], rounds: int) -> list[Tensor]
 
 
 def nearest_points(points: Tensor, centres: Sequence[Tensor]) -> list[int]:
-    """For each centre in turn the point nearest to it that is not taken yet."""
+    """For each centre in turn the point nearest to it that is not taken yet; of those as near, the first."""
     chosen = list[int]()
     for centre in centres:
         unused = [index for index in range(len(points)) if index not in chosen]
-        chosen.append(min(unused, key=lambda index, centre=centre: float((points[index] - centre).norm())))
+        chosen.append(min(unused, key=lambda index, centre=centre: round(float((points[index] - centre).norm()), 9)))
     return chosen
 
 

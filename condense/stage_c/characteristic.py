@@ -1,17 +1,23 @@
 """The empirical characteristic function of features, as NCFM compares it (Wang et al., CVPR 2025, equation 8)."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 SCALE = 300.0
 """What the authors' code multiplies the distance by."""
-LEAST = 1e-12
-"""Of the phases' part, under the root, whose slope at 0 has no end."""
 
 
+@dataclass(frozen=True)
 class CharacteristicFunction:
-    """phi(t) = mean over images of exp(i t . f), f being features of length 1, at frequencies t that are given (F, d)."""
+    """phi(t) = mean over images of exp(i t . f), f being features of length 1, at frequencies t that are given (F, d).
+
+    amplitude: the weight of amplitudes in the distance, from 0 to 1; phases have the rest.
+    """
+
+    amplitude: float = 0.5
 
     def of(self, features: Tensor, given: Tensor | None) -> Tensor:
         """Real and imaginary parts (..., 2, F) of phi of features (..., n, d)."""
@@ -20,13 +26,18 @@ class CharacteristicFunction:
         return torch.stack([angles.cos().mean(-2), angles.sin().mean(-2)], dim=-2)
 
     def distance(self, found: Tensor, wanted: Tensor) -> Tensor:
-        """The sum over classes of (classes, 2, F) of SCALE times the mean over frequencies of
-        sqrt(a (|phi| - |psi|)^2 + 2 b (|phi| |psi| - Re phi Re psi - Im phi Im psi)), a = b = 1/2.
+        """The sum over classes of (classes, 2, F) of SCALE times the mean over frequencies of the root of
+        a (|phi| - |psi|)^2 + (1 - a) 2 (|phi| |psi| - Re phi Re psi - Im phi Im psi).
 
-        With these weights of amplitude and phase it is sqrt(1/2) |phi - psi|, but written so that other weights are possible
-        and with the authors' least value of the second part.
+        What (1 - a) weighs is |phi - psi|^2 - (|phi| - |psi|)^2, and is computed so: where both are close, the terms of the
+        formula cancel. The root's slope at 0 is taken to be 0; the authors hold the second part above 1e-12 instead.
         """
-        lengths = found.norm(dim=-2), wanted.norm(dim=-2)
-        amplitude = (lengths[0] - lengths[1]).square()
-        phase = 2 * (lengths[0] * lengths[1] - (found * wanted).sum(-2))
-        return SCALE * (0.5 * amplitude + 0.5 * phase.clamp(min=LEAST)).sqrt().mean(-1).sum()
+        amplitudes = (found.norm(dim=-2) - wanted.norm(dim=-2)).square()
+        phases = ((found - wanted).square().sum(-2) - amplitudes).clamp(min=0)
+        return SCALE * _root(self.amplitude * amplitudes + (1 - self.amplitude) * phases).mean(-1).sum()
+
+
+def _root(squares: Tensor) -> Tensor:
+    """Square roots of numbers from 0 on, with gradient 0 at 0."""
+    positive = squares > 0
+    return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)

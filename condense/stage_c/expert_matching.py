@@ -9,7 +9,7 @@ of the number of classes.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -51,6 +51,7 @@ class ExpertMatching(Method):
     """
 
     joint: ClassVar[bool] = False
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "first-order"
 
     iterations: Count = setting("Updates of the images; published: 10000, fast: 1000.")
     real_batch: AtLeastOne = setting("Real images per class and step; published: 128, fast: 128.")
@@ -115,8 +116,8 @@ class ExpertMatching(Method):
         """What the images' optimiser keeps, at the start; of plain steps nothing."""
         return {}
 
-    def moved(self, state: State, gradient: Tensor, number: int) -> State:
-        """The state after a step of the images along a gradient."""
+    def moved(self, problem: Problem, state: State, gradient: Tensor, number: int, move: int) -> State:
+        """The state after a step of the images along a gradient, the first (0) or the second (1) of an iteration."""
         rate = decayed(self.image_learning_rate, self.image_decay, number / self.iterations)
         return State(state.images - rate * gradient, state.optimiser)
 
@@ -156,14 +157,15 @@ class ExpertMatching(Method):
                 losses.extend([distance, loss])
                 return one + other, distance
 
-            state = self.moved(state, self._gradient(problem, state.images, siamese, (number, 0), both)[0], number)
+            gradient, _ = self._gradient(problem, state.images, siamese, (number, 0), both)
+            state = self.moved(problem, state, gradient, number, 0)
             distance, loss = losses
         else:
             gradient, distance = self._gradient(problem, state.images, siamese, (number, 0), match)
-            state = self.moved(state, gradient, number)
+            state = self.moved(problem, state, gradient, number, 0)
             another = problem.siamese(self.augmentation, number, 1, law=LAW)
             gradient, loss = self._gradient(problem, state.images, another, (number, 1), name)
-            state = self.moved(state, gradient, number)
+            state = self.moved(problem, state, gradient, number, 1)
         return State(state.images.clamp(0, 1), state.optimiser), {"distance": distance, "cross-entropy": loss}
 
     def result(self, problem: Problem, state: State) -> Condensed:

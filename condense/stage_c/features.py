@@ -40,12 +40,16 @@ class Means:
 
 
 class Features:
-    """Features of real images, and gradients of synthetic images, of which there are so many of each class."""
+    """Features of real images, and gradients of synthetic images, of which there are so many of each class.
+
+    BatchNorm works on the statistics of the batch.
+    """
 
     def __init__(self, problem: Problem, images_per_class: int, signal: Signal | None = None) -> None:
         self.network, self.execution = problem.network, problem.execution
         self.images_per_class, self.classes = images_per_class, problem.data.classes
         self.signal: Signal = signal or Means()
+        self.undivided = self.network.has_batch_norm
         compiled = self.execution.compiled
         self.arithmetic = Arithmetic(explicit_norm=compiled, winograd=self.execution.winograd and not compiled)
         self.synthetic = Arithmetic(explicit_norm=compiled)
@@ -69,8 +73,8 @@ class Features:
         return torch.stack([self.signal.of(part, given) for part in rows.split(list(counts))])
 
     def real(self, parameters: Tensors, statistics: Tensors, x: Tensor) -> Tensor:
-        """Features (n, d) of real images (n, C, H, W), BatchNorm on the whole batch's statistics."""
-        part = len(x) if self.network.has_batch_norm else self.execution.part
+        """Features (n, d) of real images (n, C, H, W), in parts unless they depend on one another."""
+        part = len(x) if self.undivided else self.execution.part
         found = []
         for images in x.split(part):
             function = self._real if len(images) == part else self._features
@@ -100,7 +104,7 @@ class Features:
         arguments: Callable[[Tensor], tuple[object, ...]],
     ) -> tuple[Tensor, Tensor]:
         each = self.images_per_class
-        at_once = self.classes if self.network.has_batch_norm else self.execution.classes_at_once(each)
+        at_once = self.classes if self.undivided else self.execution.classes_at_once(each)
         gradients, total = [], images.new_zeros(())
         for part, own in zip(images.split(at_once * each), of_classes.split(at_once), strict=True):
             function = functions[0] if len(own) == min(at_once, self.classes) else functions[1]
@@ -125,6 +129,17 @@ class Features:
         logits, _ = self.network.train_logits(parameters, images, statistics, None, self.synthetic)
         each = self.images_per_class
         return F.cross_entropy(logits, labels.repeat_interleave(each), reduction="sum") / each
+
+
+class RunningFeatures(Features):
+    """The same with BatchNorm on its running statistics: what a network makes of an image whatever comes with it."""
+
+    def __init__(self, problem: Problem, images_per_class: int = 1, signal: Means | None = None) -> None:
+        super().__init__(problem, images_per_class, signal)
+        self.undivided = False
+
+    def _features(self, parameters: Tensors, statistics: Tensors, x: Tensor, arithmetic: Arithmetic) -> Tensor:
+        return self.network.features(parameters, x, statistics, arithmetic=arithmetic)
 
 
 def augmented(images: Tensor, siamese: Draw | None, counts: Sequence[int]) -> Tensor:

@@ -11,6 +11,8 @@ ROUNDS = 100
 """Moves of the centres at most; mostly they come to rest before."""
 POINTS_AT_ONCE = 4096
 """Whose distances to all centres are computed together."""
+ROUNDING = 100
+"""Machine epsilons of the largest squared length that squared distances are off by at most."""
 
 
 def k_means(points: Tensor, count: int, random: torch.Generator, rounds: int = ROUNDS) -> Tensor:
@@ -18,7 +20,14 @@ def k_means(points: Tensor, count: int, random: torch.Generator, rounds: int = R
 
     A centre that is nearest to no point stays where it is.
     """
-    centres = _begun(points, count, random)
+    return settled(points, _begun(points, count, random), rounds)
+
+
+def settled(points: Tensor, centres: Tensor, rounds: int = ROUNDS) -> Tensor:
+    """Centres (count, d) that these come to among points (n, d): each moves to the mean of the points nearest to it, until
+    all rest; one that is nearest to no point stays where it is.
+    """
+    count = len(centres)
     owners = torch.full((len(points),), -1, device=points.device)
     for _ in range(rounds):
         before, owners = owners, nearest_centres(points, centres)
@@ -36,12 +45,15 @@ def nearest_centres(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def nearest_points(points: Tensor, centres: Tensor) -> Tensor:
-    """Index (count,) of the point nearest to each centre, one after the other, none twice."""
-    unused, chosen = torch.ones(len(points), dtype=torch.bool, device=points.device), list[Tensor]()
-    for centre in centres:
-        squares = (points - centre).square().sum(dim=1)
-        chosen.append(squares.masked_fill(~unused, torch.inf).argmin())
-        unused[chosen[-1]] = False
+    """Index (count,) of the point nearest to each centre, one after the other, none twice; of those as near up to rounding,
+    such as both of a cluster of two, the first.
+    """
+    lengths = points.square().sum(dim=1)
+    apart, rounding = lengths - 2 * centres @ points.T, ROUNDING * torch.finfo(points.dtype).eps * lengths.max()
+    chosen = list[Tensor]()
+    for squares in apart:
+        chosen.append((squares <= squares.min() + rounding).byte().argmax())
+        apart.index_fill_(1, chosen[-1], torch.inf)
     return torch.stack(chosen)
 
 

@@ -47,7 +47,8 @@ class Method(ABC):
     A state is a frozen dataclass of tensors (and of dictionaries of tensors); everything else that a step depends on is its
     number, counted from 0, so that a run may be resumed from (state, number). name: for the command line and tables; title:
     what it does and whose it is, in a line; kind: whether images are learned, or selected among the real ones;
-    uses_network: whether the network plays a part; precisions: what beside float32 it can compute in.
+    uses_network: whether the network plays a part; precisions: what beside float32 it can compute in; label_kind: of its
+    labels; gradients: those that move the images, which say most about what a step costs (second-order: of gradients).
     """
 
     name: ClassVar[str]
@@ -55,6 +56,8 @@ class Method(ABC):
     kind: ClassVar[Literal["learned", "selected"]] = "learned"
     uses_network: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = ()
+    label_kind: ClassVar[Literal["hard", "soft"]] = "hard"
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = None
 
     @classmethod
     @abstractmethod
@@ -125,6 +128,13 @@ class Method(ABC):
     def remarks(self, problem: Problem) -> list[str]:
         """Sentences on what differs from what one may expect."""
         return []
+
+    @classmethod
+    def traits(cls) -> str:
+        """What kind of method it is, in a line."""
+        order = f"{cls.gradients} gradients" if cls.gradients else ""
+        before = "" if cls.experts is Method.experts else "networks trained beforehand"
+        return "; ".join(filter(None, [cls.kind, order, f"{cls.label_kind} labels", before]))
 
     @classmethod
     def settings(cls) -> dict[str, tuple[Any, Field[Any]]]:

@@ -109,7 +109,7 @@ def test_words_that_cannot_be_understood(said: Said, words: str, sentences: list
         ("--dataset minst", "--dataset: Unknown data set 'minst'. Did you mean 'mnist'? Known: cifar10, "),
         (
             "--method dcc",
-            "--method: Unknown method 'dcc'. Did you mean 'dc'? Known: dance, datm, dc, dm, dsa, ",
+            "--method: Unknown method 'dcc'. Did you mean 'dc'? Known: dance, datm, dc, dm, dream, ",
         ),
         ("--device foo", "Unknown device 'foo'. Known: auto, cpu, cuda, cuda:0, cuda:1, ..."),
         ("--dataset no/where", "There is no file or folder no/where."),

@@ -66,6 +66,7 @@ def test_help_of_a_command_lists_its_options_plainly(name: str, capsys: pytest.C
     assert f"usage: condense {name}" in out and err == ""
     words = {
         "set",
+        "sets",
         "records",
         "experiment",
         "framework",

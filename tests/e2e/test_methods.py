@@ -28,6 +28,9 @@ MTT = {
 DATM = MTT | {
     *("--first-below", "--growth", "--label-learning-rate", "--label-momentum", "--largest-distance", "--init"),
 }
+FREPO = {"--iterations", "--real-batch", "--image-learning-rate", "--network-learning-rate", "--pool"} | {
+    *("--mirror", "--online-steps"),
+}
 PACKED = {"--factor", "--packing"}
 TRAINED = {"--epochs", "--network-learning-rate"} | PACKED
 OWN: dict[str, set[str]] = {
@@ -35,12 +38,14 @@ OWN: dict[str, set[str]] = {
     "dsa": DC | {"--augmentation"},
     "dm": IMAGES | {"--augmentation"},
     "idc": IDC,
+    "dream": IDC | {"--candidates", "--rounds"},
     "dance": DANCE,
     "tgdd": DANCE | {"--ahead"},
-    "ncfm": DANCE | {"--frequencies", "--image-weight-decay"},
+    "ncfm": DANCE | {"--amplitude", "--expert-batch", "--frequencies", "--image-optimiser", "--image-weight-decay"},
     "mtt": MTT,
     "tesla": MTT,
     "datm": DATM,
+    "frepo": FREPO,
     "random": PACKED,
     "random-soft": {"--expert-epochs", "--network-learning-rate"},
     "herding": TRAINED,

@@ -10,7 +10,6 @@ import torch
 from stage_c_samples import problem_of, walked, with_drawn_experts
 
 from condense.config import LearnConfig
-from condense.data.catalog import load
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError
 from condense.preprocessing import ZCA
@@ -58,8 +57,10 @@ def test_steps_equal_the_twin(
     assert number == settings.steps(problem) == 3
 
 
-def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum() -> None:
-    problem = problem_with_experts(load("digits", train_size=200).train, "ConvNetW8", 1)
+def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum(
+    small_images: Callable[..., LabelledImages],
+) -> None:
+    problem = problem_with_experts(small_images(shape=(1, 8, 8), counts=(6,) * 10), "MLP", 1)
     settings = replace(SHORT, iterations=2, augmentation=("color",), image_learning_rate=0.02, factor=1)
     *_, (_, _, images) = PlainDANCE(settings, problem, momentum=0.5).steps()
     begun, (state, _) = settings.begin(problem).images, walked(settings, problem, 2)

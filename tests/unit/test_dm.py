@@ -22,10 +22,11 @@ SHORT = replace(
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [*((name, "eager") for name in ("MLP", "LeNet", "ConvNetW8", "ConvNetW8BN")), ("ConvNetW8", "compiled")],
+    [*((name, "eager") for name in ("MLP", "ConvNetW8", "ConvNetW8BN")), ("ConvNetW8", "compiled")],
 )
 def test_steps_equal_the_twin(name: str, path: str, small_images: Callable[..., LabelledImages], fresh_seed: int) -> None:
-    problem = problem_of(small_images(counts=(20, 7, 12)), name, 2, seed=fresh_seed, batch=9, part=8, path=path)
+    data = small_images(shape=(1, 8, 8), counts=(20, 7, 12))
+    problem = problem_of(data, name, 2, seed=fresh_seed, batch=9, part=8, path=path)
     settings = replace(SHORT, image_decay="cosine" if path == "eager" else "constant")
     torch.compiler.reset()
     state, steps = settings.begin(problem), 0

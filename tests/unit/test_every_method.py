@@ -51,6 +51,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dsa": {"iterations": 2, "outer_loop": 2, "inner_loop": 1, "real_batch": 6},
     "dm": {"iterations": 4, "real_batch": 6},
     "idc": {"iterations": 2, "inner_loop": 2, "real_batch": 4, "network_batches": 1, "init": "real"},
+    "dream": {"iterations": 2, "inner_loop": 2, "real_batch": 4, "renewal": 2, "candidates": 9, "network_batches": 1},
+    "frepo": {"iterations": 4, "real_batch": 6, "pool": 2, "online_steps": 2},
     "dance": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "tgdd": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1},
     "ncfm": {"iterations": 4, "real_batch": 6, "expert_count": 2, "expert_epochs": 1, "frequencies": 16},
@@ -129,6 +131,7 @@ def test_a_set_says_by_which_method_it_was_made(method: str, digits: LabelledIma
     assert learned.set.images.shape == (2 * CLASSES, 1, 28, 28) and torch.isfinite(learned.set.images).all()
     for name, value in SETTINGS[method].items():
         assert learned.set.provenance.config[name] == value
+    assert (learned.set.labels.dim() == 2) is (type(config(method).plan()).label_kind == "soft")
     selected = method in SELECTED
     assert bool(learned.record.losses) is not selected
     factor = SETTINGS[method].get("factor", 1)
@@ -366,7 +369,7 @@ def test_another_method_takes_a_new_configuration() -> None:
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, datm, dc, dm, dsa, "):
+    with pytest.raises(CondenseError, match=r"Unknown method 'dcc'\. Did you mean 'dc'\? Known: dance, datm, dc, dm, "):
         checked(LearnConfig, {"method": "dcc"})
     assert checked(LearnConfig, {"method": "K-Center"}).method == "k-center"
 

@@ -26,8 +26,8 @@ SHORT = replace(
 SHAPE = (1, 8, 8)
 
 
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("settings", ["published", "changed"])
+@pytest.mark.parametrize("path", [pytest.param(path, marks=[pytest.mark.long] * (path == "compiled")) for path in PATHS])
 def test_steps_equal_the_twin(
     path: str, settings: str, small_images: Callable[..., LabelledImages], fresh_seed: int
 ) -> None:
@@ -37,15 +37,22 @@ def test_steps_equal_the_twin(
         changed = {"metric": "absolute", "cutmix": 0.0, "init": "real", "image_decay": "cosine", "renewal": 2}
         method = replace(SHORT, image_learning_rate=1e-3, **changed)
     torch.compiler.reset()
-    assert beside_the_twin(method, data, fresh_seed, path) == method.steps(problem_of(data, "ConvNetW8")) == 4
+    assert beside(PlainIDC, method, data, fresh_seed, path) == method.steps(problem_of(data, "ConvNetW8")) == 4
 
 
-def beside_the_twin(method: IDC, data: LabelledImages, seed: int, path: str = "in turn", network: str = "ConvNetW8") -> int:
+def beside(
+    twin: type[PlainIDC],
+    method: IDC,
+    data: LabelledImages,
+    seed: int,
+    path: str = "in turn",
+    network: str = "ConvNetW8",
+) -> int:
     """How many steps agree with the twin's, in images, distance and network."""
     problem = problem_of(data, network, 1, seed=seed, batch=3, **PATHS[path])
     state, steps = method.begin(problem), 0
-    torch.testing.assert_close(state.images, PlainIDC(method, problem).initial(), rtol=0, atol=0)
-    for loss, images, net in PlainIDC(method, problem).steps():
+    torch.testing.assert_close(state.images, twin(method, problem).initial(), rtol=0, atol=0)
+    for loss, images, net in twin(method, problem).steps():
         state, losses = method.step(problem, state, steps)
         steps += 1
         assert float(losses["distance"]) == pytest.approx(loss, rel=1e-10)
@@ -60,7 +67,7 @@ def beside_the_twin(method: IDC, data: LabelledImages, seed: int, path: str = "i
 
 def test_with_batch_norm_too(small_images: Callable[..., LabelledImages], fresh_seed: int) -> None:
     data = small_images(shape=SHAPE, counts=(5, 4))
-    assert beside_the_twin(replace(SHORT, iterations=1), data, fresh_seed, network="ConvNetW8BN") == 2
+    assert beside(PlainIDC, replace(SHORT, iterations=1), data, fresh_seed, network="ConvNetW8BN") == 2
 
 
 def test_steps_of_single_classes_with_momentum_are_one_step_of_twice_the_length(

@@ -22,9 +22,13 @@ SMALL = ["ConvNetW8", "ConvNetW8LN", "ConvNetW8GN", "ConvNetW8NNASMP", "ConvNetW
 LARGE = [name for name in names() if name not in SMALL]
 
 
-@pytest.mark.parametrize("distance", DISTANCES)
+SHAPES = ((1, 28, 28), (3, 32, 32))
+
+
 @pytest.mark.parametrize(
-    ("name", "shape"), [(n, s) for n in SMALL for s in ((1, 28, 28), (3, 32, 32))] + [(n, (1, 28, 28)) for n in LARGE]
+    ("name", "shape", "distance"),
+    [(name, shape, distance) for name in SMALL for shape in SHAPES for distance in DISTANCES]
+    + [(name, (1, 28, 28), "ours") for name in LARGE],
 )
 def test_image_gradient_equals_the_twin(name: str, shape: tuple[int, int, int], distance: str) -> None:
     network = build(name, shape, 4)

@@ -15,7 +15,9 @@ from condense.stage_c.methods.dance import DANCE
 from condense.stage_c.methods.datm import DATM
 from condense.stage_c.methods.dc import DC
 from condense.stage_c.methods.dm import DM
+from condense.stage_c.methods.dream import DREAM
 from condense.stage_c.methods.dsa import DSA
+from condense.stage_c.methods.frepo import FRePo
 from condense.stage_c.methods.idc import IDC
 from condense.stage_c.methods.mtt import MTT, TESLA
 from condense.stage_c.methods.ncfm import NCFM
@@ -27,7 +29,7 @@ from condense.stage_c.methods.tgdd import TGDD
 GROUP = "condense.methods"
 """Of the entry points by which a package adds methods: `name = "package.module:Class"`."""
 
-_LEARNING = (DC, DSA, DM, DANCE, TGDD, NCFM, IDC, MTT, TESLA, DATM)
+_LEARNING = (DC, DSA, DM, DANCE, TGDD, NCFM, IDC, DREAM, FRePo, MTT, TESLA, DATM)
 _SELECTING = (Random, RandomSoft, Herding, KCenter, KMeans, Forgetting, EL2N, GraNd)
 BUILT_IN: dict[str, type[Method]] = {method.name: method for method in (*_LEARNING, *_SELECTING)}
 DEFAULT = DC.name
@@ -156,14 +158,15 @@ def _plain(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def titles() -> dict[str, str]:
-    """What each method does, in a line; of one that cannot be used, why."""
+def described() -> dict[str, tuple[str, str]]:
+    """(What it does, what kind it is), a line each, of each method; of one that cannot be used (why, nothing)."""
     found = {}
     for name in method_names():
         try:
-            found[name] = method_class(proper_name(name)).title
+            kind = method_class(proper_name(name))
+            found[name] = kind.title, kind.traits()
         except CondenseError as error:
-            found[name] = str(error)
+            found[name] = str(error), ""
     return found
 
 

@@ -6,7 +6,7 @@ over the run, easy patterns first. Images begin as real ones that an expert name
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field
@@ -71,6 +71,7 @@ class DATM(MTT):
 
     name: ClassVar[str] = "datm"
     title: ClassVar[str] = "trajectory matching aligned in difficulty, with soft labels (Guo et al., ICLR 2024)"
+    label_kind: ClassVar[Literal["hard", "soft"]] = "soft"
 
     start_from: Count = setting("A student begins after no fewer epochs of an expert; published: 0 to 40, fast: 0.")
     first_below: AtLeastOne = setting("What --start-below is at first; published: 4 to 70, fast: at most 2.")

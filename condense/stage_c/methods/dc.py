@@ -8,7 +8,7 @@ trains the network on the synthetic images.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -64,6 +64,7 @@ class DC(Method):
 
     name: ClassVar[str] = "dc"
     title: ClassVar[str] = "gradient matching (Zhao et al., ICLR 2021)"
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "second-order"
     precisions: ClassVar[tuple[Precision, ...]] = ("mixed", "tf32")
     augmentation: ClassVar[tuple[str, ...]] = ()
 

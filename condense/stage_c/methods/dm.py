@@ -5,7 +5,7 @@ distance between the mean features of real and of synthetic images. The networks
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class DM(Method):
 
     name: ClassVar[str] = "dm"
     title: ClassVar[str] = "distribution matching (Zhao and Bilen, WACV 2023)"
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "first-order"
 
     iterations: Count = setting("Image updates, each with a new network; published: 20000, fast: 1000.")
     real_batch: AtLeastOne = setting("Real images per class and step; published: 256, fast: 32.")

@@ -6,7 +6,7 @@ weights, and the networks that give them are trained on real images between two 
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -74,6 +74,7 @@ class IDC(Method):
 
     name: ClassVar[str] = "idc"
     title: ClassVar[str] = "gradient matching of images that become several each (Kim et al., ICML 2022)"
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "second-order"
 
     iterations: Count = setting("Iterations, each with a new network; published: 2000, fast: 60.")
     inner_loop: AtLeastOne = setting("Image updates per iteration; published: 100, fast: 25.")

@@ -8,7 +8,7 @@ Every step draws an expert and one of its early epochs. A student begins there, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +97,7 @@ class MTT(Method):
 
     name: ClassVar[str] = "mtt"
     title: ClassVar[str] = "matching the training of experts on real images (Cazenavette et al., CVPR 2022)"
+    gradients: ClassVar[Literal["first-order", "second-order"] | None] = "second-order"
     carried: ClassVar[bool] = True
 
     iterations: Count = setting("Updates of the images; published: 5000 (tesla and datm 10000), fast: 500.")

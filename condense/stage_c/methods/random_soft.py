@@ -4,7 +4,7 @@ The baseline of Qin, Deng and Alvarez-Melis ('A Label is Worth a Thousand Images
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 
@@ -26,6 +26,7 @@ class RandomSoft(AtOnce):
 
     name: ClassVar[str] = "random-soft"
     title: ClassVar[str] = "random real images with soft labels of an early-stopped network (Qin et al., NeurIPS 2024)"
+    label_kind: ClassVar[Literal["hard", "soft"]] = "soft"
 
     expert_epochs: AtLeastOne = setting(
         "Epochs of training on all real images after which the network gives the labels; published: 20 below 50 images per "

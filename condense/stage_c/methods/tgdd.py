@@ -1,7 +1,8 @@
 """TGDD (Trajectory-Guided Dataset Distillation, AAAI 2026): DANCE's two views along the training of experts.
 
 Every step matches mean features in a network that is as far in its training as was drawn, and moves the images to what the
-same network, a few epochs later, names rightly: both in one step.
+same network, a few epochs later, names rightly: both in one step. The authors take it class by class with momentum .5 (their
+command line's default) and rate .01 times the images per class, which comes to DANCE's rate here (`expert_matching.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from condense.checking import Count, Positive
+from condense.checking import Count
 from condense.stage_c.expert_matching import ExpertMatching
 from condense.stage_c.experts import Plan
 from condense.stage_c.fixed_network import Fixed, trained_for
@@ -26,24 +27,19 @@ class TGDD(ExpertMatching):
     title: ClassVar[str] = "mean features and classes along the training of networks (TGDD, AAAI 2026)"
     joint: ClassVar[bool] = True
 
-    image_learning_rate: Positive = setting(
-        "Learning rate of the images, all classes in one step; published: .01 times the images per class."
-    )
     ahead: Count = setting(
         "Epochs by which the network that names the images is further in training, at most; published: 6, fast: 1."
     )
 
     @classmethod
     def published(cls, occasion: Occasion) -> Self:
-        """The authors' code: DANCE's, with one plain step of both views."""
-        shared = _without(DANCE.published(occasion), "image_learning_rate")
-        return cls(**shared, image_learning_rate=0.01 * occasion.images_per_class, ahead=6)
+        """The authors' code, which beside the networks has DANCE's settings."""
+        return cls(**vars(DANCE.published(occasion)), ahead=6)
 
     @classmethod
     def fast(cls, occasion: Occasion) -> Self:
         """As DANCE's, by the same reasoning and not yet chosen on held-out images; a tenth of the epochs ahead too."""
-        shared = _without(DANCE.fast(occasion), "image_learning_rate")
-        return replace(cls.published(occasion), **shared, ahead=1)
+        return cls(**vars(DANCE.fast(occasion)), ahead=1)
 
     def experts(self, problem: Problem) -> Plan:
         """All epochs of each are kept."""
@@ -59,8 +55,3 @@ class TGDD(ExpertMatching):
         which, epoch = drawn(0, self.expert_count - 1), drawn(0, self.expert_epochs)
         later = drawn(epoch, min(epoch + self.ahead, self.expert_epochs))
         return trained_for(problem, which, epoch), trained_for(problem, which, later)
-
-
-def _without(settings: DANCE, *names: str) -> dict[str, object]:
-    """Settings of DANCE that TGDD shares."""
-    return {name: value for name, value in vars(settings).items() if name not in names}
