@@ -26,7 +26,7 @@ from foreign_files import (
 )
 from torch import Tensor
 
-from condense.config import EvaluateConfig
+from condense.config import EvaluateConfig, LearnConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.data.known import PUBLISHED
 from condense.decoding import Tiles
@@ -34,7 +34,9 @@ from condense.errors import CondenseError
 from condense.formats.incoming import FORMATS, KNOWN, Imported, Stated, is_foreign, sets_of
 from condense.formats.incoming.spaces import Numbers, could_be_bytes
 from condense.formats.incoming.torch_files import load_torch
+from condense.formats.outgoing import export
 from condense.preprocessing import ZCA
+from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import networks_of
 from condense.synthetic_set import SyntheticSet
 
@@ -338,3 +340,65 @@ def test_a_tensor_that_states_more_than_its_file_holds_is_not_believed(tmp_path,
     torch.save([torch.zeros(1).expand(6, 3, 6, 2**20), labels], tmp_path / "a.pt")
     with pytest.raises(CondenseError, match="so much is not believed"):
         one(tmp_path / "a.pt", data)
+
+
+def whitened(data: DataSet) -> SyntheticSet:
+    """A set of condense with soft labels, a rate and a whitening."""
+    zca = ZCA.fit(data.train.pixels / 255)
+    hard = native(data)
+    images = zca.apply(pixels_of(data)[0] / 255)
+    labels = torch.nn.functional.one_hot(hard.labels).float() * 0.7 + 0.1
+    return SyntheticSet(images, labels, hard.provenance, preprocessing=zca, learning_rate=0.03)
+
+
+def native(data: DataSet) -> SyntheticSet:
+    config = LearnConfig(dataset="noise.npz", network="MLP", ipc=2, method="random")
+    return learn(config, data.train).set
+
+
+@pytest.mark.parametrize(
+    ("form", "file", "stated"),
+    [
+        ("vico", "res_*.pt", {}),
+        ("mtt", "", {"pixels": "normalised"}),
+        ("dd-ranking", "images.pt", {"pixels": "normalised"}),
+        ("idc", "data.pt", {"format": "idc", "factor": 1}),
+        ("dc-bench", "*_images.pt", {"pixels": "normalised"}),
+        ("npz", "set.npz", {}),
+        ("safetensors", "set.safetensors", {}),
+        ("folder", "", {}),
+        ("huggingface", "", {}),
+    ],
+)
+def test_what_is_exported_comes_in_again(tmp_path, data, form, file, stated):
+    whole = form in ("npz", "safetensors")
+    if form == "safetensors":
+        pytest.importorskip("safetensors")
+    own = native(data)
+    out = tmp_path / (file if whole else "out")
+    export([own], form, out, lossy=True, tell=lambda sentence: None)
+    path = next(out.rglob(file)) if "*" in file else out if whole else out / file
+    found = one(path, data, **stated).set
+    assert torch.allclose(found.images, own.images, atol=1e-5) and torch.equal(found.labels, own.labels)
+    if form != "idc":  # pixels are rounded to float32 there
+        assert found.sha256 == own.sha256
+    if whole:
+        assert found.provenance == own.provenance
+        with pytest.raises(CondenseError, match="is a set of condense, which says it itself: leave --pixels out"):
+            one(path, data, pixels="unit")
+        with pytest.raises(CondenseError, match="learned from other images"):
+            one(path, real_images(seed=5))
+
+
+@pytest.mark.parametrize("form", ["mtt", "dd-ranking", "npz"])
+def test_whitening_soft_labels_and_rate_come_in_again(tmp_path, data, form):
+    own = whitened(data)
+    out = tmp_path / ("set.npz" if form == "npz" else "out")
+    export([own], form, out, lossy=True, tell=lambda sentence: None)
+    found = one(out, data).set
+    assert torch.equal(found.images, own.images) and torch.allclose(found.labels, own.labels, atol=1e-6)
+    assert found.learning_rate == pytest.approx(0.03) and found.preprocessing is not None
+    assert own.preprocessing is not None and torch.equal(found.preprocessing.matrix, own.preprocessing.matrix)
+    soft = tmp_path / "pictures"
+    export([own], "huggingface", soft, lossy=True, tell=lambda sentence: None)
+    assert torch.equal(one(soft, data).set.labels, own.labels)

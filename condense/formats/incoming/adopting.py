@@ -21,6 +21,7 @@ from condense.formats.incoming.understood import images_of, labels_of
 from condense.formats.incoming.whitenings import whitening_in
 from condense.preprocessing import ZCA
 from condense.provenance import IMPORTED, UNKNOWN, Provenance
+from condense.stage_t.evaluate import check_same_data
 from condense.synthetic_set import SyntheticSet
 from condense.versions import code_version, library_versions
 
@@ -51,6 +52,8 @@ class Adoption:
 
     def imported(self, dataset: str, reading: Reading | None, digests: dict[str, str]) -> Imported:
         """The set, made from the data set of this name or path, which was read so, of files with these digests."""
+        if self.foreign.whole is not None:
+            return self._as_it_was(self.foreign.whole)
         self._check_name()
         where, assumed = self.foreign.name, list[str]()
         images = self._noting(assumed, images_of(self.foreign, self.stated, self.train.shape))
@@ -77,6 +80,15 @@ class Adoption:
         except CondenseError as error:
             raise CondenseError(f"{where}: {error}") from error
         return Imported(made, where, tuple(assumed))
+
+    def _as_it_was(self, whole: SyntheticSet) -> Imported:
+        """A set that condense itself wrote. Raises `CondenseError` for one of other images, and where it is said anew."""
+        anew = [name for name in self.stated.stated if name not in ("format", "only")]
+        if anew:
+            flag = f"--{anew[0].replace('_', '-')}"
+            raise CondenseError(f"{self.foreign.name}: is a set of condense, which says it itself: leave {flag} out.")
+        check_same_data(whole, self.data)
+        return Imported(whole, self.foreign.name, ())
 
     @staticmethod
     def _noting(assumed: list[str], found: tuple[Found, Sequence[str]]) -> Found:

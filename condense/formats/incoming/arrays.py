@@ -12,6 +12,8 @@ from torch import Tensor
 from condense.data.npz import open_npz
 from condense.data.source import check_regular, described
 from condense.errors import CondenseError, shortened
+from condense.formats.described import ARRAYS as OWN_ARRAYS
+from condense.formats.described import KEY, set_of
 from condense.formats.incoming.flags import Stated
 from condense.formats.incoming.foreign import Foreign, Format, Given
 from condense.formats.incoming.torch_files import TORCH_SUFFIXES, is_plain, load_torch, plain
@@ -31,11 +33,15 @@ _NEEDED = ("images", "labels")
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Arrays of a file by name, each read when it is asked for."""
+    """Arrays of a file by name, each read when it is asked for.
+
+    text: what condense wrote beside them of a set of its own, None in files of other programs.
+    """
 
     path: Path
     entries: Mapping[str, Entry]
     read: Callable[[str], Tensor]
+    text: str | None = None
 
     def roles(self) -> dict[str, str]:
         """The name of the array of each role that is there. Raises `CondenseError` where two have one role."""
@@ -71,7 +77,9 @@ def opened_npz(path: Path) -> Arrays:
         whole = array.dtype.kind == "u" and array.dtype.itemsize > 1
         return torch.from_numpy(np.ascontiguousarray(array.astype(np.int64) if whole else _native(array)))
 
-    return Arrays(path, source.entries, read)
+    texts = KEY in source.entries and source.entries[KEY].kind == "text"
+    text = str(source.read(KEY).item()) if texts and source.entries[KEY].shape == () else None
+    return Arrays(path, source.entries, read, text)
 
 
 def _native(array: Any) -> Any:
@@ -82,8 +90,7 @@ def _native(array: Any) -> Any:
 def opened_safetensors(path: Path) -> Arrays:
     """The arrays of a .safetensors file. Raises `CondenseError` where the library is missing or the file is damaged."""
     try:
-        from safetensors import SafetensorError  # pyright: ignore[reportMissingImports] - an extra
-        from safetensors.torch import load_file  # pyright: ignore[reportMissingImports]
+        from safetensors import SafetensorError, safe_open  # pyright: ignore[reportMissingImports] - an extra
     except ImportError as error:
         raise CondenseError(
             f"{shortened(path)}: reading it needs the library safetensors, which is not installed: pip install "
@@ -91,12 +98,14 @@ def opened_safetensors(path: Path) -> Arrays:
         ) from error
     check_regular(path)
     try:
-        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            names, text = list(file.keys()), (file.metadata() or {}).get(KEY)
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise CondenseError(
             f"{shortened(path)}: cannot be read as a safetensors file; damaged ({shortened(str(error))})."
         ) from error
-    return of_tensors(path, tensors)
+    return of_tensors(path, tensors, text)
 
 
 def opened_torch(path: Path, content: object) -> Arrays:
@@ -110,10 +119,10 @@ def opened_torch(path: Path, content: object) -> Arrays:
     return of_tensors(path, {name: value for name, value in named.items() if is_plain(value)} | numbers)
 
 
-def of_tensors(path: Path, tensors: Mapping[str, Tensor]) -> Arrays:
+def of_tensors(path: Path, tensors: Mapping[str, Tensor], text: str | None = None) -> Arrays:
     """Tensors of a file as its arrays."""
     entries = {name: Entry(tuple(one.shape), str(one.dtype).removeprefix("torch.")) for name, one in tensors.items()}
-    return Arrays(path, entries, lambda name: plain(tensors[name]))
+    return Arrays(path, entries, lambda name: plain(tensors[name]), text)
 
 
 def opened(path: Path) -> Arrays:
@@ -129,6 +138,10 @@ def opened(path: Path) -> Arrays:
 
 
 def _foreign(given: Given, name: str, arrays: Arrays) -> list[Foreign]:
+    if arrays.text is not None:
+        own = {known: arrays.read(known) for known in OWN_ARRAYS if known in arrays.entries}
+        whole = set_of(own, arrays.text, shortened(arrays.path))
+        return [Foreign(name, whole.images, whole.labels, given.name, (given.path,), whole=whole)]
     roles = arrays.roles()
     missing = [role for role in _NEEDED if role not in roles]
     if missing:

@@ -19,7 +19,7 @@ from condense.formats.incoming.foreign import Foreign, Format, Given
 from condense.texts import json_of
 
 TABLES = ("metadata.csv", "metadata.jsonl")
-_FILE, _LABELS = "file_name", ("label", "labels")
+_FILE, _LABELS, _SOFT = "file_name", ("label", "labels"), "probabilities"
 _PARTS = ("train", "data")
 """Folders that may be all that the given one holds."""
 MOST_IMAGES = 1_000_000
@@ -111,6 +111,8 @@ def _rows(table: Path) -> list[dict[str, Any]]:
 
 def _column(table: Path, rows: Sequence[dict[str, Any]]) -> str:
     """What the column with the labels is called."""
+    if all(row.get(_SOFT) is not None for row in rows):
+        return _SOFT
     found = [name for name in _LABELS if all(row.get(name) is not None for row in rows)]
     if len(found) != 1:
         raise CondenseError(f"{shortened(table)}: every row needs a label, in one column that is called {_LABELS[0]}.")

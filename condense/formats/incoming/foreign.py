@@ -13,6 +13,7 @@ from condense.errors import CondenseError, shortened
 from condense.formats.incoming.flags import Stated
 from condense.formats.incoming.torch_files import TORCH_SUFFIXES, load_torch
 from condense.preprocessing import ZCA
+from condense.synthetic_set import SyntheticSet
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 _AT_ONCE = 2**20
@@ -32,6 +33,7 @@ class Foreign:
     stand class by class; named: labels as texts in place of numbers, for names of classes.
     factor: of tiles, None where the format has one but the file does not say it; learning_rate: that was learned with the
     set; whitening: that comes with it; place: in the file, from 0 on.
+    whole: the set itself, where condense wrote it into the file with all that it states.
     dataset, images_per_class, method, network: as the name of the file or the format says, else None.
     """
 
@@ -55,6 +57,7 @@ class Foreign:
     dataset: str | None = None
     images_per_class: int | None = None
     place: int = 0
+    whole: SyntheticSet | None = None
     evidence: str | None = None
 
 
