@@ -60,7 +60,11 @@ def planned(**settings: Any) -> DC:
 SIAMESE = ("color", "cutout", "rotate")
 
 
-@pytest.mark.parametrize("path", PATHS)
+LONG = pytest.mark.long
+"""Compiling takes a minute: of the compiled paths one network's is always walked beside the twin."""
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=[LONG] * (path == "compiled")) for path in PATHS])
 @pytest.mark.parametrize("name", ["ConvNetW8", "MLP"])
 def test_siamese_augmentation_equals_the_twin_step_by_step(name: str, path: str, small_images, fresh_seed: int) -> None:
     data = small_images(shape=(1, 16, 16), counts=(9, 9, 9) if path == "all classes" else (9, 4, 6))
@@ -72,9 +76,20 @@ def test_siamese_augmentation_equals_the_twin_step_by_step(name: str, path: str,
     assert steps == 4 and len(distances) == 4
 
 
-@pytest.mark.parametrize("name", ["ConvNetW8", "ConvNetW8BN", "MLP", "LeNet"])
+CASES = [
+    (name, path, init)
+    for name in ("ConvNetW8", "ConvNetW8BN", "MLP", "LeNet")
+    for path, init in (("in turn", "noise"), ("in turn", "real"), ("all classes", "noise"))
+]
+
+
 @pytest.mark.parametrize(
-    ("path", "init"), [("in turn", "noise"), ("in turn", "real"), ("all classes", "noise"), ("compiled", "noise")]
+    ("name", "path", "init"),
+    [
+        *CASES,
+        ("ConvNetW8", "compiled", "noise"),
+        *(pytest.param(name, "compiled", "noise", marks=LONG) for name in ("ConvNetW8BN", "MLP", "LeNet")),
+    ],
 )
 def test_whole_iterations_equal_the_twin_step_by_step(
     name: str, init: str, path: str, small_images, fresh_seed: int
@@ -119,7 +134,7 @@ def test_outsized_image_gradients_are_shortened_as_by_the_twin(fresh_seed: int) 
     assert torch.equal(found[:5], gradient[:5]) and not shortened(torch.zeros(2, 1, 4, 4)).any()
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=LONG)])
 def test_in_float32_the_error_is_that_of_the_twin(compiled: bool, fresh_seed: int) -> None:
     network, random = build("ConvNetW16", (3, 32, 32), 4), torch.Generator().manual_seed(fresh_seed)
     torch.compiler.reset()

@@ -54,7 +54,7 @@ def test_twin_equals_pytorch_for_96_steps(network: Network, c: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("c", [0.01, float("inf")])
+@pytest.mark.parametrize("c", [0.01, pytest.param(float("inf"), marks=pytest.mark.long)])
 def test_twin_equals_pytorch_on_the_published_network(real_data: Path, c: float) -> None:
     from condense.data import catalog
     from condense.studies.parity.preparation import prepared

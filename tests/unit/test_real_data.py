@@ -129,7 +129,12 @@ def test_real_mnist_packed_or_in_one_file_is_mnist(folder, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "dataset", "passes"),
-    [("ConvNet", "mnist", True), ("ConvNet", "cifar10", True), ("LeNet", "cifar10", True), ("VGG11", "mnist", False)],
+    [
+        ("ConvNet", "mnist", True),
+        ("LeNet", "cifar10", True),
+        pytest.param("ConvNet", "cifar10", True, marks=pytest.mark.long),
+        pytest.param("VGG11", "mnist", False, marks=pytest.mark.long),
+    ],
 )
 def test_networks_whose_image_gradient_bears_bfloat16(network: str, dataset: str, passes: bool) -> None:
     data = real(dataset).train
