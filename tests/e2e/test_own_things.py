@@ -53,7 +53,7 @@ QUICK = 'name = "quick"\nepochs = 2\n'
 
 def test_the_guide_runs(folder: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     alone = [code for code in blocks if "not in sys.modules" in code]
     assert len(alone) == 1
     for code in blocks:
