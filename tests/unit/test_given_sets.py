@@ -122,7 +122,7 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "no space": ({"pixels": "float"}, r"pixels='float' is none of 'normalised', 'unit', 'bytes'"),
     "no bytes": ({"pixels": "bytes"}, "are no pixels from 0 to 255"),
     "beyond": (
-        {"images": torch.full((4, 3, 8, 8), 300)},
+        {"images": torch.full((4, 3, 8, 8), 300), "pixels": None},
         "Whole numbers are bytes, from 0 to 255; these go from 300 to 300",
     ),
     "whole": ({"images": torch.ones(4, 3, 8, 8, dtype=torch.int32)}, "whole numbers .*, which are bytes, not unit"),
