@@ -60,6 +60,12 @@ def _printable(line: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line)
 
 
+def why(error: BaseException) -> str:
+    """An error of foreign code in a few words, without a full stop."""
+    lines = str(error).splitlines()
+    return shortened(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 200).rstrip(".")
+
+
 MOST_SENTENCES = 15
 
 

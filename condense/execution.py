@@ -3,6 +3,7 @@
 What is decided never depends on how many networks are asked for, so that a seed's network is the same in any company.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -242,7 +243,8 @@ def effective(asked: str, network: Network, device: torch.device) -> Precision:
     mixed is bfloat16 in convolutions whose input is not the images (`layers.Conv`), so a network without such computes in
     the precision of its other products: TF32 on a GPU that has it, else float32.
     """
-    if asked == "mixed" and any(len(spec.shape) == 4 and spec.shape[1] > IMAGE_CHANNELS for spec in network.specs):
+    wide = any(len(spec.shape) == 4 and spec.shape[1] > IMAGE_CHANNELS for spec in network.specs)
+    if asked == "mixed" and wide and not network.as_written:
         return "mixed"
     return "tf32" if asked != "fp32" and has_tf32(device) else "fp32"
 
@@ -289,6 +291,8 @@ def members_at_once(network: Network, batch: int, device: torch.device) -> int:
     On a CPU stacked convolutions become grouped ones, up to 3.5 times as slow as training in turn (measured by
     scripts/benchmark_stacking.py). On a GPU the number is bounded by the memory that a batch of every member takes.
     """
+    if network.as_written:
+        return 1
     only_linear = not any(len(spec.shape) > 2 for spec in network.specs)
     if device.type == "cuda" and not network.has_dropout:
         return max(1, min(NOMINAL_NETWORKS, gpu_budget(device) // (batch * widest_activation(network))))
@@ -319,7 +323,9 @@ def gains_by_compiling(network: Network, device: torch.device) -> bool:
     AlexNet, VGG11 and ResNet18 are nearly all convolution, and compiling them takes minutes. Dropout draws from a generator,
     which cannot be compiled.
     """
-    return not network.has_dropout and (device.type == "cuda" or not convolution_bound(network))
+    if network.as_written or network.has_dropout:
+        return False
+    return device.type == "cuda" or not convolution_bound(network)
 
 
 def convolution_bound(network: Network) -> bool:
@@ -333,7 +339,7 @@ def prefers_channels_last(network: Network) -> bool:
     Convolutions are quicker so, but PyTorch's group norm is several times slower, and those two are not compiled, which
     would replace it. Plain order saves a tenth of ResNet18's training step and a quarter of its test (one thread).
     """
-    return not (network.has_group_norm and convolution_bound(network))
+    return not (network.as_written or (network.has_group_norm and convolution_bound(network)))
 
 
 def takes_winograd(network: Network, images: int, device: torch.device) -> bool:
@@ -353,7 +359,7 @@ def pays_to_compile(network: Network, steps: int, images: int, device: torch.dev
 
 def classes_together(network: Network, device: torch.device) -> bool:
     """Whether stage C takes all classes in one pass: on a GPU, where launching kernels is the cost."""
-    return device.type == "cuda" and not network.has_dropout
+    return device.type == "cuda" and not (network.as_written or network.has_dropout)
 
 
 def real_images_together(network: Network, classes: int, real_batch: int, device: torch.device) -> int:
@@ -385,7 +391,9 @@ def widest_activation(network: Network) -> int:
 
 def outputs_of(network: Network) -> list[int]:
     """Elements of the image and of each layer's output, for one image."""
-    shapes = [network.input_shape]
+    shape = network.input_shape
+    sizes = [math.prod(shape)]
     for layer in network.layers:
-        shapes.append(layer.output(shapes[-1]))
-    return [channels * height * width for channels, height, width in shapes]
+        sizes += layer.activations(shape)
+        shape = layer.output(shape)
+    return sizes

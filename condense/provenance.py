@@ -1,9 +1,8 @@
 """Where a synthetic set comes from: what its file states beside images and labels, and which statements cannot be."""
 
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any
-
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from condense.errors import CondenseError
 
@@ -38,19 +37,27 @@ class Provenance:
     device: str
     precision: str
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012, as pydantic takes it
 
 
-_PROVENANCE = TypeAdapter(Provenance)
 FIELDS = tuple(field.name for field in fields(Provenance))
 JSON_FIELDS = ("class_names", "config", "library_versions")
 """Those that a file holds as JSON texts."""
 
 
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter  # imported where it is used, as `load_set` does without it
+
+    return TypeAdapter(Provenance)
+
+
 def provenance_of(attributes: dict[str, Any], where: object) -> Provenance:
     """The provenance that attributes of a file state. Raises `CondenseError`, naming `where`, for values of other types."""
+    from pydantic import ValidationError
+
     try:
-        return _PROVENANCE.validate_python(attributes)
+        return _adapter().validate_python(attributes)
     except ValidationError as error:
         first = error.errors()[0]
         raise CondenseError(f"{where} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error

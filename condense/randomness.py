@@ -5,6 +5,8 @@ and a resumed run needs none of them saved.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -26,3 +28,17 @@ def generator(seed: int, purpose: str, *steps: int, device: Device = "cpu") -> t
     for the same purpose. The draws stay as they are: released sets are made of them.
     """
     return torch.Generator(device=device).manual_seed(derived_seed(seed, purpose, *steps))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """PyTorch's own generators, of the CPU and of a GPU, begin at a seed, and are as they were before when it is over: for
+    code of others, which draws from them.
+    """
+    gpu = device if device is not None and device.type == "cuda" else None
+    with torch.random.fork_rng([] if gpu is None else [gpu]):
+        torch.default_generator.manual_seed(seed)
+        if gpu is not None:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
+        yield

@@ -1,19 +1,19 @@
 """The HDF5 file of a synthetic set: arrays and attributes in and out. Format: docs/artifact-format.md.
 
-What the parts mean, and whether they fit together, `synthetic_set` knows.
+What the parts mean, and whether they fit together, `synthetic_set` knows. Nothing here needs PyTorch (`plain_set`).
 """
 
+import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import torch
-from torch import Tensor
 
 from condense import hdf5
 from condense.errors import CondenseError, quoted
@@ -25,16 +25,18 @@ EXTENSIONS = ("decoder", "preprocessing", "learning_rate")
 """What files of format 2 state besides, as JSON texts."""
 WHITENED = "zca"
 """How a file states its preprocessing where it holds the arrays of a whitening."""
+PER_CHANNEL = "per channel"
+"""How a file states its preprocessing where that is a normalisation of each channel."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """The content of a file as plain values: its format version, arrays by name, attributes of the provenance by name, the
-    extensions of format 2 by name, and the digest it states.
+    """The content of a file as plain values: its format version, arrays by name (of NumPy, as they are read, or tensors),
+    attributes of the provenance by name, the extensions of format 2 by name, and the digest it states.
     """
 
     version: int
-    arrays: dict[str, Tensor]
+    arrays: dict[str, Any]
     provenance: dict[str, Any]
     extensions: dict[str, Any]
     sha256: Any
@@ -45,8 +47,8 @@ class Stored:
         # From version 1.10 on HDF5 keeps a checksum of every part of the file but text of variable length, so all text has
         # a fixed length: a flipped byte anywhere is then found, or lies where nothing is stored.
         with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
-            for name, tensor in self.arrays.items():
-                file.create_dataset(name, data=tensor.numpy(), fletcher32=True, track_times=False)
+            for name, array in self.arrays.items():
+                file.create_dataset(name, data=np.asarray(array), fletcher32=True, track_times=False)
             head = {"format_version": self.version, "sha256": self.sha256}
             for name, value in (head | self.extensions | self.provenance).items():
                 plain = json.dumps(value, sort_keys=True) if name in (*JSON_FIELDS, *EXTENSIONS) else value
@@ -76,16 +78,54 @@ def read_file(path: Path) -> Stored:
     return Stored(version, arrays, attributes, extensions, attributes.pop("sha256"))
 
 
+def identity_of(
+    version: int, arrays: Mapping[str, np.ndarray], provenance: Mapping[str, Any], extensions: Mapping[str, Any]
+) -> str:
+    """The SHA-256 of what networks are trained on (`SyntheticSet.sha256`).
+
+    provenance, extensions: by name, as `Stored` has them; of the former class names, images per class, mean and std count.
+    """
+    if version == 1:
+        return _identity_of_format_1(arrays["images"], arrays["labels"], provenance)
+    stated: dict[str, Any] = {name: [_type(array), *array.shape] for name, array in arrays.items()} | dict(extensions)
+    if extensions["preprocessing"] != WHITENED:
+        stated |= {name: [*map(float, provenance[name])] for name in ("mean", "std")}
+    digest = hashlib.sha256(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode())
+    for array in arrays.values():
+        digest.update(_bytes_of(array))
+    return digest.hexdigest()
+
+
+def _identity_of_format_1(images: np.ndarray, labels: np.ndarray, provenance: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(_bytes_of(images))
+    usual = np.arange(len(provenance["class_names"])).repeat(provenance["images_per_class"])
+    if labels.dtype.kind == "f" or not np.array_equal(labels, usual):
+        digest.update(f"{_type(labels)} {labels.shape}".encode())
+        digest.update(_bytes_of(labels))
+    return digest.hexdigest()
+
+
+def _type(array: np.ndarray) -> str:
+    """As PyTorch calls it: identities were first made so."""
+    return f"torch.{array.dtype.name}"
+
+
+def _bytes_of(array: np.ndarray) -> bytes:
+    return np.ascontiguousarray(array, dtype="<f4" if array.dtype.kind == "f" else "<i8").tobytes()
+
+
 def _fixed_length(text: str) -> np.ndarray:
     data = text.encode()
     return np.array(data, h5py.string_dtype("utf-8", max(len(data), 1)))
 
 
-def _array(file: h5py.File, name: str, path: Path) -> Tensor:
+def _array(file: h5py.File, name: str, path: Path) -> np.ndarray:
     found = np.asarray(hdf5.read(file, name))
+    if found.dtype.kind not in "biuf" or found.dtype.itemsize > 8 or not found.dtype.isnative:
+        raise TypeError(f"{name} has the type {found.dtype}")
     if found.nbytes > path.stat().st_size:  # sets are not compressed
         raise ValueError(f"{name} is stated to be larger than the file")
-    return torch.from_numpy(found)
+    return found
 
 
 def _version(file: h5py.File, path: Path) -> int:

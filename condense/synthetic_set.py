@@ -1,32 +1,32 @@
 """The artifact: a synthetic set with its full provenance in one HDF5 file. Format: docs/artifact-format.md."""
 
-import hashlib
-import json
 import math
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from condense import given, picture
 from condense.decoding import IDENTITY, Decoder, decoder_of
 from condense.errors import CondenseError, quoted
 from condense.files import refuse_overwrite, write_atomically
 from condense.preprocessing import ZCA, Preprocessing
-from condense.provenance import Provenance, check_agreement, check_provenance, provenance_of
-from condense.set_file import WHITENED, Stored, read_file
+from condense.provenance import UNKNOWN, Provenance, check_agreement, check_provenance, provenance_of
+from condense.set_file import PER_CHANNEL, WHITENED, Stored, identity_of, read_file
 
 SOFT_TOLERANCE = 1e-3
 """How far the sum of an image's soft labels may be from 1."""
-PER_CHANNEL = "per channel"
-"""How a file states its preprocessing where that is a normalisation of each channel."""
 
 
 @dataclass(frozen=True, eq=False)
-class SyntheticSet:
+class SyntheticSet(Dataset[tuple[Tensor, int | Tensor]]):
     """Learned (or selected) images with labels, and what belongs to them.
 
     images: float32 (N, C, H, W) as stored, in the space that networks see; labels: int64 (N,) hard, at least one of each
@@ -36,6 +36,10 @@ class SyntheticSet:
     and is done to those that networks are tested on: None for a normalisation by the provenance's mean and std;
     learning_rate: of networks trained on the set, where one was learned with it.
     Raises `CondenseError` for anything else.
+
+    It is a map-style Dataset of PyTorch too: of what networks are trained on, decoded, each image (C, H, W) with its label,
+    a number or, soft, a tensor (classes,). Sets are equal that are saved to the same bytes; their tensors are to be left as
+    they are.
     """
 
     images: Tensor
@@ -47,6 +51,71 @@ class SyntheticSet:
 
     def __post_init__(self) -> None:
         _check(self, "The synthetic set")
+
+    @classmethod
+    def of(
+        cls,
+        images: Any,
+        labels: Any,
+        data: Any,
+        *,
+        method: str,
+        network: str = UNKNOWN,
+        pixels: str | None = None,
+        logits: bool = False,
+        seed: int = 0,
+        iterations: int = 0,
+        decoder: Decoder = IDENTITY,
+        learning_rate: float | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> "SyntheticSet":
+        """The set of images and labels as one has them, made of the real images `data` (as `condense.load` gives them, or
+        their part `train`) by a method called so.
+
+        images: NumPy's or PyTorch's (N, C, H, W), of any type of numbers, on any device, with gradients or without; labels:
+        whole numbers (N,), or floats (N, classes), probabilities, with `logits` what softmax makes them of.
+        pixels: what the images hold: "normalised" (as networks see them; whitened where the real images are), "unit" (from 0
+        to 1) or "bytes" (to 255); whole numbers are bytes, and floats that could be pixels have to say it.
+        network: the one that it was learned with; config: settings of the method, plain values by name, stored with it.
+        Raises `CondenseError`, with a question where something is open, for what is no such set.
+        """
+        train = given.real_images(data)
+        stored, found = given.images_of(images, train, pixels), given.labels_of(labels, train, logits=logits)
+        given.check_as_many(stored, found)
+        each = given.images_per_class(found, train.classes)
+        named = {"method": method, "network": network, "seed": seed, "iterations": iterations, "images_per_class": each}
+        provenance = given.provenance_of(train, config or {}, **named)
+        return cls(stored, found, provenance, decoder, train.whitening, learning_rate)
+
+    def __len__(self) -> int:
+        """The number of images that networks are trained on."""
+        return len(self.images) * self.decoder.multiple
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, Any]:
+        """(Image (C, H, W), label) at a place; (images, labels) of a slice, a list or a tensor of places."""
+        images, labels = self._decoded
+        if isinstance(index, SupportsIndex) and not isinstance(index, Tensor | np.ndarray):
+            label = labels[index]
+            return images[index], label if self.soft else int(label)
+        return images[index], labels[index]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
+        return (self[place] for place in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SyntheticSet):
+            return NotImplemented
+        return self is other or (self.provenance == other.provenance and self.sha256 == other.sha256)
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    def __repr__(self) -> str:
+        return f"SyntheticSet({picture.summary(self)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the images as they look, a row for each class."""
+        return picture.html_of(self)
 
     @property
     def format_version(self) -> int:
@@ -63,16 +132,8 @@ class SyntheticSet:
         states shapes, decoder, preprocessing (of a normalisation its mean and std) and learning rate, then of the bytes of
         images, labels and whitening.
         """
-        if self.format_version == 1:
-            return _identity_of_format_1(self.images, self.labels, self.provenance)
-        arrays = self._arrays
-        stated = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in arrays.items()} | self._extensions
-        if self.preprocessing is None:
-            stated |= {name: [*map(float, getattr(self.provenance, name))] for name in ("mean", "std")}
-        digest = hashlib.sha256(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode())
-        for tensor in arrays.values():
-            digest.update(_bytes_of(tensor))
-        return digest.hexdigest()
+        arrays = {name: tensor.numpy() for name, tensor in self._arrays.items()}
+        return identity_of(self.format_version, arrays, vars(self.provenance), self._extensions)
 
     @property
     def soft(self) -> bool:
@@ -150,6 +211,10 @@ class SyntheticSet:
         path = Path(path)
         return _assemble(read_file(path), path)
 
+    @cached_property
+    def _decoded(self) -> tuple[Tensor, Tensor]:
+        return self.decoded()
+
     @property
     def _arrays(self) -> dict[str, Tensor]:
         whitening = {} if self.preprocessing is None else self.preprocessing.tensors
@@ -174,6 +239,7 @@ class SyntheticSet:
 def _assemble(stored: Stored, path: Path | str) -> SyntheticSet:
     """The set that a file holds, once everything in it is checked."""
     provenance = provenance_of(stored.provenance, path)
+    stored = replace(stored, arrays={name: torch.as_tensor(array) for name, array in stored.arrays.items()})
     try:
         if stored.version == 1:
             _check_equal(stored.arrays["images"], provenance, "The synthetic set")
@@ -294,19 +360,6 @@ def _check_probabilities(labels: Tensor, name: str) -> None:
         )
 
 
-def _identity_of_format_1(images: Tensor, labels: Tensor, facts: Provenance) -> str:
-    digest = hashlib.sha256(_bytes_of(images))
-    usual = torch.arange(len(facts.class_names)).repeat_interleave(facts.images_per_class)
-    if labels.is_floating_point() or not torch.equal(labels, usual):
-        digest.update(f"{labels.dtype} {tuple(labels.shape)}".encode())
-        digest.update(_bytes_of(labels))
-    return digest.hexdigest()
-
-
 def _counts(labels: Tensor, classes: int) -> tuple[int, ...]:
     hard = labels if labels.dim() == 1 else labels.argmax(dim=1)
     return tuple(torch.bincount(hard, minlength=classes).tolist())
-
-
-def _bytes_of(values: Tensor) -> bytes:
-    return np.ascontiguousarray(values.numpy(), dtype="<f4" if values.is_floating_point() else "<i8").tobytes()

@@ -190,6 +190,9 @@ def networks(chosen: options.Networks) -> None:
     for name, text in registry.names().items():
         counts = [registry.build(name, shape, 10).parameter_count for shape in ((1, 28, 28), (3, 32, 32))]
         print(f"{name:<16} {counts[0]:>11,} {counts[1]:>11,}  {text}")
+    for name in registry.registered():
+        print(f"{name:<16} {'':>11} {'':>11}  of an installed package")
+    print(f"{'MODULE:FACTORY':<16} {'':>11} {'':>11}  a torch.nn.Module of your own: what a function of your module makes")
 
 
 def methods(chosen: options.Methods) -> None:

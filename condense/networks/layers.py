@@ -94,6 +94,11 @@ class Layer:
         """The layers it is made of, itself if of none, each with its input's shape, given its own."""
         yield self, shape
 
+    def activations(self, shape: Shape) -> Iterator[int]:
+        """Elements of what it computes for one image: its output, and what of it is known besides."""
+        channels, height, width = self.output(shape)
+        yield channels * height * width
+
     def __call__(self, x: Tensor, parameters: Tensors, run: Pass) -> Tensor:
         """The output (N, ...) for an input (N, ...)."""
         raise NotImplementedError

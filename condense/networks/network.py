@@ -1,5 +1,6 @@
 """A network: a named sequence of layers for one image shape and number of classes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from condense.networks.layers import (
     Dropout,
     GroupNorm,
     Layer,
+    Linear,
     ParameterSpec,
     Pass,
     Shape,
@@ -68,6 +70,13 @@ class Network:
         return sum(layer.multiply_adds(shape) for layer, shape in self.leaves)
 
     @property
+    def as_written(self) -> bool:
+        """Whether it is computed just as it is written: not compiled, not stacked, in the order in memory that PyTorch has.
+        So are networks that are not made of layers.
+        """
+        return False
+
+    @property
     def has_batch_norm(self) -> bool:
         """Whether running statistics exist."""
         return bool(self.statistics_specs)
@@ -81,6 +90,9 @@ class Network:
     def has_dropout(self) -> bool:
         """Whether training draws random numbers."""
         return any(isinstance(layer, Dropout) for layer, _ in self.leaves)
+
+    def check_second_derivatives(self) -> None:
+        """Raises `CondenseError` where gradients of gradients do not exist: of layers they do."""
 
     def initial(self, random: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensors:
         """Fresh parameters on the generator's device, distributed as PyTorch's default unless a layer says otherwise."""
@@ -114,7 +126,25 @@ class Network:
         BatchNorm uses its running statistics, and dropout is off.
         """
         run = Pass(statistics or {}, False, False, None, arithmetic)
-        return apply_layers(self.layers[:-1], x, parameters, run).flatten(1)
+        return apply_layers(self._before_classifier, x, parameters, run).flatten(1)
+
+    @property
+    def feature_count(self) -> int:
+        """How many features of an image the classifier sees. Raises `CondenseError` where there is no classifier."""
+        shape = self.input_shape
+        for layer in self._before_classifier:
+            shape = layer.output(shape)
+        return math.prod(shape)
+
+    @property
+    def _before_classifier(self) -> tuple[Layer, ...]:
+        *before, last = self.layers
+        if not isinstance(last, Linear):
+            raise CondenseError(
+                f"{self.name} does not end in a linear layer (torch.nn.Linear, with a bias and used once), so there are no "
+                "features that its classifier sees: methods that match or compare features cannot use it."
+            )
+        return tuple(before)
 
     def classified(self, parameters: Tensors, features: Tensor) -> Tensor:
         """Logits (N, classes) of what the classifier sees (N, features)."""
@@ -125,7 +155,7 @@ class Network:
     ) -> Tensor:
         """The same with BatchNorm on the batch's statistics."""
         run = Pass(statistics, True, False, None, arithmetic)
-        return apply_layers(self.layers[:-1], x, parameters, run).flatten(1)
+        return apply_layers(self._before_classifier, x, parameters, run).flatten(1)
 
     def train_logits(
         self,

@@ -1,12 +1,13 @@
-"""Networks by name."""
+"""Networks by name: those built in, and those of one's own (`own`)."""
 
 from collections.abc import Callable
 from functools import partial
 
-from condense.errors import CondenseError, in_any_case, unknown_name
-from condense.networks import alexnet, inception, resnet, small, vgg
+from condense.errors import CondenseError, in_any_case, quoted, unknown_name
+from condense.networks import alexnet, inception, own, resnet, small, vgg
 from condense.networks.convnet import convnet, parse_name, proper_name
 from condense.networks.layers import Shape
+from condense.networks.module import Factory
 from condense.networks.network import Network
 
 _FIXED: dict[str, tuple[Callable[[Shape, int], Network], str]] = {
@@ -43,11 +44,37 @@ def names() -> dict[str, str]:
     return {"ConvNet": _CONVNET, "mlp-1x512": _SIZED_MLP} | {name: text for name, (_, text) in _FIXED.items()}
 
 
+def register_network(name: str, factory: Factory) -> None:
+    """Makes a network of one's own known by this name, in this process.
+
+    factory: called with the shape (C, H, W) of the images and the number of classes, gives a `torch.nn.Module` whose
+    parameters are newly drawn by PyTorch's own generator. A network that is registered under this name is replaced. Raises
+    `CondenseError` for a name that is no name or that of a built-in network, and for what cannot be called.
+    """
+    if isinstance(name, str) and _built_in(name) is not None:
+        raise CondenseError(f"{quoted(name)} is the name of a built-in network; give your own another.")
+    own.register(name, factory)
+
+
+def registered() -> list[str]:
+    """The names of networks that are registered in this process or come with installed packages."""
+    return own.registered()
+
+
 def check_name(name: str) -> str:
-    """The name of the network that is called so, in any case ('convnetw16' is 'ConvNetW16').
+    """The name of the network that is called so, in any case ('convnetw16' is 'ConvNetW16'); one's own is called by its name
+    and the digest of its code ('mine@0123456789').
 
     Raises `CondenseError` with the nearest match when there is none.
     """
+    found = _built_in(name) or own.proper_name(name)
+    if found is None:
+        raise unknown_name("network", name, [*names(), *registered()])
+    return found
+
+
+def _built_in(name: str) -> str | None:
+    """The name of the built-in network that is called so in any case, None where there is none."""
     if (proper := in_any_case(name, _FIXED)) is not None:
         return proper
     if small.is_sized_mlp(name.lower()):
@@ -56,7 +83,7 @@ def check_name(name: str) -> str:
     options = parse_name(proper)
     if options is not None and _divisible(proper, options.norm, options.width):
         return proper
-    raise unknown_name("network", name, names())
+    return None
 
 
 def _divisible(name: str, norm: str, width: int) -> bool:
@@ -71,6 +98,8 @@ def build(name: str, shape: Shape, classes: int) -> Network:
     Raises `CondenseError` for an unknown name or images the network cannot take.
     """
     name = check_name(name)
+    if _built_in(name) is None:
+        return own.build(name, shape, classes)
     if shape[0] not in (1, 3):
         raise CondenseError(f"{name} takes images with 1 or 3 channels, not {shape[0]}.")
     if small.is_sized_mlp(name):

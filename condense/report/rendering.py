@@ -8,10 +8,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from condense.errors import unknown_name
+from condense.errors import CondenseError, unknown_name
 from condense.report.numbers import NONE
+
+if TYPE_CHECKING:
+    import pandas  # pyright: ignore[reportMissingImports]
 
 Item = TypeVar("Item")
 Value = str | int | float | None
@@ -93,6 +96,20 @@ class Table:
             bold=frozenset((row, at) for row, item in enumerate(items) for at, one in places if one.bold and one.bold(item)),
             wide=frozenset(at for at, column in places if column.wide),
         )
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A data frame of the plain values that CSV has, None where one is missing; of a table without such, of its text.
+
+        Raises `CondenseError` where pandas is not installed.
+        """
+        try:
+            import pandas  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise CondenseError("A data frame needs pandas, which is not installed: pip install pandas.") from error
+        if not self.data:
+            return pandas.DataFrame(list(self.rows), columns=list(self.header))
+        names = list(dict.fromkeys(name for row in self.data for name in row))
+        return pandas.DataFrame([[row.get(name) for name in names] for row in self.data], columns=names)
 
 
 def render(table: Table, format: str) -> str:

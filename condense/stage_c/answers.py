@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from condense.condensed import Condensed
-from condense.errors import CondenseError, RunFailed, quoted, shortened
+from condense.errors import CondenseError, RunFailed, quoted, shortened, why
 from condense.machine import is_out_of_memory
 from condense.sealed import are_like
 from condense.stage_c.method import Method, state_tensors
@@ -31,12 +31,6 @@ def answering(method: Method | type[Method]) -> Iterator[None]:
         if isinstance(error, CondenseError) or is_out_of_memory(error) or not (place := _place(method, error)):
             raise
         raise RunFailed(f"Method {quoted(method.name)} fails in {place}: {why(error)}.") from error
-
-
-def why(error: BaseException) -> str:
-    """An error of foreign code in a few words."""
-    lines = str(error).splitlines()
-    return shortened(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__, 200).rstrip(".")
 
 
 def _place(method: Method | type[Method], error: BaseException) -> str | None:

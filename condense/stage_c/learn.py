@@ -100,9 +100,11 @@ def with_experts(method: Method, problem: Problem, progress: experts.Progress = 
 
 def check(config: LearnConfig, data: LabelledImages) -> None:
     """Raises `CondenseError` for what the method cannot do with these images and this network."""
-    method = config.plan(data.name)
+    method, problem = config.plan(data.name), problem_of(config, data)
+    if method.gradients == "second-order":
+        problem.network.check_second_derivatives()
     with answering(method):
-        method.check(problem_of(config, data))
+        method.check(problem)
 
 
 @dataclass(frozen=True, eq=False)

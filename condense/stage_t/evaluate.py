@@ -15,11 +15,12 @@ from condense.config import EvaluateConfig
 from condense.data.images import DataSet
 from condense.data.naming import shareable
 from condense.decoding import IDENTITY
-from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.errors import CondenseError, Interrupted, RunFailed, quoted
 from condense.execution import Execution, for_training, stacks, warmed_up
 from condense.machine import Surroundings, can_compile, reproducible
 from condense.memory import start_peak
 from condense.networks.network import Network
+from condense.networks.own import is_named_by_file
 from condense.networks.registry import build
 from condense.provenance import UNKNOWN
 from condense.records import AT_CHANCE, Cost, Record
@@ -62,9 +63,16 @@ def evaluate(
 def networks_of(config: EvaluateConfig, synthetic: SyntheticSet | None) -> tuple[str, ...]:
     """The networks to train, each once: those named, else the one the set was learned with; without a set, and for one of
     another program that does not say it, ConvNet.
+
+    Raises `CondenseError` where that one is code of a module: what a file names is not imported.
     """
     default = UNKNOWN if synthetic is None else synthetic.provenance.network
     default = "ConvNet" if default == UNKNOWN else default
+    if not config.network and is_named_by_file(default):
+        raise CondenseError(
+            f"The set was learned with the network {quoted(default)}, which is code that a file is not to choose: name it, "
+            "or another, with --network."
+        )
     return tuple(dict.fromkeys(config.network)) or (default,)
 
 

@@ -8,8 +8,7 @@ from inspect import isabstract
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name
-from condense.stage_c.answers import why
+from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name, why
 from condense.stage_c.method import Method
 from condense.stage_c.methods.dance import DANCE
 from condense.stage_c.methods.datm import DATM

@@ -4,7 +4,6 @@ IDC with other real images: those nearest to the centres of clusters among the f
 sought anew every so many steps, so that few of them spread over the class. Images begin as such ones too.
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, ClassVar, Self
 
@@ -128,8 +127,7 @@ class DREAM(IDC):
 
     def cost(self, problem: Problem) -> float:
         """The same, with k-means among them."""
-        width = math.prod(problem.network.specs[-2].shape[1:])  # of the classifier's weights (classes, width)
-        k_means = 2.0 * width * self.real_batch * min(self.rounds, USUAL_ROUNDS)
+        k_means = 2.0 * problem.network.feature_count * self.real_batch * min(self.rounds, USUAL_ROUNDS)
         each = (problem.network.multiply_adds + k_means) / (3 * problem.network.multiply_adds)
         return super().cost(problem) + each * self._candidates(problem) * self._renewals
 
