@@ -28,12 +28,35 @@ _MOSTLY = 0.95
 class RealImages(Protocol):
     """What is asked of the real images, `condense.LabelledImages`."""
 
-    name: str
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    reading: Any
-    whitening: Preprocessing
+    @property
+    def name(self) -> str:
+        """What they are called."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of all classes."""
+        ...
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Per channel."""
+        ...
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Per channel."""
+        ...
+
+    @property
+    def reading(self) -> Any:
+        """How they were read."""
+        ...
+
+    @property
+    def whitening(self) -> Preprocessing:
+        """In place of mean and std."""
+        ...
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -123,19 +146,22 @@ def provenance_of(train: RealImages, config: Mapping[str, Any], **named: Any) ->
     for key, value in named.items():
         if type(value) is not (kind := int if key in ("seed", "iterations", "images_per_class") else str):
             raise CondenseError(f"The {key} must be of the type {kind.__name__}, not {quoted(value)}.")
-    return Provenance(
-        dataset=train.name,
-        dataset_fingerprint=train.fingerprint,
-        class_names=list(train.class_names),
-        mean=list(train.mean),
-        std=list(train.std),
-        **named,
-        config={"dataset": train.name, **reading, **plain},
-        code_version=code_version(),
-        library_versions=library_versions(),
-        device=UNKNOWN,
-        precision=UNKNOWN,
-    )
+    config = {"dataset": train.name, **reading, **plain}
+    return made_of(train, **named, config=config, device=UNKNOWN, precision=UNKNOWN)
+
+
+def made_of(train: RealImages, **facts: Any) -> Provenance:
+    """Where a set comes from that is made now of real images; facts: the other fields, and those that are otherwise."""
+    usual: dict[str, Any] = {
+        "dataset": train.name,
+        "dataset_fingerprint": train.fingerprint,
+        "class_names": list(train.class_names),
+        "mean": list(train.mean),
+        "std": list(train.std),
+        "code_version": code_version(),
+        "library_versions": library_versions(),
+    }
+    return Provenance(**(usual | facts))
 
 
 def _tensor(values: object, what: str) -> Tensor:

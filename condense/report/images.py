@@ -3,11 +3,16 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from condense.synthetic_set import SyntheticSet
+
+if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
 
 # A power of two, so that a size in pixels divided by it and multiplied again stays exact.
 _DPI = 128
@@ -123,12 +128,7 @@ def _rows(names: list[str], most: int, height: int, width: int) -> _Layout:
 
 def _with_labels(canvas: np.ndarray, names: list[str], layout: _Layout) -> bytes:
     """The canvas with its class names written on it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and few commands draw
-    from matplotlib.figure import Figure
-
-    font = _font()
-    figure = Figure(figsize=(layout.width / _DPI, layout.height / _DPI), dpi=_DPI)
-    agg = FigureCanvasAgg(figure)
+    figure, agg, font = _drawn_on(figsize=(layout.width / _DPI, layout.height / _DPI))
     figure.figimage(canvas, origin="upper")
     for name, (x, y) in zip(names, layout.labels, strict=True):
         figure.text(
@@ -147,12 +147,8 @@ def _with_labels(canvas: np.ndarray, names: list[str], layout: _Layout) -> bytes
 
 def _text_width(names: list[str]) -> int:
     """Width in pixels of the widest name."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    font = _font()
-    figure = Figure(dpi=_DPI)
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure, agg, font = _drawn_on()
+    renderer = agg.get_renderer()
     texts = [figure.text(0, 0, name, fontproperties=font, parse_math=False) for name in names]
     return int(max(text.get_window_extent(renderer).width for text in texts)) + 1
 
@@ -162,10 +158,14 @@ def _short(name: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def _font() -> Any:
+def _drawn_on(**size: Any) -> tuple["Figure", "FigureCanvasAgg", "FontProperties"]:
+    """A figure, what draws it, and the font of its names."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and few commands draw
+    from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
 
-    return FontProperties(family="DejaVu Sans", size=8)
+    figure = Figure(**size, dpi=_DPI)
+    return figure, FigureCanvasAgg(figure), FontProperties(family="DejaVu Sans", size=8)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -16,6 +16,7 @@ from condense.data.images import LabelledImages
 from condense.data.naming import stored_name
 from condense.errors import CondenseError, RunFailed, quoted, shortened
 from condense.execution import Execution, effective, for_learning, warmed_up
+from condense.given import made_of
 from condense.machine import Surroundings, reproducible
 from condense.memory import start_peak
 from condense.networks.network import Network
@@ -35,7 +36,7 @@ from condense.stage_c.method import Method
 from condense.stage_c.precision import choose_precision
 from condense.stage_c.problem import Problem
 from condense.synthetic_set import Provenance, SyntheticSet
-from condense.versions import Code, code_version, library_versions
+from condense.versions import Code
 
 OTHER_LOSS = "loss of a step"
 """What a method calls 'loss' but is not its first: that is the record's."""
@@ -316,20 +317,14 @@ def record_of(
 
 
 def _provenance(config: LearnConfig, data: LabelledImages, iterations: int) -> Provenance:
-    return Provenance(
-        dataset=data.name,
-        dataset_fingerprint=data.fingerprint,
-        class_names=list(data.class_names),
-        mean=list(data.mean),
-        std=list(data.std),
+    return made_of(
+        data,
         images_per_class=config.ipc,
         method=config.method,
         network=config.network,
         seed=config.seed,
         iterations=iterations,
         config={**as_dict(config), **({"reading": data.reading} if data.reading else {})},
-        code_version=code_version(),
-        library_versions=library_versions(),
         device=data.device.type,
         precision=config.precision,
     )

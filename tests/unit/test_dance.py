@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from stage_c_samples import problem_of, walked, with_drawn_experts
+from stage_c_samples import ends_as_class_by_class, problem_of, steps_equal_the_twin, walked, with_drawn_experts
 
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
@@ -47,14 +47,8 @@ def test_steps_equal_the_twin(
     decay, pool = ("cosine", 2) if path == "eager" else ("constant", 0)
     settings = replace(SHORT, factor=factor, image_decay=decay, pool=pool)
     torch.compiler.reset()
-    state, number = settings.begin(problem), 0
-    for distance, loss, images in PlainDANCE(settings, problem).steps():
-        state, losses = settings.step(problem, state, number)
-        number += 1
-        assert float(losses["distance"]) == pytest.approx(distance, rel=1e-10)
-        assert float(losses["cross-entropy"]) == pytest.approx(loss, rel=1e-10)
-        torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
-    assert number == settings.steps(problem) == 3
+    found = steps_equal_the_twin(settings, problem, PlainDANCE(settings, problem).steps())
+    assert found == settings.steps(problem) == 3
 
 
 def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum(
@@ -63,11 +57,7 @@ def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum(
     problem = problem_with_experts(small_images(shape=(1, 8, 8), counts=(6,) * 10), "MLP", 1)
     settings = replace(SHORT, iterations=2, augmentation=("color",), image_learning_rate=0.02, factor=1)
     *_, (_, _, images) = PlainDANCE(settings, problem, momentum=0.5).steps()
-    begun, (state, _) = settings.begin(problem).images, walked(settings, problem, 2)
-    # What momentum has still to move when the last sweep ends is .5 to the power of the classes that follow: compared are
-    # the first half of ten.
-    moved, apart = ((one - begun)[:5].norm() for one in (images, images + begun - state.images))
-    assert moved > 0 and apart < 0.5**5 * moved
+    ends_as_class_by_class(settings, problem, images)
 
 
 @pytest.mark.parametrize("part", [1, 9, 1000])

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
-from stage_c_samples import problem_of, walked, with_drawn_experts
+from stage_c_samples import ends_as_class_by_class, problem_of, steps_equal_the_twin, with_drawn_experts
 
 from condense.data.images import LabelledImages
 from condense.reference.expert_matching import PlainTGDD
@@ -33,14 +32,8 @@ def test_steps_equal_the_twin(
     problem = problem_of(small_images(shape=SHAPE, counts=(9, 5)), name, 1, seed=fresh_seed, batch=3, part=16)
     problem = with_drawn_experts(problem, 2, 3)
     settings = replace(SHORT, image_decay="cosine", pool=2, cross_entropy=weight)
-    state, number = settings.begin(problem), 0
-    for distance, loss, images in PlainTGDD(settings, problem).steps():
-        state, losses = settings.step(problem, state, number)
-        number += 1
-        assert float(losses["distance"]) == pytest.approx(distance, rel=1e-10)
-        assert float(losses["cross-entropy"]) == pytest.approx(loss, rel=1e-10)
-        torch.testing.assert_close(state.images, images, rtol=1e-10, atol=1e-12)
-    assert number == settings.steps(problem) == 3
+    found = steps_equal_the_twin(settings, problem, PlainTGDD(settings, problem).steps())
+    assert found == settings.steps(problem) == 3
 
 
 def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum(
@@ -50,10 +43,7 @@ def test_one_step_of_all_classes_is_the_authors_class_by_class_with_momentum(
     problem = with_drawn_experts(problem, 2, 3)
     settings = replace(SHORT, iterations=2, real_batch=2, augmentation=("color",), image_learning_rate=0.02, factor=1)
     *_, (_, _, images) = PlainTGDD(settings, problem, momentum=0.5).steps()
-    begun, (state, _) = settings.begin(problem).images, walked(settings, problem, 2)
-    # The first half of ten: what momentum has still to move is .5 to the power of the classes that follow.
-    moved, apart = ((one - begun)[:5].norm() for one in (images, images + begun - state.images))
-    assert moved > 0 and apart < 0.5**5 * moved
+    ends_as_class_by_class(settings, problem, images)
 
 
 def test_networks_are_of_one_expert_the_second_a_little_later(small_images: Callable[..., LabelledImages]) -> None:

@@ -19,11 +19,11 @@ from condense.formats.incoming.foreign import Foreign, Normalisation
 from condense.formats.incoming.spaces import Numbers
 from condense.formats.incoming.understood import images_of, labels_of
 from condense.formats.incoming.whitenings import whitening_in
+from condense.given import made_of
 from condense.preprocessing import ZCA
 from condense.provenance import IMPORTED, UNKNOWN, Provenance
 from condense.stage_t.evaluate import check_same_data
 from condense.synthetic_set import SyntheticSet
-from condense.versions import code_version, library_versions
 
 Found = TypeVar("Found")
 
@@ -115,18 +115,15 @@ class Adoption:
         }
 
     def _provenance(self, by: Normalisation, config: dict[str, Any], **named: Any) -> Provenance:
-        return Provenance(
+        return made_of(
+            self.train,
             dataset=self.data.name,
-            dataset_fingerprint=self.train.fingerprint,
-            class_names=list(self.train.class_names),
             mean=list(by[0]),
             std=list(by[1]),
             **named,
             seed=self.foreign.place,
             iterations=0,
             config=config,
-            code_version=code_version(),
-            library_versions=library_versions(),
             device=UNKNOWN,
             precision=UNKNOWN,
         )

@@ -32,6 +32,10 @@ class Known:
     std: tuple[float, ...]
 
 
+BOTH_CIFARS = {"cifar10": Known("CIFAR10", *CIFAR), "cifar100": Known("CIFAR100", *CIFAR)}
+"""As codes know them that normalise CIFAR-100 by the statistics of CIFAR-10."""
+
+
 @dataclass(frozen=True)
 class Consumer:
     """Code that trains networks on tensors of images and labels.

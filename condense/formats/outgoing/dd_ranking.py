@@ -2,14 +2,13 @@
 
 import torch
 
-from condense.formats.outgoing.consumers import CIFAR, Consumer, Handed, Known, handed, saved, saved_rate, saved_whitening
+from condense.formats.outgoing.consumers import BOTH_CIFARS, Consumer, Handed, handed, saved, saved_rate, saved_whitening
 from condense.formats.outgoing.form import Asked, Form, Plan
 from condense.synthetic_set import SyntheticSet
 
 DD_RANKING = Consumer(
     "DD-Ranking",
-    # CIFAR-100 with the statistics of CIFAR-10, which that code has for both
-    {"cifar10": Known("CIFAR10", *CIFAR), "cifar100": Known("CIFAR100", *CIFAR)},
+    BOTH_CIFARS,
     soft=True,
     rate=True,
     whitens=True,

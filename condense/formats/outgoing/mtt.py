@@ -1,10 +1,9 @@
 """The files of trajectory matching: MTT's, FTD's and TESLA's images and labels, with the soft labels and rate of DATM."""
 
 from condense.formats.outgoing.consumers import (
-    CIFAR,
+    BOTH_CIFARS,
     Consumer,
     Handed,
-    Known,
     handed,
     pixel_values,
     saved,
@@ -16,8 +15,7 @@ from condense.synthetic_set import SyntheticSet
 
 MTT = Consumer(
     "MTT's code",
-    # CIFAR-100 with the statistics of CIFAR-10, which that code has for both
-    {"cifar10": Known("CIFAR10", *CIFAR), "cifar100": Known("CIFAR100", *CIFAR)},
+    BOTH_CIFARS,
     soft=True,
     rate=True,
     whitens=True,

@@ -23,7 +23,6 @@ from condense.stage_c.characteristic import CharacteristicFunction
 from condense.stage_c.expert_matching import State
 from condense.stage_c.experts import Plan, recipe_of
 from condense.stage_c.features import Features
-from condense.stage_c.fixed_network import fixed_at
 from condense.stage_c.method import IMAGE_DECAYS, Occasion, decayed, setting
 from condense.stage_c.methods.dance import DANCE
 from condense.stage_c.problem import Problem
@@ -115,7 +114,7 @@ class NCFM(DANCE):
     def given(self, problem: Problem, place: int) -> Tensor:
         """Frequencies (F, d) of a step, the same for all classes."""
         random = problem.random("frequencies", place)
-        size = (self.frequencies, problem.once("width of features", lambda: _width(problem)))
+        size = self.frequencies, problem.network.feature_count
         return torch.randn(size, generator=random, device=random.device, dtype=problem.dtype)
 
     def fresh_optimiser(self, images: Tensor) -> Tensors:
@@ -151,10 +150,3 @@ def _length(turns: int, done: int, left: float) -> tuple[float, float]:
         left ** (turns - 1 - turn) * kept**turn / (1 - kept ** (done + turn + 1)) / root for turn, root in enumerate(roots)
     ]
     return sum(lengths), roots[0]
-
-
-def _width(problem: Problem) -> int:
-    """Features of an image."""
-    fixed = fixed_at(problem, *problem.new_network(0))
-    image = torch.zeros((1, *problem.data.shape), dtype=problem.dtype, device=problem.data.device)
-    return problem.network.features(fixed.parameters, image, fixed.statistics).shape[1]
