@@ -28,35 +28,12 @@ _MOSTLY = 0.95
 class RealImages(Protocol):
     """What is asked of the real images, `condense.LabelledImages`."""
 
-    @property
-    def name(self) -> str:
-        """What they are called."""
-        ...
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of all classes."""
-        ...
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Per channel."""
-        ...
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Per channel."""
-        ...
-
-    @property
-    def reading(self) -> Any:
-        """How they were read."""
-        ...
-
-    @property
-    def whitening(self) -> Preprocessing:
-        """In place of mean and std."""
-        ...
+    name: str
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    reading: Any
+    whitening: Preprocessing
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -150,8 +127,9 @@ def provenance_of(train: RealImages, config: Mapping[str, Any], **named: Any) ->
     return made_of(train, **named, config=config, device=UNKNOWN, precision=UNKNOWN)
 
 
-def made_of(train: RealImages, **facts: Any) -> Provenance:
+def made_of(data: object, **facts: Any) -> Provenance:
     """Where a set comes from that is made now of real images; facts: the other fields, and those that are otherwise."""
+    train = real_images(data)
     usual: dict[str, Any] = {
         "dataset": train.name,
         "dataset_fingerprint": train.fingerprint,
