@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from condense.data.images import DataSet, LabelledImages
     from condense.data.reading import Reading
     from condense.errors import CondenseError
+    from condense.events import Epoch, NetworkTested, Step
     from condense.execution import Work
     from condense.networks.registry import register_network
     from condense.pipeline import learn_and_save, run
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from condense.study.machine import Machine
     from condense.study.study import Study
     from condense.synthetic_set import SyntheticSet
+    from condense.tracking import TensorBoard
     from condense.versions import CODE_VERSION as __version__
 
 __all__ = [
@@ -43,12 +45,14 @@ __all__ = [
     "CondenseError",
     "Condensed",
     "DataSet",
+    "Epoch",
     "EvaluateConfig",
     "LabelledImages",
     "LearnConfig",
     "Learned",
     "Machine",
     "Method",
+    "NetworkTested",
     "Occasion",
     "Place",
     "PlainSet",
@@ -57,10 +61,12 @@ __all__ = [
     "Protocol",
     "Reading",
     "Record",
+    "Step",
     "Study",
     "StudyFolder",
     "SyntheticSet",
     "Table",
+    "TensorBoard",
     "Where",
     "Work",
     "__version__",
@@ -93,6 +99,7 @@ _NAMES = {
     "data.images": "DataSet LabelledImages",
     "data.reading": "Reading",
     "errors": "CondenseError",
+    "events": "Epoch NetworkTested Step",
     "execution": "Work",
     "networks.registry": "register_network",
     "pipeline": "learn_and_save run",
@@ -115,6 +122,7 @@ _NAMES = {
     "study.machine": "Machine",
     "study.study": "Study",
     "synthetic_set": "SyntheticSet",
+    "tracking": "TensorBoard",
     "versions": "CODE_VERSION",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

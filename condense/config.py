@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_t
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from tyro.conf import arg
 
+from condense import names
 from condense.checking import AtLeastOne, Seed, Several, Varying, one_of, several
 from condense.data import catalog
 from condense.data.reading import READING_NAMES, Reading
@@ -232,7 +233,19 @@ class LearnConfig(StageC):
 
     if TYPE_CHECKING:  # the method's settings too
 
-        def __init__(self, **settings: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            dataset: names.DatasetName | str = "digits",
+            network: names.NetworkName | str = "ConvNet",
+            ipc: int = 1,
+            method: names.MethodName | str = DEFAULT,
+            schedule: names.ScheduleName | str = "published",
+            seed: int = 0,
+            precision: names.PrecisionName | str = "auto",
+            train_size: int | None = None,
+            **settings: Any,
+        ) -> None: ...
 
     def resolved(self, dataset: str | None = None) -> Self:
         """The same with every default that depends on another value filled in; dataset: what the images are known as."""
@@ -282,7 +295,18 @@ class MatrixConfig(OfMethods):
 
     if TYPE_CHECKING:  # the methods' settings too
 
-        def __init__(self, **settings: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            dataset: names.DatasetName | str | Sequence[names.DatasetName | str] = "digits",
+            ipc: int | Sequence[int] = 1,
+            method: names.MethodName | str | Sequence[names.MethodName | str] = DEFAULT,
+            learn: Sequence[names.NetworkName | str] = PUBLISHED_ROWS,
+            train: Sequence[names.NetworkName | str] = PUBLISHED_COLUMNS,
+            schedule: Sequence[names.ScheduleName | str] = ("published",),
+            precision: names.PrecisionName | str = "auto",
+            **settings: Any,
+        ) -> None: ...
 
     def making(self, dataset: str, ipc: int, method: str) -> dict[str, Any]:
         """The settings of stage C of the sets of one matrix, by name, but for network, schedule and seed."""

@@ -10,6 +10,7 @@ from condense.config import EvaluateConfig, LearnConfig
 from condense.data.images import DataSet
 from condense.data.naming import shareable
 from condense.errors import CondenseError, shortened
+from condense.events import OfSteps, OfTraining, unheard
 from condense.files import check_room, check_writable, refuse_overwrite, taken_files, write_atomically
 from condense.networks.registry import build
 from condense.records import Record, append_record, check_appendable, needed, read_records
@@ -83,8 +84,8 @@ def learn_and_save(
     resume: bool = False,
     anywhere: bool = False,
     force: bool = False,
-    progress: stage_c.Progress = lambda done, total, loss: None,
-    experts_progress: stage_t.Progress = lambda name, done, total: None,
+    progress: OfSteps = unheard,
+    experts_progress: OfTraining = unheard,
 ) -> SyntheticSet:
     """Stage C with its checkpoint beside `out`; saves the set there and its record as the first line of a new `records`.
 
@@ -109,7 +110,7 @@ class _Job:
     anywhere: bool
     force: bool
 
-    def learned(self, progress: stage_c.Progress, experts_progress: stage_t.Progress) -> SyntheticSet:
+    def learned(self, progress: OfSteps, experts_progress: OfTraining) -> SyntheticSet:
         """The set, saved with its record; a finished one as it is, where that is asked for."""
         check_outputs(self.out, self.records, resume=self.resume, force=self.force)
         train = self.data.train
@@ -158,7 +159,7 @@ def evaluate_and_keep(
     records: Path,
     *,
     resume: bool,
-    progress: stage_t.Progress = lambda name, done, total: None,
+    progress: OfTraining = unheard,
 ) -> None:
     """Stage T of one network with its checkpoint beside `records`, where its record is appended in the end."""
     check_appendable(records)
@@ -177,7 +178,7 @@ def evaluate_into(
     data: DataSet,
     *,
     resume: bool = False,
-    progress: stage_t.Progress = lambda name, done, total: None,
+    progress: OfTraining = unheard,
 ) -> list[Record]:
     """Stage T of all networks on a set (None: on all real images), their records appended to `records`; returns these.
 
@@ -246,9 +247,9 @@ def run(
     resume: bool = False,
     anywhere: bool = False,
     force: bool = False,
-    learn_progress: stage_c.Progress = lambda done, total, loss: None,
-    evaluate_progress: stage_t.Progress = lambda name, done, total: None,
-    experts_progress: stage_t.Progress = lambda name, done, total: None,
+    learn_progress: OfSteps = unheard,
+    evaluate_progress: OfTraining = unheard,
+    experts_progress: OfTraining = unheard,
 ) -> Outputs:
     """Learns, evaluates and reports into `folder`; returns where the files are.
 
@@ -274,7 +275,7 @@ def _evaluate_missing(
     records: Path,
     *,
     resume: bool,
-    progress: stage_t.Progress,
+    progress: OfTraining,
 ) -> None:
     """Stage T of the networks whose records are not among `records` yet."""
     names, there = stage_t.networks_of(evaluation, learned), read_records(records)

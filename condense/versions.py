@@ -11,7 +11,9 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
-CODE_VERSION = version("condense")
+DISTRIBUTION = "dataset-condensation"
+"""What is installed, as pip calls it."""
+CODE_VERSION = version(DISTRIBUTION)
 
 
 @cache

@@ -16,7 +16,7 @@ from condense.cli.generalize import generalize
 from condense.cli.incoming import import_sets, to_evaluate
 from condense.cli.matrix import matrix
 from condense.cli.parity import parity
-from condense.cli.progress import Bar, train_bar
+from condense.cli.progress import learn_bar, train_bar
 from condense.cli.studies import cell, page, status, study, study_text
 from condense.cli.sweep import sweep
 from condense.config import EvaluateConfig, LearnConfig
@@ -36,6 +36,7 @@ from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t.protocols import PROTOCOLS
 from condense.studies import opened_if_there
 from condense.synthetic_set import SyntheticSet
+from condense.tracking import TensorBoard
 
 RESUMING = "The same command with --resume"
 
@@ -53,7 +54,8 @@ def run(chosen: options.Run) -> None:
     data = load_to_learn(config, chosen)
     with (
         resumable(by=RESUMING),
-        _learn_bar(chosen.quiet) as learning,
+        _tracked(chosen) as tracked,
+        learn_bar(chosen.quiet) as learning,
         train_bar("stage T", chosen.quiet) as training,
         train_bar("stage C", chosen.quiet) as preparing,
     ):
@@ -62,8 +64,8 @@ def run(chosen: options.Run) -> None:
             resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
-            learn_progress=learning,
-            evaluate_progress=training,
+            learn_progress=tracked(learning),
+            evaluate_progress=tracked(training),
             experts_progress=preparing,
         )
     _print_table(read_records(outputs.records), chosen.quiet)
@@ -82,7 +84,8 @@ def learn(chosen: options.Learn) -> None:
     data = load_to_learn(config, chosen)
     with (
         resumable(by=RESUMING),
-        _learn_bar(chosen.quiet) as progress,
+        _tracked(chosen) as tracked,
+        learn_bar(chosen.quiet) as progress,
         train_bar("stage C", chosen.quiet) as preparing,
     ):
         pipeline.learn_and_save(
@@ -90,7 +93,7 @@ def learn(chosen: options.Learn) -> None:
             resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
-            progress=progress,
+            progress=tracked(progress),
             experts_progress=preparing,
         )
     print(f"Set:    {out}\nRecord: {records}")
@@ -107,9 +110,10 @@ def evaluate(chosen: options.Evaluate) -> None:
     check_not_taken(out)
     learned, data = to_evaluate(sets[0] if sets else None, chosen)
     records = list[Record]()
-    for one in learned:
-        with resumable(by=RESUMING), train_bar("stage T", chosen.quiet) as progress:
-            records += pipeline.evaluate_into(out, config, one, data, resume=chosen.resume, progress=progress)
+    with _tracked(chosen) as tracked:
+        for one in learned:
+            with resumable(by=RESUMING), train_bar("stage T", chosen.quiet) as bar:
+                records += pipeline.evaluate_into(out, config, one, data, resume=chosen.resume, progress=tracked(bar))
     _print_table(records, chosen.quiet)
     print(f"Records: {out}")
 
@@ -243,12 +247,21 @@ def command_of(chosen: Any) -> Callable[[Any], None]:
 
 
 @contextmanager
-def _learn_bar(quiet: bool) -> Iterator[Callable[[int, int, float], None]]:
-    bar = Bar("stage C", "step", quiet=quiet)
-    try:
-        yield lambda done, total, loss: bar.update(done, total, loss=loss)
-    finally:
-        bar.close()
+def _tracked(chosen: Any) -> Iterator[Callable[[Any], Callable[[Any], None]]]:
+    """What has a callback's events written for TensorBoard too, where that is asked for."""
+    if chosen.track is None:
+        yield lambda heard: heard
+        return
+    with TensorBoard(chosen.track) as board:
+
+        def both(heard: Callable[[Any], None]) -> Callable[[Any], None]:
+            def tell(event: Any) -> None:
+                heard(event)
+                board(event)
+
+            return tell
+
+        yield both
 
 
 def _print_table(records: list[Record], quiet: bool) -> None:

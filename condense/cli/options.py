@@ -71,6 +71,8 @@ class Learn(LearnConfig, Common):
 
     out: Path | None = None
     """File to save the set in (.h5); its record goes beside it (.jsonl)."""
+    track: Path | None = None
+    """Folder for TensorBoard: losses and images over the steps (docs/tracking.md)."""
     resume: bool = False
     """Continue an interrupted run from its checkpoint."""
     resume_anywhere: bool = False
@@ -90,6 +92,8 @@ class Run(LearnConfig, Common):
     """Networks to train on the set, with seeds 0, 1, ..."""
     out: Path | None = None
     """Folder for the results; by default runs/<dataset>-<network>-ipc<ipc>-<method>-seed<seed>."""
+    track: Path | None = None
+    """Folder for TensorBoard: losses, images over the steps, accuracies (docs/tracking.md)."""
     resume: bool = False
     """Continue an interrupted run."""
     resume_anywhere: bool = False
@@ -111,6 +115,8 @@ class Evaluate(EvaluateConfig, Stated, Reading, Common):
     than when it was learned."""
     out: Path | None = None
     """File the records are appended to (.jsonl)."""
+    track: Path | None = None
+    """Folder for TensorBoard: the accuracies of networks as they are tested (docs/tracking.md)."""
     resume: bool = False
     """Continue an interrupted evaluation; what the file holds already is not done again."""
 

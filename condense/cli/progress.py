@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from condense.stage_t.evaluate import Progress
+from condense.events import Epoch, NetworkTested, OfSteps, OfTraining, Step
 
 INTERVAL, FILE_INTERVAL = 0.2, 10.0
 """Seconds between two lines; a file is not watched."""
@@ -38,12 +38,28 @@ class Bar:
 
 
 @contextmanager
-def train_bar(stage: str, quiet: bool) -> Iterator[Progress]:
+def learn_bar(quiet: bool) -> Iterator[OfSteps]:
+    """The bar of stage C, with the loss."""
+    bar = Bar("stage C", "step", quiet=quiet)
+
+    def progress(event: Step) -> None:
+        bar.update(event.step, event.steps, loss=event.loss)
+
+    try:
+        yield progress
+    finally:
+        bar.close()
+
+
+@contextmanager
+def train_bar(stage: str, quiet: bool) -> Iterator[OfTraining]:
     """One bar for each network that is trained in a stage, by its name."""
     bars: dict[str, Bar] = {}
 
-    def progress(name: str, done: int, total: int) -> None:
-        bars.setdefault(name, Bar(f"{stage}, {name}", "epoch", quiet=quiet)).update(done, total)
+    def progress(event: Epoch | NetworkTested) -> None:
+        if isinstance(event, Epoch):
+            name = event.network
+            bars.setdefault(name, Bar(f"{stage}, {name}", "epoch", quiet=quiet)).update(event.done, event.total)
 
     try:
         yield progress

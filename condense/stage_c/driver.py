@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,22 @@ import torch
 from torch import Tensor
 
 from condense.errors import Interrupted, RunFailed
+from condense.events import OfSteps, Step
 from condense.execution import Execution, shrinking
 from condense.sealed import damaged
 from condense.stage_c.answers import answering, check_state, checked_step, counts_of
 from condense.stage_c.checkpoint import Checkpoint, save_checkpoint
 from condense.stage_c.method import Method, all_finite, state_tensors
 from condense.stage_c.problem import Problem
+from condense.synthetic_set import SyntheticSet
 
 CHECKPOINT_SECONDS = 60.0
 
 STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50}
 """Steps after which losses and states are looked at, for numbers that are not finite: a GPU is waited for each time."""
 
-Progress = Callable[[int, int, float], None]
-"""Told the steps done, all steps, and the latest loss."""
+Made = Callable[[Problem, Any, int], SyntheticSet]
+"""The set of a problem that a state stands for after so many steps."""
 
 
 @dataclass
@@ -68,10 +71,11 @@ class Driver:
         self.seconds = 0.0
         self.names: list[str] | None = None
 
-    def finish(self, begun: Checkpoint | None, progress: Progress) -> Finished:
+    def finish(self, begun: Checkpoint | None, progress: OfSteps, made: Made) -> Finished:
         """Does all steps that are left. Raises `RunFailed` where numbers are no longer finite, `Interrupted` on Ctrl-C.
 
-        begun: where an earlier call stood.
+        begun: where an earlier call stood; made: the set of where a run stands, for who is told of progress. What `progress`
+        raises comes out, and the checkpoint keeps the step before.
         """
         if begun is None:
             reached = self._begun()
@@ -79,7 +83,7 @@ class Driver:
             reached = _Reached(begun.state, begun.step, begun.series)
             self.seconds = begun.seconds
         try:
-            self._go_on(reached, progress)
+            self._go_on(reached, progress, made)
         except KeyboardInterrupt as error:
             done = f"Stopped after {reached.step:,} of {self.steps:,} steps"
             raise Interrupted(f"{done}{self._kept(reached)}") from error
@@ -96,16 +100,26 @@ class Driver:
         check_state(self.method, self.problem, state, 0)
         return _Reached(state)
 
-    def _go_on(self, reached: _Reached, progress: Progress) -> None:
+    def _go_on(self, reached: _Reached, progress: OfSteps, made: Made) -> None:
         saved = mark = time.perf_counter()
         while reached.step < self.steps:
             self._some_steps(reached, min(self.look_after, self.steps - reached.step))
             now = time.perf_counter()
             self.seconds, mark = self.seconds + now - mark, now
-            progress(reached.step, self.steps, self._latest_loss(reached))
+            self._tell(reached, progress, made)
             if now - saved > CHECKPOINT_SECONDS:
                 self._save(reached)
                 saved = now
+
+    def _tell(self, reached: _Reached, progress: OfSteps, made: Made) -> None:
+        losses = {name: values[-1] for name, values in reached.series.items()}
+        as_set = partial(made, self.problem, reached.state, reached.step)
+        event = Step(reached.step, self.steps, self._latest_loss(reached), losses, self.seconds, as_set)
+        try:
+            progress(event)
+        except Exception:
+            self._save(reached)
+            raise
 
     def _some_steps(self, reached: _Reached, count: int) -> None:
         """So many steps; what is reached changes only once their losses and the last state are seen to be finite."""

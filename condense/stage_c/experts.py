@@ -21,6 +21,7 @@ from torch import Tensor
 
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.events import Epoch, OfTraining, unheard
 from condense.execution import Execution, for_training, warmed_up
 from condense.files import check_writable, locked
 from condense.machine import Surroundings
@@ -37,9 +38,6 @@ FORMAT = "condense expert 1"
 CHECKPOINT_SECONDS = 60.0
 FOLDER = "CONDENSE_EXPERTS"
 """The environment's name for the folder in place of the user's cache."""
-
-Progress = Callable[[str, int, int], None]
-"""Told which expert is trained, its epochs done, and all of them."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def obtained(
     network: Network,
     *,
     folder: Path | None = None,
-    progress: Progress = lambda name, done, total: None,
+    progress: OfTraining = unheard,
 ) -> tuple[Expert, ...]:
     """The experts of a plan, on the device of the images: those that are kept, and the others trained and kept.
 
@@ -147,10 +145,14 @@ def obtained(
     file in it is damaged, `RunFailed` where training diverges, `Interrupted` on Ctrl-C, after which the next call goes on.
     """
     folder = experts_folder() if folder is None else folder
-    found = []
+    found, began = [], time.perf_counter()
+
+    def tell(name: str, done: int, total: int) -> None:
+        progress(Epoch(name, done, total, time.perf_counter() - began))
+
     for number in range(plan.count):
         name = f"expert {number + 1} of {plan.count}"
-        found.append(_Work(plan, data, network, plan.first + number, folder).expert(partial(progress, name)))
+        found.append(_Work(plan, data, network, plan.first + number, folder).expert(partial(tell, name)))
     return tuple(found)
 
 

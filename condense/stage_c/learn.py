@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.data.naming import stored_name
 from condense.errors import CondenseError, RunFailed, quoted, shortened
+from condense.events import OfSteps, OfTraining, unheard
 from condense.execution import Execution, effective, for_learning, warmed_up
 from condense.given import made_of
 from condense.machine import Surroundings, reproducible
@@ -31,7 +33,7 @@ from condense.stage_c.checkpoint import (
     load_checkpoint,
     read_begun,
 )
-from condense.stage_c.driver import Driver, Finished, Progress, losses_of
+from condense.stage_c.driver import Driver, Finished, losses_of
 from condense.stage_c.method import Method
 from condense.stage_c.precision import choose_precision
 from condense.stage_c.problem import Problem
@@ -59,8 +61,8 @@ def learn(
     checkpoint: Path | str | None = None,
     resume: bool = False,
     anywhere: bool = False,
-    progress: Progress = lambda steps, total, loss: None,
-    experts_progress: experts.Progress = lambda name, done, total: None,
+    progress: OfSteps = unheard,
+    experts_progress: OfTraining = unheard,
 ) -> Learned:
     """Learns or selects a synthetic set from real images, by the method that the configuration names.
 
@@ -68,8 +70,8 @@ def learn(
     finite; to be removed by whoever has saved the set);
     resume: continue from it if it is there; the result has the same bytes as a run that was never stopped, so another
     number of threads or another version of a library is refused, unless it may go on anywhere, which the record then says.
-    progress is told (steps done, all steps, latest loss); experts_progress of networks that the method needs trained
-    beforehand (name, epochs done, all epochs).
+    progress is told of steps (`events.Step`), experts_progress of networks that the method needs trained beforehand
+    (`events.Epoch`); what they raise comes out, and the checkpoint keeps the step before.
     Raises `CondenseError` for a wrong configuration, what the method cannot do, such as a class with fewer images than it
     begins with, a network that cannot take the images, names of which no file can be made, `RunFailed` when a loss is not
     finite, `Interrupted` on Ctrl-C or SIGTERM.
@@ -91,7 +93,7 @@ def problem_of(config: LearnConfig, data: LabelledImages) -> Problem:
     return Problem(data, build(config.network, data.shape, data.classes), config.ipc, config.seed)
 
 
-def with_experts(method: Method, problem: Problem, progress: experts.Progress = lambda name, done, total: None) -> Problem:
+def with_experts(method: Method, problem: Problem, progress: OfTraining = unheard) -> Problem:
     """The problem with the networks that the method needs trained beforehand, if any."""
     plan = method.experts(problem)
     if plan is None:
@@ -117,7 +119,7 @@ class _Run:
     method: Method
     problem: Problem
 
-    def learned(self, path: Path | None, *, resume: bool, anywhere: bool, progress: Progress) -> Learned:
+    def learned(self, path: Path | None, *, resume: bool, anywhere: bool, progress: OfSteps) -> Learned:
         """The set and its record."""
         peak, surroundings = start_peak(self.data.device), Surroundings.of(self.data.device)
         began = time.perf_counter()
@@ -136,7 +138,7 @@ class _Run:
         config = replace(self.config, precision=problem.execution.precision)
         warm_up = time.perf_counter() - began
         driver = Driver(self.method, problem, path, identity=self._identity(config), surroundings=arithmetic, moves=moves)
-        finished = driver.finish(reached, progress)
+        finished = driver.finish(reached, progress, partial(self._made, config))
         warm_up = warm_up if self.steps else 0.0
         seconds = sum(expert.seconds for expert in self.problem.experts)
         cost = Cost.of(
@@ -202,14 +204,15 @@ class _Run:
         return for_learning(network, device, work, precision=precision)
 
     def _learned(self, config: LearnConfig, finished: Finished, cost: Cost, code: Code, notes: Sequence[str]) -> Learned:
-        condensed = result_of(self.method, finished.problem, finished.state)
         execution = finished.problem.execution if self.steps else None
-        series = self._series(finished)
-        learned = set_of(config, self.data, condensed, len(series.get("loss", [])))
-        record = record_of(
-            config, learned, series, cost, code, execution=execution, notes=notes, drawn_from=self._drawn_from
-        )
-        return Learned(learned, record)
+        learned = self._made(config, finished.problem, finished.state, self.steps)
+        how = {"execution": execution, "notes": notes, "drawn_from": self._drawn_from}
+        return Learned(learned, record_of(config, learned, self._series(finished), cost, code, **how))
+
+    def _made(self, config: LearnConfig, problem: Problem, state: Any, steps: int) -> SyntheticSet:
+        """The set after so many steps."""
+        iterations = 0 if self.method.kind == "selected" else steps // self.method.round(problem)
+        return set_of(config, self.data, result_of(self.method, problem, state), iterations)
 
     @property
     def _drawn_from(self) -> dict[str, Any]:

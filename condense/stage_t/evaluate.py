@@ -1,7 +1,6 @@
 """Stage T: fresh networks, trained on a set from scratch, tested on the real test images."""
 
 import time
-import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ from condense.data.images import DataSet
 from condense.data.naming import shareable
 from condense.decoding import IDENTITY
 from condense.errors import CondenseError, Interrupted, RunFailed, quoted
+from condense.events import Epoch, NetworkTested, OfTraining, unheard
 from condense.execution import Execution, for_training, stacks, warmed_up
 from condense.machine import Surroundings, can_compile, reproducible
 from condense.memory import start_peak
@@ -37,16 +37,8 @@ from condense.training.recipe import Recipe
 from condense.training.sources import Source, TensorSource
 
 
-class Progress(typing.Protocol):
-    """Told the network's name, the epochs done over all seeds, and all epochs."""
-
-    def __call__(self, name: str, done: int, total: int) -> None:
-        """One more epoch is done."""
-        ...
-
-
 def evaluate(
-    config: EvaluateConfig, synthetic: SyntheticSet, data: DataSet, *, progress: Progress = lambda name, done, total: None
+    config: EvaluateConfig, synthetic: SyntheticSet, data: DataSet, *, progress: OfTraining = unheard
 ) -> Iterator[Record]:
     """Trains `config.seeds` networks of each architecture on a synthetic set; one record an architecture, as it finishes.
 
@@ -89,7 +81,7 @@ def evaluate_network(
     seeds: Sequence[int],
     *,
     checkpoint: Path | str | None = None,
-    progress: Progress = lambda name, done, total: None,
+    progress: OfTraining = unheard,
 ) -> Record:
     """Trains one network a seed on a synthetic set under a protocol, and tests each on the real test images.
 
@@ -114,9 +106,7 @@ def source_of(synthetic: SyntheticSet, device: torch.device) -> TensorSource:
     return TensorSource(images.to(device), labels.to(device))
 
 
-def evaluate_whole(
-    config: EvaluateConfig, data: DataSet, *, progress: Progress = lambda name, done, total: None
-) -> Iterator[Record]:
+def evaluate_whole(config: EvaluateConfig, data: DataSet, *, progress: OfTraining = unheard) -> Iterator[Record]:
     """The same on all real training images: the upper bound."""
     config = verified(config)
     for name in networks_of(config, None):
@@ -131,7 +121,7 @@ def evaluate_network_whole(
     seeds: Sequence[int],
     *,
     checkpoint: Path | str | None = None,
-    progress: Progress = lambda name, done, total: None,
+    progress: OfTraining = unheard,
 ) -> Record:
     """One network a seed on all real training images; checkpoint as for `evaluate_network`."""
     network = build(name, data.train.shape, data.train.classes)
@@ -209,12 +199,12 @@ class _Evaluation:
     data: DataSet
     described: dict[str, Any]
 
-    def record(self, seeds: Sequence[int], checkpoint: Path | str | None, progress: Progress) -> Record:
+    def record(self, seeds: Sequence[int], checkpoint: Path | str | None, progress: OfTraining) -> Record:
         """The record of all these seeds."""
         with reproducible(self.data.test.device):
             return self._record(seeds, None if checkpoint is None else Path(checkpoint), progress)
 
-    def _record(self, seeds: Sequence[int], checkpoint: Path | None, progress: Progress) -> Record:
+    def _record(self, seeds: Sequence[int], checkpoint: Path | None, progress: OfTraining) -> Record:
         device = self.data.test.device
         surroundings, peak = Surroundings.of(device), start_peak(device)
         began = time.perf_counter()
@@ -222,9 +212,8 @@ class _Evaluation:
         execution = self._execution(kept.execution)
         kept.tested.execution = execution.facts()
         kept.tested.warm_up_seconds += time.perf_counter() - began
-        tell = partial(progress, self.network.name, total=len(seeds) * self.recipe.epochs)
         try:
-            self._test_all(seeds, execution, kept, tell)
+            self._test_all(seeds, execution, kept, progress)
         except KeyboardInterrupt as error:
             some = checkpoint is not None and checkpoint.exists()
             where = f"; {checkpoint} keeps the networks tested so far" if some else ""
@@ -274,18 +263,25 @@ class _Evaluation:
         of = {"dataset_fingerprint": self.data.train.former_fingerprint} if self.task == "whole" else {}
         return {**self._facts, **of, "test_fingerprint": self.data.test.former_fingerprint}
 
-    def _test_all(self, seeds: Sequence[int], execution: Execution, kept: "_Kept", progress: Callable[[int], None]) -> None:
+    def _test_all(self, seeds: Sequence[int], execution: Execution, kept: "_Kept", progress: OfTraining) -> None:
         """Trains and tests the networks that are not tested yet, and keeps those of each stack as they are done."""
-        before = 0
+        before, total, start = 0, len(seeds) * self.recipe.epochs, time.perf_counter()
+        name, protocol = self.network.name, self.described["protocol"]
+
+        def trained_so_far(done: int) -> None:
+            progress(Epoch(name, done, total, time.perf_counter() - start))
+
         for stack, asked in stacks(seeds, execution.stack):
             if not all(seed in kept.tested.accuracies for seed in asked):
                 began = time.perf_counter()
-                tell = partial(_tell, progress, before * self.recipe.epochs, len(asked))
+                tell = partial(_tell, trained_so_far, before * self.recipe.epochs, len(asked))
                 trained = self._train(stack, execution, tell)
                 own = trained[[seed - stack.start for seed in asked]]
                 found = accuracies(self.network, own, self.data.test)
                 each = (time.perf_counter() - began) / len(asked)
                 kept.add(dict(zip(asked, found, strict=True)), dict.fromkeys(asked, each), _diverged(own, asked))
+            for seed in asked:
+                progress(NetworkTested(name, protocol, seed, kept.tested.accuracies[seed]))
             before += len(asked)
 
     def _execution(self, before: Execution | None) -> Execution:

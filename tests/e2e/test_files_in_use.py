@@ -16,6 +16,7 @@ from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
+from condense.events import Epoch, NetworkTested
 from condense.files import taken_files
 from condense.pipeline import evaluate_into, learn_and_save, run
 from condense.records import read_records
@@ -241,8 +242,8 @@ def test_a_checkpoint_is_of_one_set(learned: Path, images: Path, tmp_path: Path,
         assert record.accuracies == evaluate_network("ConvNetW4D1", "published", found, data, range(2)).accuracies
 
 
-def _stop_at_the_third(name: str, done: int, total: int) -> None:
-    if done == 3:
+def _stop_at_the_third(event: Epoch | NetworkTested) -> None:
+    if isinstance(event, Epoch) and event.done == 3:
         raise KeyboardInterrupt
 
 

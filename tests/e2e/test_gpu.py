@@ -10,6 +10,7 @@ import torch
 from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.errors import Interrupted
+from condense.events import Step
 from condense.execution import Work, for_learning
 from condense.networks.registry import build
 from condense.randomness import generator
@@ -24,8 +25,8 @@ pytestmark = [
 QUICK = LearnConfig(network="ConvNetW16", ipc=2, iterations=3, outer_loop=2, inner_loop=3, real_batch=32)
 
 
-def interrupt(done: int, total: int, loss: float) -> None:
-    if done == 3:
+def interrupt(event: Step) -> None:
+    if event.step == 3:
         raise KeyboardInterrupt
 
 

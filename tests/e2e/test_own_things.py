@@ -135,6 +135,16 @@ def test_the_guide_runs(folder: Path) -> None:
             signal.signal(signal.SIGTERM, before)
 
 
+def test_the_page_on_following_a_run_is_true(folder: Path) -> None:
+    known: dict[str, object] = {"__name__": "page"}
+    page = (ROOT / "docs" / "tracking.md").read_text()
+    for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(compile(code, "page", "exec"), known)
+    lines = [json.loads(line) for line in Path("steps.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 11))
+    assert [line["step"] for line in lines if line["spread"]] == [5, 10]
+
+
 def test_a_network_of_the_current_folder_goes_through_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("quick.toml").write_text(QUICK)
     assert condense("learn", "--network", "ournets:small", *LEARN, "--out", "a.h5") == 0

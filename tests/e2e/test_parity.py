@@ -458,7 +458,7 @@ def test_missing_programs(simplenn: Path, tmp_path: Path, capsys: pytest.Capture
     data = ("--dataset", simplenn / "noise.npz", "--out", tmp_path / "out")
     monkeypatch.setattr(keras_process, "find_spec", lambda name: None)
     assert condense("parity", "keras", *data) == 2
-    assert "pip install 'condense[keras]'" in capsys.readouterr().err
+    assert "pip install 'dataset-condensation[keras]'" in capsys.readouterr().err
     for name in octave.NEEDED:
         (tmp_path / "simpleNN" / "MATLAB" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "simpleNN" / "MATLAB" / name).touch()

@@ -18,6 +18,7 @@ from fuzz_studies import changed
 from condense.config import LearnConfig
 from condense.data.images import DataSet, LabelledImages
 from condense.errors import Interrupted
+from condense.events import Step
 from condense.stage_c.learn import learn
 from condense.stage_t.checkpoint import Tested, save_tested
 from condense.studies.generalization import fit
@@ -45,7 +46,7 @@ def stage_c_checkpoint() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint"
 
-        def stop(steps: int, total: int, loss: float) -> None:
+        def stop(event: Step) -> None:
             raise KeyboardInterrupt
 
         with contextlib.suppress(Interrupted):

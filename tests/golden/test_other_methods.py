@@ -3,6 +3,8 @@
 Digests are those of `test_published_and_fast.py`.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from stage_c_samples import with_drawn_experts
@@ -38,7 +40,7 @@ EXPERTS: dict[tuple[str, int], tuple[float, str]] = {
     ("ncfm", 1): (333.9717594636515, "2b86286a5cb8462b"),
 }
 # Method, its settings: digest of five images per class, by experts that are drawn.
-SELECTED: dict[str, tuple[dict[str, int], str]] = {
+SELECTED: dict[str, tuple[dict[str, Any], str]] = {
     "herding": ({"epochs": 2}, "63506e3166372d92"),
     "k-center": ({"epochs": 2}, "dfb698c4f0d74022"),
     "kmeans": ({"epochs": 2, "factor": 2}, "0fbeea4514cc9e5c"),

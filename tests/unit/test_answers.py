@@ -193,7 +193,7 @@ def test_once_the_package_is_mended_the_run_goes_on(
         learn(asked("step"), data, checkpoint=path)
     monkeypatch.setattr(Own, "_fail", lambda self, where: None)
     seen = list[int]()
-    learn(asked("step"), data, checkpoint=path, resume=True, progress=lambda done, total, loss: seen.append(done))
+    learn(asked("step"), data, checkpoint=path, resume=True, progress=lambda event: seen.append(event.step))
     assert seen == [3, 4]
 
 

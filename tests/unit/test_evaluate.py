@@ -12,6 +12,7 @@ from condense.data.catalog import load
 from condense.data.images import DataSet, LabelledImages
 from condense.data.recognition import renumbered
 from condense.errors import CondenseError, RunFailed
+from condense.events import Epoch, NetworkTested
 from condense.stage_c.learn import learn
 from condense.stage_t import evaluate as module
 from condense.stage_t.evaluate import evaluate, evaluate_whole
@@ -64,7 +65,11 @@ def test_published_recipes() -> None:
 def test_records_of_an_evaluation(digits: DataSet, chosen: SyntheticSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "recipe", lambda *case: SHORT)
     heard = []
-    progress = lambda name, done, total: heard.append((name, done, total))  # noqa: E731
+
+    def progress(event: Epoch | NetworkTested) -> None:
+        if isinstance(event, Epoch):
+            heard.append((event.network, event.done, event.total))
+
     first, second = evaluate(EvaluateConfig(network=("MLP", "LeNet"), seeds=3), chosen, digits, progress=progress)
     assert [record.config["network"] for record in (first, second)] == ["MLP", "LeNet"]
     assert first.seeds == [0, 1, 2] and len(set(first.accuracies)) > 1 and min(first.accuracies) > 0.5

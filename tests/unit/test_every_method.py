@@ -4,7 +4,6 @@ import copy
 import json
 import math
 import pickle
-from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
@@ -19,6 +18,7 @@ from condense.config import LearnConfig, MatrixConfig
 from condense.data.catalog import load
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.events import OfSteps, Step
 from condense.reference import distribution_matching
 from condense.reference.gradient_matching import PlainGradientMatching
 from condense.sealed import load_sealed, save_sealed
@@ -91,10 +91,10 @@ def config(method: str, **given: Any) -> LearnConfig:
     return LearnConfig(**{"method": method, "network": "ConvNetW8BN", "ipc": 2, "seed": 3, **SETTINGS[method], **given})
 
 
-def stopping_at(step: int) -> Callable[[int, int, float], None]:
-    def stop(done: int, total: int, loss: float) -> None:
-        assert math.isfinite(loss)
-        if done == step:
+def stopping_at(step: int) -> OfSteps:
+    def stop(event: Step) -> None:
+        assert math.isfinite(event.loss)
+        if event.step == step:
             raise KeyboardInterrupt
 
     return stop
@@ -116,9 +116,7 @@ def stopped(method: str, data: LabelledImages, folder: Path, step: int = 3, **gi
 def test_resumed_equals_uninterrupted(method: str, step: int, digits: LabelledImages, tmp_path: Path) -> None:
     whole, seen = learn(config(method), digits), list[int]()
     path = stopped(method, digits, tmp_path, step)
-    resumed = learn(
-        config(method), digits, checkpoint=path, resume=True, progress=lambda done, total, loss: seen.append(done)
-    )
+    resumed = learn(config(method), digits, checkpoint=path, resume=True, progress=lambda event: seen.append(event.step))
     assert seen[0] == step + 1
     assert resumed.set.to_bytes() == whole.set.to_bytes()
     assert (resumed.record.losses, resumed.record.series) == (whole.record.losses, whole.record.series)

@@ -10,6 +10,7 @@ import torch
 from condense.cli.main import main
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.events import Epoch, NetworkTested
 from condense.networks.registry import build
 from condense.stage_c import experts
 from condense.stage_c.experts import Plan, obtained, recipe_of
@@ -23,12 +24,12 @@ def data(small_images: Callable[..., LabelledImages]) -> LabelledImages:
     return small_images(counts=(6, 5))
 
 
-def never(name: str, done: int, total: int) -> None:
+def never(event: Epoch | NetworkTested) -> None:
     raise AssertionError("An expert was trained that is kept.")
 
 
-def stopping(name: str, done: int, total: int) -> None:
-    if done == 2:
+def stopping(event: Epoch | NetworkTested) -> None:
+    if isinstance(event, Epoch) and event.done == 2:
         raise KeyboardInterrupt
 
 
@@ -86,7 +87,11 @@ def test_stopped_training_goes_on_to_the_same_weights(name: str, data: LabelledI
         obtained(plan, data, network, folder=tmp_path / "stopped", progress=stopping)
     told = list[int]()
     resumed = obtained(
-        plan, data, network, folder=tmp_path / "stopped", progress=lambda name, done, total: told.append(done)
+        plan,
+        data,
+        network,
+        folder=tmp_path / "stopped",
+        progress=lambda event: told.append(event.done),  # type: ignore[union-attr]
     )
     assert told == [3]
     assert resumed[0].digest == whole[0].digest and resumed[0].losses == whole[0].losses

@@ -16,6 +16,7 @@ import torch
 
 from condense.config import LearnConfig
 from condense.errors import CondenseError, Interrupted
+from condense.events import Step
 from condense.networks.registry import build
 from condense.records import config_hash
 from condense.sealed import load_sealed, save_sealed
@@ -98,8 +99,8 @@ def test_no_code_is_run_and_none_is_advised(tmp_path: Path) -> None:
 def unfinished(small_images, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     """A checkpoint in mid-iteration, and its content."""
 
-    def stop(done: int, total: int, loss: float) -> None:
-        if done == 3:
+    def stop(event: Step) -> None:
+        if event.step == 3:
             raise KeyboardInterrupt
 
     path = tmp_path / "run.checkpoint"

@@ -14,6 +14,7 @@ from condense import execution, machine
 from condense.config import LearnConfig
 from condense.data.images import LabelledImages
 from condense.errors import CondenseError, Interrupted, RunFailed
+from condense.events import Step
 from condense.sealed import load_sealed
 from condense.stage_c import learn as module
 from condense.stage_c.checkpoint import FORMAT
@@ -38,15 +39,15 @@ def test_another_seed_gives_other_images(small_images) -> None:
 def test_interrupted_at_any_step_and_resumed_gives_the_same_bytes(small_images, tmp_path: Path, stop_after: int) -> None:
     checkpoint = tmp_path / "run.checkpoint"
 
-    def stop(done: int, total: int, loss: float) -> None:
-        assert total == 6
-        if done == stop_after:
+    def stop(event: Step) -> None:
+        assert event.steps == 6
+        if event.step == stop_after:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match=r"run\.checkpoint keeps it\.$"):
         learn(QUICK, small_images(), checkpoint=checkpoint, progress=stop)
     seen = []
-    resumed = learn(QUICK, small_images(), checkpoint=checkpoint, resume=True, progress=lambda *step: seen.append(step))
+    resumed = learn(QUICK, small_images(), checkpoint=checkpoint, resume=True, progress=seen.append)
     whole = learn(QUICK, small_images())
     assert len(seen) == 6 - stop_after
     assert resumed.set.sha256 == whole.set.sha256
@@ -95,7 +96,7 @@ def test_a_checkpoint_is_of_the_images_in_their_order(small_images, tmp_path: Pa
     assert learn(QUICK, images, checkpoint=checkpoint, resume=True).set.provenance.dataset_fingerprint == images.fingerprint
 
 
-def raise_interrupt(done: int, total: int, loss: float) -> None:
+def raise_interrupt(event: Step) -> None:
     raise KeyboardInterrupt
 
 

@@ -57,7 +57,7 @@ def test_settings_are_as_they_were(unusual: None, freed: list[str], monkeypatch:
     data, before = load("digits"), settings()
     seen = []
     learned = learn(
-        LearnConfig(network="LeNet", iterations=1), data.train, progress=lambda *done: seen.append(settings()[:2])
+        LearnConfig(network="LeNet", iterations=1), data.train, progress=lambda done: seen.append(settings()[:2])
     )
     assert seen == [(False, False)] and settings() == before
     monkeypatch.setattr(stage_t, "recipe", lambda *case: Recipe((Stage(1, 0.05),)))

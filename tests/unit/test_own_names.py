@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from condense import (
     LearnConfig,
     Method,
     Protocol,
+    names,
     register_augmentation,
     register_method,
     register_protocol,
@@ -23,11 +24,15 @@ from condense.augmentation.operations import Draw
 from condense.augmentation.own import AUGMENTATIONS
 from condense.checking import verified
 from condense.condensed import Condensed
+from condense.data.known import PUBLISHED
+from condense.networks import registry
 from condense.stage_c import methods
 from condense.stage_c.method import setting
 from condense.stage_c.methods import described, is_known, method_class, proper_name
+from condense.stage_c.precision import PRECISIONS
+from condense.stage_c.schedules import SCHEDULES
 from condense.stage_t import own_protocols
-from condense.stage_t.protocols import recipe
+from condense.stage_t.protocols import BUILT_IN, PROTOCOLS, recipe
 
 SIZE = (8, 6)
 
@@ -187,3 +192,15 @@ def test_a_protocol_by_its_name_is_the_same_as_by_its_settings() -> None:
         register_protocol(replace(mine, steps=((5, 0.1),)))
     with pytest.raises(CondenseError, match="'dsa' is the name of a built-in protocol"):
         register_protocol(replace(mine, name="dsa"))
+
+
+def test_types_name_what_is_built_in() -> None:
+    def values(kind: Any) -> set[str]:
+        return {text for one in get_args(kind) for text in ([one] if isinstance(one, str) else values(one))}
+
+    assert values(names.DatasetName) == set(PUBLISHED)
+    assert values(names.LearningName) == {name for name, kind in methods.BUILT_IN.items() if kind.kind == "learned"}
+    assert values(names.MethodName) == set(methods.BUILT_IN)
+    assert values(names.ProtocolName) == set(PROTOCOLS) == set(BUILT_IN)
+    assert (values(names.ScheduleName), values(names.PrecisionName)) == (set(SCHEDULES), set(PRECISIONS))
+    assert all(registry.check_name(name) == name for name in values(names.NetworkName))

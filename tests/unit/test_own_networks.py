@@ -21,6 +21,7 @@ from condense.config import EvaluateConfig, LearnConfig
 from condense.data.catalog import load
 from condense.data.images import LabelledImages
 from condense.errors import Interrupted
+from condense.events import Step
 from condense.execution import for_learning, for_training, outputs_of, prefers_channels_last
 from condense.networks import own
 from condense.networks.layers import Linear
@@ -412,8 +413,8 @@ def test_every_kind_of_method_takes_one_and_resumes(method: str, digits: Labelle
     whole, path = learn(config, digits), tmp_path / "run.checkpoint"
     assert whole.set.provenance.network == whole.record.config["network"] == check_name("mine")
 
-    def stop(done: int, total: int, loss: float) -> None:
-        if done:
+    def stop(event: Step) -> None:
+        if event.step:
             raise KeyboardInterrupt
 
     if method == "herding":

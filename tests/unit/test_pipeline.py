@@ -9,6 +9,7 @@ from condense.config import LearnConfig
 from condense.data.catalog import load
 from condense.data.images import DataSet
 from condense.errors import CondenseError, Interrupted
+from condense.events import Step
 from condense.pipeline import learn_and_save
 
 QUICK = LearnConfig(network="MLP", iterations=2, real_batch=8)
@@ -19,7 +20,7 @@ def digits() -> DataSet:
     return load("digits")
 
 
-def interrupt(done: int, total: int, loss: float) -> None:
+def interrupt(event: Step) -> None:
     raise KeyboardInterrupt
 
 

@@ -24,7 +24,7 @@ SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
 LONGEST = 400
 
 LAYERS = (
-    ("errors", "versions", "randomness"),
+    ("errors", "names", "versions", "randomness"),
     ("calibration", "files", "hdf5", "machine", "memory", "own", "sizes", "source", "texts"),
     (
         "records",
@@ -41,13 +41,14 @@ LAYERS = (
         "picture",
         "plain_set",
         "synthetic_set",
+        "events",
     ),
     ("data", "networks"),
     ("checking", "execution"),
     ("augmentation",),
     ("training",),
     ("config", "stage_c", "stage_t"),
-    ("pipeline", "report"),
+    ("pipeline", "report", "tracking"),
     ("formats",),
     ("study",),
     ("studies",),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,8 @@ def grid() -> Grid:
 def done(grid: Grid, digits: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which all is done: four rows on the images and on two sets, three networks each."""
     path = tmp_path_factory.mktemp("sweep")
-    for method, settings in (("random", {}), ("dc", {"iterations": 2, "inner_loop": 1})):
+    few: dict[str, Any] = {"iterations": 2, "inner_loop": 1}
+    for method, settings in (("random", {}), ("dc", few)):
         config = LearnConfig(dataset="digits", network="MLP", method=method, **settings)
         learn(config, digits.train).set.save(path / f"{method}.h5")
     run(grid, digits, path / "s", seeds=3, proxy=(path / "random.h5", path / "dc.h5"), proxy_epochs=2)

@@ -94,7 +94,7 @@ def opened_safetensors(path: Path) -> Arrays:
     except ImportError as error:
         raise CondenseError(
             f"{shortened(path)}: reading it needs the library safetensors, which is not installed: pip install "
-            "'condense[formats]'."
+            "'dataset-condensation[formats]'."
         ) from error
     check_regular(path)
     try:

@@ -13,6 +13,7 @@ from condense.config import LearnConfig
 from condense.data.images import DataSet
 from condense.data.naming import stored_name
 from condense.errors import CondenseError
+from condense.events import Epoch, NetworkTested, Step
 from condense.files import check_room, check_writable
 from condense.networks.own import NETWORKS
 from condense.networks.registry import build
@@ -156,7 +157,11 @@ class SetCell(MatrixCell):
         check_writable(path)
         check_room(path, ROOM * data.classes * self.config.ipc * prod(data.shape) * 4)
         _take_over(checkpoint_path(path), place.checkpoint)
-        learned = learn(self.config, data, checkpoint=place.checkpoint, resume=True, progress=progress)
+
+        def tell(event: Step) -> None:
+            progress(event.step, event.steps, event.loss)
+
+        learned = learn(self.config, data, checkpoint=place.checkpoint, resume=True, progress=tell)
         learned.set.save(path, force=True)
         return [learned.record]
 
@@ -232,12 +237,13 @@ class NetworksCell(MatrixCell):
         """Trains and tests them."""
         data = self.of.images_of(materials)
         _take_over(place.products / f"{self.trained}-{self.protocol}.checkpoint", place.checkpoint)
-        record = evaluate_network(
-            *(self.trained, self.protocol, load_set(place.products), data, self.seeds),
-            checkpoint=place.checkpoint,
-            progress=lambda name, done, total: progress(done, total),
-        )
-        return [record]
+
+        def tell(event: Epoch | NetworkTested) -> None:
+            if isinstance(event, Epoch):
+                progress(event.done, event.total)
+
+        asked = self.trained, self.protocol, load_set(place.products), data, self.seeds
+        return [evaluate_network(*asked, checkpoint=place.checkpoint, progress=tell)]
 
 
 def load_set(folder: Path) -> SyntheticSet:

@@ -17,7 +17,7 @@ from condense.studies.parity.trajectory import Trajectory
 
 PROGRAM = Path(__file__).with_name("keras_program.py")
 ENVIRONMENT = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
-MISSING = "Keras and JAX are not installed here; pip install 'condense[keras]' brings them."
+MISSING = "Keras and JAX are not installed here; pip install 'dataset-condensation[keras]' brings them."
 
 
 @dataclass(frozen=True)
