@@ -165,6 +165,8 @@ def _beside_random(found: Contrast) -> str:
 def headline(results: Results) -> str:
     """The scores in a sentence, or what is still missing."""
     known = {one.name: one for one in measures(results)}
+    if not known and all(group.done for group in results.groups.values()):
+        return "Nothing can be said: too many networks diverged."
     if not known:
         return "Nothing is known yet: some networks are still to be trained."
     texts = []
