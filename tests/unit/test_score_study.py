@@ -192,6 +192,9 @@ def test_records_of_networks_on_all_images_are_taken(
     assert names(asked)[-1] == "whole" and conducted(tmp_path / "s", asked, hard)[-1] != "networks/whole"
     study, folder = opened(tmp_path / "s")
     assert folder.records("networks/whole") == [record] and study.cells()[-1].seeds == (3, 4, 5)  # type: ignore[attr-defined]
+    other = asked.beside_given(replace(record, metrics={"accuracy": [0.5, 0.5, 0.5]}))
+    with pytest.raises(CondenseError, match="holds other networks on all real images than are given now"):
+        conducted(tmp_path / "s", other, hard)
     monkeypatch.setattr("condense.studies.score.whole.whole_recipe", lambda: Recipe((Stage(2, 0.05),)))
     with pytest.raises(CondenseError, match="were not trained as this version trains on all real images"):
         given_whole(path, data, "MLP")

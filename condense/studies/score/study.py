@@ -23,6 +23,7 @@ from condense.studies.score.probe import probed_paces
 from condense.studies.score.report import write_report
 from condense.studies.score.results import results_of
 from condense.studies.score.tables import result_rows, score_tables
+from condense.studies.score.twins import AnyProtocol
 from condense.study.folder import StudyFolder
 from condense.study.machine import Machine
 from condense.study.study import Study
@@ -50,9 +51,9 @@ class Score(Asked, Study):
             )
         if before.images != self.images:
             raise CondenseError(f"{where} holds a score beside other images of {self.source}. Choose another --out.")
-        return (
-            super().joined(before, where) if before.set == self.set else replace(self, set=before.set).joined(before, where)
-        )
+        if before.set != self.set:  # the file has another name now
+            return replace(self, set=before.set).joined(before, where)
+        return super().joined(before, where)
 
     def beside_given(self, whole: Record) -> Self:
         """The same with networks on all real images that are trained already, by their record."""
@@ -71,15 +72,15 @@ class Score(Asked, Study):
         return [*on_set, *of_labels, *on_random, *self.on_whole]
 
     @property
-    def beside(self) -> tuple[Any, ...]:
+    def beside(self) -> tuple[AnyProtocol, ...]:
         """The protocols under which set and random images are set side by side."""
         return self.twins.own, self.twins.augmented, self.twins.plain
 
-    def on_set(self, protocol: Any) -> list[OnSet]:
+    def on_set(self, protocol: AnyProtocol) -> list[OnSet]:
         """Networks on the set."""
         return [OnSet(asked=self, protocol=protocol, **share) for share in self._shares(range(self.seeds))]
 
-    def on_random(self, protocol: Any) -> list[OnRandom]:
+    def on_random(self, protocol: AnyProtocol) -> list[OnRandom]:
         """Networks on random images."""
         shares = self._shares(range(self.seeds))
         after = [(one.key,) for one in self.on_labels] or [()] * len(shares)
@@ -128,13 +129,15 @@ class Score(Asked, Study):
         if kept_path(folder.path).exists():
             kept(folder.path, self)
         results_of(self, self.cells(), folder)
+        if self.given and folder.records(self.on_whole[0].key) != [self.given]:
+            raise CondenseError(
+                f"{shortened(folder.path)} holds other networks on all real images than are given now. Choose another --out."
+            )
 
     def paces(self, cells: Sequence[ScoreCell], materials: Materials) -> dict[str, float]:
-        """By a moment of training and testing the network in batches of each size."""
-        return probed_paces(cells, build(self.network, *self._image_sizes(materials)), materials.data.test)
-
-    def _image_sizes(self, materials: Materials) -> tuple[Any, int]:
-        return materials.data.test.shape, materials.data.test.classes
+        """By a step of training of each kind, and a moment of testing."""
+        test = materials.data.test
+        return probed_paces(cells, build(self.network, test.shape, test.classes), test)
 
     def report(self, folder: StudyFolder) -> Path:
         """Tables, every network as a point, the images of the set, and the record of the score."""

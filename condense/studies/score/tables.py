@@ -6,8 +6,7 @@ from typing import Any
 
 from condense.report.numbers import MINUS, decimal, interval, percent_of, signed
 from condense.report.rendering import Column, Table, Value
-from condense.statistics import Contrast
-from condense.studies.score.cells import OnRandom
+from condense.statistics import Contrast, Summary
 from condense.studies.score.measures import normalised
 from condense.studies.score.results import IMAGES, Group, Results
 
@@ -33,9 +32,9 @@ def measures_table(results: Results) -> Table:
     """A row for each measure that is known."""
     asked = results.asked
     columns: list[Column[Measure]] = [
-        Column("measure", lambda one: one.name, key="measure", numeric=False),
-        Column("value", lambda one: one.found.value, lambda value: decimal(value, DIGITS), key="value"),
-        Column("95 % interval", lambda one: interval_text(one.found), numeric=True),
+        Column("measure", lambda one: one.name, numeric=False),
+        Column("value", lambda one: one.found.value, lambda value: decimal(value, DIGITS)),
+        Column("95 % interval", lambda one: interval_text(one.found)),
         Column("better", lambda one: one.better, numeric=False),
         Column("what it says", lambda one: one.meaning, numeric=False, wide=True),
     ]
@@ -50,7 +49,7 @@ def accuracies_table(results: Results) -> Table:
         Column("labels", lambda one: one.labels, numeric=False),
         Column("protocol", lambda one: one.protocol, numeric=False),
         Column("accuracy %", lambda one: one.summary, percent_of),
-        Column("95 % interval", accuracy_interval),
+        Column("95 % interval", lambda one: interval_text(one.summary, 100, 1)),
         Column("n", lambda one: len(one.accuracies)),
     ]
     notes = [
@@ -76,19 +75,11 @@ def measures(results: Results) -> list[Measure]:
     return found
 
 
-def interval_text(found: Contrast) -> str | None:
-    """The ends of an interval; None where there is none."""
-    return None if found.low is None or found.high is None else interval(found.low, found.high, DIGITS)
-
-
-def accuracy_interval(group: Group) -> str | None:
-    """The same of a mean accuracy, in percent."""
-    summary = group.summary
-    return (
-        None
-        if summary is None or summary.low is None or summary.high is None
-        else interval(100 * summary.low, 100 * summary.high)
-    )
+def interval_text(found: Contrast | Summary | None, scale: float = 1.0, digits: int = DIGITS) -> str | None:
+    """The ends of an interval times `scale`; None where there is none."""
+    if found is None or found.low is None or found.high is None:
+        return None
+    return interval(scale * found.low, scale * found.high, digits)
 
 
 def result_rows(results: Results) -> Iterator[dict[str, Value]]:
@@ -106,12 +97,13 @@ def result_rows(results: Results) -> Iterator[dict[str, Value]]:
 def _notes(results: Results) -> list[str]:
     asked, twins = results.asked, results.asked.twins
     count = sum(asked.set.counts)
+    labelled = ", with soft labels of a network that stopped early, one for each draw" if asked.set.soft else ""
     notes = [
         "95 % intervals are of this set, over networks and draws of random images: set and random images are paired by the "
         "networks' seeds, all real images come in by Welch's law.",
         f"LRS and ARS: (e^x {MINUS} 1/e) / (e {MINUS} 1/e), x being alpha = (IOR {MINUS} HLR) / 2, and beta, the mean gain "
         f"over random images under {twins.augmented} and {twins.plain}; x = 0 gives {decimal(normalised(0.0), DIGITS)}.",
-        f"Random images: {count:,} real ones, as many as the set stores{_labelled(results)}.",
+        f"Random images: {count:,} real ones, as many as the set stores{labelled}.",
     ]
     if asked.set.images != count:
         notes.append(
@@ -121,13 +113,6 @@ def _notes(results: Results) -> list[str]:
     if results.diverged:
         notes.append(f"Diverged and left out, with the networks of the same seed beside them: {results.diverged}.")
     return notes
-
-
-def _labelled(results: Results) -> str:
-    if not results.asked.set.soft:
-        return ""
-    random = next(group for group in results.groups.values() if group.images == OnRandom.images)
-    return f", with {random.labels} labels of a network that stopped early, one for each draw"
 
 
 def _points(value: float) -> str:
