@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from condense.augmentation.own import register_augmentation
     from condense.condensed import Condensed
     from condense.config import EvaluateConfig, LearnConfig
     from condense.data.catalog import load
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from condense.report.tables import accuracy_table
     from condense.stage_c.learn import Learned, learn
     from condense.stage_c.method import Method, Occasion, setting
+    from condense.stage_c.methods import register_method
     from condense.stage_c.problem import Problem
     from condense.stage_t.evaluate import evaluate, evaluate_whole
+    from condense.stage_t.own_protocols import register_protocol
     from condense.stage_t.protocols import Protocol, Where
     from condense.statistics import summarise
     from condense.study.cell import Cell, Place, Progress
@@ -71,7 +74,10 @@ __all__ = [
     "load",
     "load_set",
     "read_records",
+    "register_augmentation",
+    "register_method",
     "register_network",
+    "register_protocol",
     "render",
     "render_page",
     "run",
@@ -80,6 +86,7 @@ __all__ = [
 ]
 
 _NAMES = {
+    "augmentation.own": "register_augmentation",
     "condensed": "Condensed",
     "config": "EvaluateConfig LearnConfig",
     "data.catalog": "load",
@@ -97,8 +104,10 @@ _NAMES = {
     "report.tables": "accuracy_table",
     "stage_c.learn": "Learned learn",
     "stage_c.method": "Method Occasion setting",
+    "stage_c.methods": "register_method",
     "stage_c.problem": "Problem",
     "stage_t.evaluate": "evaluate evaluate_whole",
+    "stage_t.own_protocols": "register_protocol",
     "stage_t.protocols": "Protocol Where",
     "statistics": "summarise",
     "study.cell": "Cell Place Progress",

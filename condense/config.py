@@ -31,7 +31,8 @@ def _network(name: str) -> str:
 
 def _method(name: str) -> str:
     try:
-        return method_class(name).name
+        method_class(name)
+        return proper_name(name)
     except CondenseError as error:
         raise ValueError(str(error)) from error
 

@@ -4,23 +4,44 @@ The operations' parameter laws are those of the siamese augmentation's published
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 
 from condense.augmentation.operations import Draw
+from condense.augmentation.own import AUGMENTATIONS, drawn
 from condense.checking import Several, one_of
-from condense.errors import unknown_name
+from condense.errors import CondenseError, in_any_case, unknown_name
+from condense.own import is_own
 
 COLOUR, GEOMETRIC = "color", ("crop", "scale", "rotate")
 OPERATIONS = (COLOUR, *GEOMETRIC, "cutout", "flip")
 """Operations by their published names; 'color' is brightness, saturation and contrast together."""
 
 Operations = Annotated[tuple[Annotated[str, one_of("augmentation", dict.fromkeys(OPERATIONS))], ...], Several]
-"""The type of a setting that lists some."""
+"""The type of a setting that lists some of them."""
+
+
+def operation(name: str, known: Sequence[str] = OPERATIONS) -> str:
+    """The name proper of an operation, in any case, or of an augmentation of one's own (`augmentation.own`).
+
+    Raises a ValueError, as pydantic takes it, for an unknown one.
+    """
+    try:
+        proper = in_any_case(name, dict.fromkeys(known)) or AUGMENTATIONS.proper_name(name)
+    except CondenseError as error:
+        raise ValueError(str(error)) from error
+    if proper is None:
+        raise ValueError(str(unknown_name("augmentation", name, [*known, *AUGMENTATIONS.registered()])))
+    return proper
+
+
+OneOfSeveral = Annotated[tuple[Annotated[str, AfterValidator(operation)], ...], Several]
+"""The type of a setting that lists operations of which one is drawn at a time: those of one's own may be among them."""
 
 Siamese = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 SIAMESE: tuple[Siamese, ...] = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -44,8 +65,8 @@ LARGEST_SCALE, LARGEST_ANGLE = 1.2, 15.0
 class Law:
     """A law by its name, and the operations it draws from, each once.
 
-    'single' (DSA's): one operation for each draw, uniform over the list. 'several' (IDC's): flip and colour if listed, then
-    one of crop, scale and rotate, uniform over those listed, then cutout if listed.
+    'single' (DSA's): one operation for each draw, uniform over the list, of which some may be one's own. 'several' (IDC's):
+    flip and colour if listed, then one of crop, scale and rotate, uniform over those listed, then cutout if listed.
     Raises `CondenseError` for another law or operation.
     """
 
@@ -56,7 +77,7 @@ class Law:
         if self.name not in _LAWS:
             raise unknown_name("augmentation law", self.name, _LAWS)
         for operation in self.operations:
-            if operation not in OPERATIONS:
+            if operation not in OPERATIONS and not (self.name == "single" and is_own(operation)):
                 raise unknown_name("augmentation", operation, OPERATIONS)
 
     def draw(self, count: int, size: tuple[int, int], random: torch.Generator, *, together: bool = False) -> Draw:
@@ -134,6 +155,8 @@ class _Values:
 def _single(values: _Values, operations: tuple[str, ...], groups: int) -> Draw:
     chosen = values.choice(len(operations), groups) if operations else None
     draws, result = values.of_all_operations(), Draw.nothing(values.count, values.random.device)
+    # After all that is built in, whose draws are the same beside one's own.
+    draws |= {name: drawn(name, values.count, values.size, values.random) for name in operations if is_own(name)}
     for index, name in enumerate(operations):
         result = _where(chosen == index, draws[name], result)
     return result

@@ -201,6 +201,7 @@ def methods(chosen: options.Methods) -> None:
     print("Methods")
     for name, (title, traits) in described().items():
         _print_names({name: title} | ({"": traits} if traits else {}), indent="  ")
+    _print_names({"MODULE:CLASS": "a method of your own, of an installed module or one in this folder"}, indent="  ")
     listed = {
         "Distances": DISTANCES,
         "Schedules": SCHEDULES,

@@ -53,12 +53,12 @@ def register_network(name: str, factory: Factory) -> None:
     """
     if isinstance(name, str) and _built_in(name) is not None:
         raise CondenseError(f"{quoted(name)} is the name of a built-in network; give your own another.")
-    own.register(name, factory)
+    own.NETWORKS.register(name, factory)
 
 
 def registered() -> list[str]:
     """The names of networks that are registered in this process or come with installed packages."""
-    return own.registered()
+    return own.NETWORKS.registered()
 
 
 def check_name(name: str) -> str:
@@ -67,7 +67,7 @@ def check_name(name: str) -> str:
 
     Raises `CondenseError` with the nearest match when there is none.
     """
-    found = _built_in(name) or own.proper_name(name)
+    found = _built_in(name) or own.NETWORKS.proper_name(name)
     if found is None:
         raise unknown_name("network", name, [*names(), *registered()])
     return found

@@ -20,7 +20,7 @@ from condense.execution import Execution, for_training, stacks, warmed_up
 from condense.machine import Surroundings, can_compile, reproducible
 from condense.memory import start_peak
 from condense.networks.network import Network
-from condense.networks.own import is_named_by_file
+from condense.networks.own import NETWORKS
 from condense.networks.registry import build
 from condense.provenance import UNKNOWN
 from condense.records import AT_CHANCE, Cost, Record
@@ -68,7 +68,7 @@ def networks_of(config: EvaluateConfig, synthetic: SyntheticSet | None) -> tuple
     """
     default = UNKNOWN if synthetic is None else synthetic.provenance.network
     default = "ConvNet" if default == UNKNOWN else default
-    if not config.network and is_named_by_file(default):
+    if not config.network and NETWORKS.is_named_by_file(default):
         raise CondenseError(
             f"The set was learned with the network {quoted(default)}, which is code that a file is not to choose: name it, "
             "or another, with --network."

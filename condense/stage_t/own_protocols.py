@@ -17,8 +17,10 @@ from condense.augmentation.laws import OPERATIONS
 from condense.checking import sentence_of
 from condense.errors import CondenseError, in_any_case, in_sentences, quoted, shortened, unknown_name
 from condense.files import check_path
+from condense.own import Own, is_own
 from condense.stage_t.protocols import BUILT_IN, DEFAULTS, OWN_RATE, Protocol, Where
 from condense.texts import toml_file
+from condense.training.variation import TOGETHER
 
 SUFFIX = ".toml"
 OPERATIONS_OF = {"each": ("crop", "scale", "rotate", "noise"), "single": OPERATIONS, "several": OPERATIONS}
@@ -36,7 +38,7 @@ class _Mistakes(CondenseError):
 
 def chosen(value: object) -> str | Protocol:
     """The protocol that is meant: the name proper of a built-in one, in any case; one's own by the path of its TOML file, by
-    its settings, or as it is.
+    its name (`OWN`), by its settings, or as it is.
 
     Raises `CondenseError` with a line for each mistake.
     """
@@ -47,10 +49,33 @@ def chosen(value: object) -> str | Protocol:
     text = os.fsdecode(value)
     if isinstance(value, os.PathLike) or text.lower().endswith(SUFFIX):
         return _checked(_content(text), f"{shortened(Path(text))}: ")
-    proper = in_any_case(text, BUILT_IN)
-    if proper is None:
-        raise CondenseError(f"{unknown_name('protocol', text, BUILT_IN)} One of your own is a file that ends in {SUFFIX}.")
-    return proper
+    if (proper := in_any_case(text, BUILT_IN)) is not None:
+        return proper
+    if (own := OWN.named(text)) is not None:
+        return _checked(asdict(own), "")
+    known = [*BUILT_IN, *OWN.registered()]
+    raise CondenseError(
+        f"{unknown_name('protocol', text, known)} One of your own is a file that ends in {SUFFIX}, or MODULE:NAME."
+    )
+
+
+def register_protocol(protocol: Protocol) -> None:
+    """Makes a protocol of one's own known by its name, in this process; one that is registered under it is replaced.
+
+    Raises `CondenseError` with a line for each mistake in it.
+    """
+    found = chosen(protocol)
+    if not isinstance(found, Protocol):
+        raise CondenseError(f"That is the built-in protocol {quoted(found)}.")
+    OWN.register(found.name, found)
+
+
+def _fault(found: object) -> str | None:
+    return None if isinstance(found, Protocol) else f"{shortened(found)} is no condense.Protocol"
+
+
+OWN: Own[Protocol] = Own("protocol", _fault, group="condense.protocols")
+"""Those that are registered, in modules, or of installed packages: values, which records and studies hold whole."""
 
 
 def _for_pydantic(value: object) -> str | Protocol:
@@ -120,7 +145,7 @@ def _contradictions(values: dict[str, Any]) -> list[str]:
     """What in settings, each right by itself, does not go together: a sentence each, which begins with a setting's name."""
     epochs, law, operations = values["epochs"], values["law"], values["augmentation"]
     adamw, cosine = values["optimiser"] == "adamw", values["schedule"] == "cosine"
-    steps, unfit = [done for done, _ in values["steps"]], [one for one in operations if one not in OPERATIONS_OF[law]]
+    steps, unfit = [done for done, _ in values["steps"]], _unfit(law, operations)
     factors = itertools.accumulate((factor for _, factor in values["steps"]), operator.mul, initial=1.0)
     first = 1.0 if values["learning_rate"] == OWN_RATE else values["learning_rate"]
     rules = [
@@ -142,6 +167,11 @@ def _contradictions(values: dict[str, Any]) -> list[str]:
         (unfit, f"augmentation: the law {law} has no {', '.join(unfit)}, but {', '.join(OPERATIONS_OF[law])}."),
     ]
     return [sentence for broken, sentence in rules if broken]
+
+
+def _unfit(law: str, operations: Sequence[str]) -> list[str]:
+    """The operations that a law does not draw; those of one's own are drawn one at a time only."""
+    return [one for one in operations if one not in OPERATIONS_OF[law] and not (law == TOGETHER and is_own(one))]
 
 
 def _sentence(detail: Any) -> str:

@@ -4,11 +4,12 @@ import itertools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from condense.augmentation.laws import DIGITS, SIAMESE, siamese_operations
+from condense.augmentation.laws import DIGITS, OPERATIONS, SIAMESE, operation, siamese_operations
 from condense.data.known import PUBLISHED
 from condense.errors import CondenseError, in_any_case, quoted, unknown_name
 from condense.networks import registry
@@ -78,7 +79,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 NetworkName = Annotated[str, AfterValidator(_network)]
-Operation = Literal["color", "crop", "cutout", "flip", "noise", "rotate", "scale"]
+Operation = Annotated[str, AfterValidator(partial(operation, known=(*OPERATIONS, "noise")))]
 
 
 @dataclass(frozen=True, kw_only=True)

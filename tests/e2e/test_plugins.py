@@ -155,7 +155,7 @@ BAD = {
     "abstract": (f"{DATACLASS}class Own(Method): name = 'own'", "own:Own lacks begin, published, result, step, steps"),
     "plain": ("class Own(Whole): name = 'own'", "own:Own is no dataclass: put @dataclass(frozen=True, kw_only=True) above"),
     "other name": (f"{DATACLASS}class Own(Whole): name = 'mine'", "own:Own calls itself 'mine'"),
-    "no name": (f"{DATACLASS}class Own(Whole): pass", "own:Own calls itself None"),
+    "no name": (f"{DATACLASS}class Own(Whole): pass", "own:Own has no name"),
     "no title": (f"{DATACLASS}class Own(Whole): name = 'own'; title = None", "own:Own has no title"),
     "typed": (
         f"{DATACLASS}class Own(Whole):\n  name = 'own'\n  weights: dict = setting('Weights.', None)",

@@ -28,8 +28,8 @@ from condense.networks.look import HardSigmoid
 from condense.networks.module import ModuleNetwork
 from condense.networks.network import Network
 from condense.networks.registry import build, check_name
-from condense.networks.source import digest
 from condense.reference.networks import module
+from condense.source import digest
 from condense.stage_c.learn import learn
 from condense.stage_t.evaluate import evaluate, networks_of
 from condense.studies.hyperparameters.rows import with_dropout
@@ -39,8 +39,7 @@ SHAPE = (1, 28, 28)
 
 @pytest.fixture(autouse=True)
 def fresh_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "_registered", {})
-    monkeypatch.setattr(own, "_asked", set())
+    own.NETWORKS.forget()
     monkeypatch.setattr(own, "_kept", {})
 
 

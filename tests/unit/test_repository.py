@@ -25,7 +25,7 @@ LONGEST = 400
 
 LAYERS = (
     ("errors", "versions", "randomness"),
-    ("calibration", "files", "hdf5", "machine", "memory", "sizes", "texts"),
+    ("calibration", "files", "hdf5", "machine", "memory", "own", "sizes", "source", "texts"),
     (
         "records",
         "record_settings",

@@ -1,4 +1,7 @@
-"""Which methods there are: those built in, and those that installed packages add through entry points."""
+"""Which methods there are: those built in, those that installed packages add through entry points, and one's own.
+
+One's own are known by their name and the digest of their code (`condense.own`), those of packages by their name alone.
+"""
 
 import re
 from dataclasses import MISSING
@@ -9,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from condense.errors import CondenseError, in_any_case, quoted, shortened, unknown_name, why
+from condense.own import Own
 from condense.stage_c.method import Method
 from condense.stage_c.methods.dance import DANCE
 from condense.stage_c.methods.datm import DATM
@@ -36,6 +40,18 @@ NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 """What a package may call its method: as it stands on the command line, and in the names of folders."""
 
 
+def register_method(method: type[Method]) -> None:
+    """Makes a method of one's own known by its `name`, in this process; one that is registered under it is replaced.
+
+    Raises `CondenseError` for what is no method (docs/adding-a-method.md), and where a method that is built in or of an
+    installed package is called so.
+    """
+    name = getattr(method, "name", None)
+    if isinstance(name, str) and in_any_case(name, method_names()) is not None:
+        raise CondenseError(f"There is a method {quoted(name)} already; give your own another name.")
+    OWN.register(str(name), method)
+
+
 @cache
 def _entry_points() -> dict[str, list[EntryPoint]]:
     """Those of installed packages by the name of their method, not imported yet."""
@@ -60,6 +76,8 @@ def proper_name(name: str) -> str:
 
     Raises `CondenseError` for an unknown one, and where it is not clear whose method is meant.
     """
+    if (own := _own_name(name)) is not None:
+        return own
     name = _name(name)
     _check_single(name)
     return name
@@ -67,6 +85,8 @@ def proper_name(name: str) -> str:
 
 def method_class(name: str) -> type[Method]:
     """A method by its name. Raises `CondenseError` for an unknown one, or where its package cannot be used."""
+    if (own := _own_name(name)) is not None:
+        return OWN.code(own)
     name = _name(name)
     if name in BUILT_IN:
         return BUILT_IN[name]
@@ -74,11 +94,16 @@ def method_class(name: str) -> type[Method]:
     return _of_package(_entry_points()[name][0])
 
 
+def _own_name(name: str) -> str | None:
+    """The name proper of a method of one's own; None where none is called so."""
+    return None if in_any_case(name, method_names()) is not None else OWN.proper_name(name)
+
+
 def _name(name: str) -> str:
     known = method_names()
     found = in_any_case(name, known)
     if found is None:
-        raise unknown_name("method", name, known)
+        raise unknown_name("method", name, [*known, *OWN.registered()])
     return found
 
 
@@ -98,7 +123,7 @@ def _check_single(name: str) -> None:
 
 def is_known(name: str) -> bool:
     """Whether there is a method of this name here: records may name those of packages that are not installed."""
-    return name in method_names()
+    return name in method_names() or OWN.is_at_hand(name)
 
 
 def looks_at_network(name: str) -> bool:
@@ -112,7 +137,7 @@ def looks_at_network(name: str) -> bool:
 def _of_package(point: EntryPoint) -> type[Method]:
     try:
         found = point.load()
-        fault = _fault(found, point)
+        fault = _fault(found, point.value) or _misnamed(found, point)
     except (Exception, SystemExit) as error:  # whatever foreign code may raise
         raise CondenseError(f"Method {quoted(point.name)} of {_package(point)} cannot be imported: {why(error)}.") from error
     if fault:
@@ -120,25 +145,30 @@ def _of_package(point: EntryPoint) -> type[Method]:
     return found
 
 
-def _fault(found: object, point: EntryPoint) -> str | None:
-    """Why what an entry point names is no method, in words; None where it is one."""
-    what = shortened(point.value)
+def _fault(found: object, said: str) -> str | None:
+    """Why something is no method, in words, in which it is called as `said`; None where it is one."""
+    what = shortened(said)
     if not (isinstance(found, type) and issubclass(found, Method)):
         return f"{what} is no subclass of condense.Method"
     if isabstract(found):
         return f"{what} lacks {', '.join(sorted(found.__abstractmethods__))}"
     if "__dataclass_fields__" not in vars(found):
         return f"{what} is no dataclass: put @dataclass(frozen=True, kw_only=True) above it"
-    if getattr(found, "name", None) != point.name:
-        return f"{what} calls itself {quoted(getattr(found, 'name', None))}"
-    if not re.fullmatch(NAME, point.name):
-        return "its name must be of small letters, digits and hyphens"
+    if not isinstance(name := getattr(found, "name", None), str):
+        return f"{what} has no name"
+    if not re.fullmatch(NAME, name):
+        return f"its name must be of small letters, digits and hyphens, not {quoted(name)}"
     if not isinstance(getattr(found, "title", None), str):
         return f"{what} has no title"
     for name, (hint, one) in found.settings().items():
         if not _is_typed(hint, switch=one.default is not MISSING):
             return f"its setting {quoted(name)} must be an int, float, str, a tuple of those, or a bool with a default"
     return None
+
+
+def _misnamed(found: type[Method], point: EntryPoint) -> str | None:
+    """Why a method has another name than its entry point, in words."""
+    return None if found.name == point.name else f"{shortened(point.value)} calls itself {quoted(found.name)}"
 
 
 def _is_typed(hint: Any, *, switch: bool) -> bool:
@@ -160,7 +190,7 @@ def _plain(hint: Any) -> Any:
 def described() -> dict[str, tuple[str, str]]:
     """(What it does, what kind it is), a line each, of each method; of one that cannot be used (why, nothing)."""
     found = {}
-    for name in method_names():
+    for name in [*method_names(), *OWN.registered()]:
         try:
             kind = method_class(proper_name(name))
             found[name] = kind.title, kind.traits()
@@ -171,3 +201,7 @@ def described() -> dict[str, tuple[str, str]]:
 
 def _package(point: EntryPoint) -> str:
     return f"the package {point.dist.name}" if point.dist else "an installed package"
+
+
+OWN: Own[type[Method]] = Own("method", lambda found: _fault(found, getattr(found, "__qualname__", repr(found))))
+"""Methods of one's own: registered, or classes of modules."""

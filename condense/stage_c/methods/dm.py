@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
-from condense.augmentation.laws import Operations, siamese_operations
+from condense.augmentation.laws import OneOfSeveral, siamese_operations
 from condense.augmentation.operations import through
 from condense.checking import AtLeastOne, Count, Positive, Share, one_of
 from condense.condensed import Condensed
@@ -46,7 +46,7 @@ class DM(Method):
     image_decay: Annotated[str, one_of("decay", IMAGE_DECAYS)] = setting(
         "Learning rate of the images over the run: constant or cosine; published: constant, fast: cosine."
     )
-    augmentation: Operations = setting(
+    augmentation: OneOfSeveral = setting(
         "Operations, one of which is drawn per class and step; published: all but flip for digits."
     )
     image_momentum: Share = setting("Momentum of the images.", 0.5)

@@ -5,7 +5,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar, Self
 
-from condense.augmentation.laws import Operations, siamese_operations
+from condense.augmentation.laws import OneOfSeveral, siamese_operations
 from condense.stage_c.method import Occasion, setting
 from condense.stage_c.methods.dc import DC
 
@@ -17,7 +17,7 @@ class DSA(DC):
     name: ClassVar[str] = "dsa"
     title: ClassVar[str] = "gradient matching with siamese augmentation (Zhao and Bilen, ICML 2021)"
 
-    augmentation: Operations = setting(
+    augmentation: OneOfSeveral = setting(
         "Operations, one of which is drawn per class and step; published: all but flip for digits."
     )
 

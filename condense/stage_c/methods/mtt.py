@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from condense.augmentation.laws import Law, Operations, siamese_operations
+from condense.augmentation.laws import Law, OneOfSeveral, siamese_operations
 from condense.checking import AtLeastOne, Count, Positive, Share
 from condense.condensed import Condensed
 from condense.errors import CondenseError, RunFailed
@@ -112,7 +112,7 @@ class MTT(Method):
     )
     student_learning_rate: Positive = setting("The students' learning rate at first; published: 0.01 or 0.001, fast: 0.01.")
     synthetic_batch: Count = setting("Synthetic images in a student's step; 0: all; published: mostly 0, fast: at most 100.")
-    augmentation: Operations = setting(
+    augmentation: OneOfSeveral = setting(
         "Operations, one of which is drawn per batch of experts and students; published: all but flip for digits."
     )
     expert_count: AtLeastOne = setting("Networks trained beforehand; published: 100, fast: 5.")

@@ -14,7 +14,7 @@ from condense.data.images import DataSet
 from condense.data.naming import stored_name
 from condense.errors import CondenseError
 from condense.files import check_room, check_writable
-from condense.networks.own import is_named_by_file
+from condense.networks.own import NETWORKS
 from condense.networks.registry import build
 from condense.pipeline import ROOM
 from condense.records import Record, config_hash, needed, read_records
@@ -64,7 +64,7 @@ class MatrixCell(Cell):
         """Multiply-adds, at least one, as drawing images takes a moment too; 0 where nothing is known of the images, or the
         network is code that the folder alone names.
         """
-        if self.facts.shape is None or is_named_by_file(self.network):
+        if self.facts.shape is None or NETWORKS.is_named_by_file(self.network):
             return 0.0
         trained, tested = self.passes
         return max(1.0, (TRAINING_PASSES * trained + tested) * _multiply_adds(self.network, self.facts))

@@ -11,7 +11,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
@@ -22,7 +22,7 @@ DIGITS = 10
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
-def digest(code: Callable[..., Any]) -> str:
+def digest(code: Any) -> str:
     """The digest of a function, a class, a partial of either, or an object that can be called."""
     seen: dict[int, object] = {}
     lines = sorted(set(_described(code, _package(code), seen)))
@@ -44,8 +44,9 @@ def _described(thing: object, package: str, seen: dict[int, object]) -> Iterator
         else:
             yield _version(thing.__name__)
     elif isinstance(thing, type | FunctionType):
-        if _top(thing.__module__) != package:
-            yield _version(thing.__module__)
+        module = thing.__module__ or package  # what dataclasses write has none in code that is of no module's file
+        if _top(module) != package:
+            yield _version(module)
             return
         yield f"{thing.__qualname__} {_source(thing)}"
         yield from _named(thing, package, seen)
@@ -117,7 +118,7 @@ def _plain(value: object) -> str:
     return _ADDRESS.sub("", repr(value))
 
 
-def _package(code: Callable[..., Any]) -> str:
+def _package(code: Any) -> str:
     """The package that code is of; of a partial or an object, that of its function or class."""
     while isinstance(code, partial):
         code = code.func
