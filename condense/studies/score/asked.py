@@ -8,7 +8,7 @@ from typing import Any
 from condense.checking import AtLeastOne, Count, Seed
 from condense.config import LearnConfig, Seeds
 from condense.data.naming import shareable
-from condense.networks.own import is_named_by_file
+from condense.networks.own import NETWORKS
 from condense.networks.registry import build
 from condense.stage_t.evaluate import describe_set
 from condense.stage_t.own_protocols import ChosenProtocol
@@ -98,7 +98,7 @@ class Asked:
     @cached_property
     def multiply_adds(self) -> int:
         """Of one image through the network; 0 where that is code that the folder alone names."""
-        if self.images.shape is None or is_named_by_file(self.network):
+        if self.images.shape is None or NETWORKS.is_named_by_file(self.network):
             return 0
         return build(self.network, self.images.shape, self.images.classes).multiply_adds
 
