@@ -106,6 +106,16 @@ class _Sweep(_Trained, total=False):
     epochs_factor: _AtLeastOne
 
 
+class _Score(_Trained, total=False):
+    """What the measures of a set follow from."""
+
+    set: _Set
+    protocols: dict[str, str]
+    recipes: dict[str, dict[str, Any]]
+    random: dict[str, Any]
+    weight: float
+
+
 class _Parity(TypedDict, total=False):
     """A run of `condense parity`."""
 
@@ -124,4 +134,5 @@ SETTINGS: dict[str, TypeAdapter[Any]] = {
     "side": TypeAdapter(_Parity),
     "part": TypeAdapter(_Parity),
     "cause": TypeAdapter(_Parity),
+    "score": TypeAdapter(_Score),
 }

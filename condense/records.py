@@ -23,7 +23,7 @@ FORMAT = 2
 AT_CHANCE = "accuracy stays at chance"
 """Note of a record whose networks name the classes no better than by chance."""
 
-Task = Literal["learn", "evaluate", "whole", "fit", "sweep", "side", "part", "cause"]
+Task = Literal["learn", "evaluate", "whole", "fit", "sweep", "side", "part", "cause", "score"]
 TESTED: tuple[Task, ...] = ("evaluate", "whole", "fit", "sweep")
 """Tasks of which every network has an accuracy."""
 
@@ -64,7 +64,8 @@ class Record:
 
     task: 'learn' (stage C), 'evaluate' (stage T on a synthetic set), 'whole' (stage T on all real images), 'fit' (a run of
     `condense generalize`), 'sweep' (networks of one row of hyper-parameters), 'side', 'part' or 'cause' (of parity with
-    another framework: a run of one program, two runs compared, or a change measured with paired seeds).
+    another framework: a run of one program, two runs compared, or a change measured with paired seeds), 'score' (measures
+    of a set, from networks on it, on random images and on all).
     config: the resolved configuration; evaluations name the set they belong to under config['set'].
     seeds: one for each network. metrics: by name, one value for each seed, None where training that diverged left none;
     'accuracy' is the fraction of the test images classified correctly.
@@ -73,7 +74,7 @@ class Record:
     diverged: those of the seeds whose training ended in numbers that are not finite; what they score means nothing.
     execution: how an experiment was computed (`Execution.facts`), whose configuration is what it is found by and does not
     hold it; config['execution'] of learning and evaluations. Records of version 0.1 have neither.
-    results: what a side, a part or a cause came to, with its name and title.
+    results: what a side, a part or a cause came to, with its name and title; of a score measures and accuracies.
     """
 
     task: Task

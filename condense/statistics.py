@@ -163,6 +163,35 @@ def paired(first: Sequence[float | None], second: Sequence[float | None]) -> Pai
     return Paired(count, mean, error, half, float(2 * scipy.special.stdtr(count - 1, -abs(mean) / error)))
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of means with its 95 % interval; low, high: None where a mean is of fewer than `LEAST_UNITS` values."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def contrast(samples: Sequence[tuple[float, Sequence[float]]]) -> Contrast:
+    """The sum of weight times mean over independent samples, each (weight, values), as 1 and -1 are of a difference.
+
+    Its variance is the sum of w^2 s^2 / n (s^2 with ddof = 1), its degrees of freedom are Satterthwaite's (Welch, 1947), so
+    that of a single sample it is Student's interval. Raises `CondenseError` for a sample without values.
+    """
+    if not all(len(values) for _, values in samples):
+        raise CondenseError("There are no values to take the mean of.")
+    value = sum(weight * float(np.mean(values)) for weight, values in samples)
+    if min(len(values) for _, values in samples) < LEAST_UNITS:
+        return Contrast(value, None, None)
+    parts = [(weight**2 * float(np.var(values, ddof=1)) / len(values), len(values) - 1) for weight, values in samples]
+    total = sum(variance for variance, _ in parts)
+    if not total:
+        return Contrast(value, value, value)
+    freedom = total**2 / sum(variance**2 / own for variance, own in parts)
+    half = _reach(freedom) * math.sqrt(total)
+    return Contrast(value, value - half, value + half)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """p-values corrected for their number (Holm, 1979), in their order; those that are None stay so."""
     known = sorted((value, index) for index, value in enumerate(p_values) if value is not None)

@@ -17,6 +17,7 @@ from condense.cli.incoming import import_sets, to_evaluate
 from condense.cli.matrix import matrix
 from condense.cli.parity import parity
 from condense.cli.progress import learn_bar, train_bar
+from condense.cli.score import score
 from condense.cli.studies import cell, page, status, study, study_text
 from condense.cli.sweep import sweep
 from condense.config import EvaluateConfig, LearnConfig
@@ -225,6 +226,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     options.Generalize: generalize,
     options.Sweep: sweep,
     options.Parity: parity,
+    options.Score: score,
     options.StudyOf: study,
     options.Cell: cell,
     options.Status: status,

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -58,12 +58,17 @@ def load_to_learn(config: LearnConfig, chosen: options.Common) -> DataSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _LearnedFrom(Reading):
+class LearnedFrom(Reading):
     """What of a set's configuration is needed to find its real images again; all else in it is left unread."""
 
     dataset: str
     train_size: AtLeastOne | None = None
     seed: Seed = 0
+
+    @property
+    def reading(self) -> Reading:
+        """How they are read."""
+        return Reading(**{name: getattr(self, name) for name in READING_NAMES})
 
 
 def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
@@ -71,28 +76,31 @@ def load_as_learned(learned: SyntheticSet, chosen: options.Evaluate) -> DataSet:
 
     It is read as it was then, unless the command says otherwise. Raises `CondenseError` where neither says where it lies.
     """
-    found = _learned_from(learned, chosen)
-    if found.dataset in PUBLISHED:  # which is read in one way only
-        return load(found.dataset, chosen, found.train_size, found.seed, part(Reading, chosen))
-    if not chosen.dataset and not os.path.exists(found.dataset):
-        raise CondenseError(
-            f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with "
-            "--dataset."
-        )
-    reading = Reading(**{name: getattr(found, name) for name in READING_NAMES})
-    return load(found.dataset, chosen, found.train_size, found.seed, reading)
+    found = learned_from(learned, chosen)
+    return load(found.dataset, chosen, found.train_size, found.seed, found.reading)
 
 
-def _learned_from(learned: SyntheticSet, chosen: options.Evaluate) -> _LearnedFrom:
-    """Where a set's real images are to be looked for, and how they are read: as the command says, else as it was learned."""
+def learned_from(learned: SyntheticSet, chosen: options.Evaluate | options.Score) -> LearnedFrom:
+    """Where a set's real images are to be looked for, and how they are read: as the command says, else as it was learned.
+
+    Raises `CondenseError` where neither says where they lie.
+    """
     facts = learned.provenance
-    names = [field.name for field in fields(_LearnedFrom)]
+    names = [field.name for field in fields(LearnedFrom)]
     stored = {name: value for name, value in facts.config.items() if name in names}
     given = ({"dataset": chosen.dataset} if chosen.dataset else {}) | part(Reading, chosen).stated
     values = {"dataset": facts.dataset, **stored, **given}
     if not chosen.dataset and facts.dataset in PUBLISHED and not os.path.exists(str(values["dataset"])):
         values["dataset"] = facts.dataset  # it was learned from another container of a published set
-    return checked(_LearnedFrom, values, called=lambda name: f"{chosen.set}: config.{name}")
+    found = checked(LearnedFrom, values, called=lambda name: f"{chosen.set}: config.{name}")
+    if found.dataset in PUBLISHED:  # which is read in one way only
+        return replace(found, **{name: getattr(chosen, name) for name in READING_NAMES})
+    if not chosen.dataset and not os.path.exists(found.dataset):
+        raise CondenseError(
+            f"{chosen.set} was learned from {quoted(found.dataset)} and does not say where that lies: name it with "
+            "--dataset."
+        )
+    return found
 
 
 def required(*wanted: tuple[Given | None, str]) -> list[Given]:

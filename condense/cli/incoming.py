@@ -23,7 +23,7 @@ def import_sets(chosen: options.Import) -> None:
     _check_foreign(Path(path))
     check_apart(str(dataset), Path(out))
     data = load(str(dataset), chosen)
-    found = _imported(Path(path), data, chosen, str(dataset))
+    found = imported(Path(path), data, chosen, str(dataset))
     outs = _outs(Path(out), len(found))
     for one in outs:
         refuse_overwrite(one, chosen.force)
@@ -36,25 +36,37 @@ def import_sets(chosen: options.Import) -> None:
 
 def to_evaluate(path: Path | None, chosen: options.Evaluate) -> tuple[Sequence[SyntheticSet | None], DataSet]:
     """The sets to train networks on, or None for all real images where there is no path; and the real images."""
-    stated = part(Stated, chosen).stated
     if path is not None and is_foreign(path):
-        if chosen.dataset is None:
-            raise CondenseError(
-                f"{shortened(path)} is no set of condense, so it does not say what it was made from: name it with --dataset."
-            )
-        data = load(chosen.dataset, chosen)
-        found = _imported(path, data, chosen, chosen.dataset)
+        dataset = dataset_of_foreign(path, chosen)
+        data = load(dataset, chosen)
+        found = imported(path, data, chosen, dataset)
         _check_distinct(found)
         return [one.set for one in found], data
     learned = None if path is None else SyntheticSet.load(path)
-    if stated:
-        what = "real images" if path is None else f"{shortened(path)}, a set of condense, which says it itself"
-        raise CondenseError(f"{flag_of(next(iter(stated)))} is for sets of other programs, not for {what}.")
+    refuse_stated(path, chosen)
     data = load(chosen.dataset or "digits", chosen) if learned is None else load_as_learned(learned, chosen)
     return [learned], data
 
 
-def _imported(path: Path, data: DataSet, chosen: options.Evaluate | options.Import, dataset: str) -> list[Imported]:
+def dataset_of_foreign(path: Path, chosen: options.Evaluate | options.Score) -> str:
+    """The data set that a set of another program was made from. Raises `CondenseError` where the command names none."""
+    if chosen.dataset is None:
+        raise CondenseError(
+            f"{shortened(path)} is no set of condense, so it does not say what it was made from: name it with --dataset."
+        )
+    return chosen.dataset
+
+
+def refuse_stated(path: Path | None, chosen: options.Evaluate | options.Score) -> None:
+    """Raises `CondenseError` where something is said of a set of condense (None: of real images) that is for others."""
+    if stated := part(Stated, chosen).stated:
+        what = "real images" if path is None else f"{shortened(path)}, a set of condense, which says it itself"
+        raise CondenseError(f"{flag_of(next(iter(stated)))} is for sets of other programs, not for {what}.")
+
+
+def imported(
+    path: Path, data: DataSet, chosen: options.Evaluate | options.Import | options.Score, dataset: str
+) -> list[Imported]:
     """The sets of a file; says what was assumed of them, each thing once."""
     found = sets_of(path, data, part(Stated, chosen), dataset=dataset, reading=part(Reading, chosen))
     if not chosen.quiet:

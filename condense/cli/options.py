@@ -18,6 +18,7 @@ from condense.studies import BUILT_IN, study_class
 from condense.studies.generalization.config import ALL, ExperimentName, GeneralizeConfig
 from condense.studies.hyperparameters.config import SweepConfig
 from condense.studies.parity.config import Framework, ParityConfig
+from condense.studies.score.config import ScoreConfig
 from condense.study.study import Study
 
 Threads = Annotated[AtLeastOne, Field(le=1024)]
@@ -167,6 +168,18 @@ class Parity(ParityConfig, Reading, Conducted):
     """Checkout of simpleNN, to run the real program in GNU Octave too (with simplenn)."""
     causes_only: bool = False
     """Measure causes without the comparison step by step, as for long runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(ScoreConfig, Stated, Reading, Conducted):
+    """Say what a set is worth beside random real images and all of them: HLR, IOR, LRS and ARS of DD-Ranking."""
+
+    set: SetPath = None
+    """The synthetic set (.h5), or a file or folder of another program, with --dataset."""
+    dataset: DatasetName | None = None
+    """Data set of a set of another program, or where a set's images lie now if elsewhere than when it was learned."""
+    whole: Path | None = None
+    """File of records (.jsonl) of condense evaluate --whole, in place of networks to be trained on all real images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,6 +348,7 @@ COMMANDS: dict[str, type] = {
     "generalize": Generalize,
     "sweep": Sweep,
     "parity": Parity,
+    "score": Score,
     "study": StudyOf,
     "cell": Cell,
     "status": Status,

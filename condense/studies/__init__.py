@@ -17,7 +17,7 @@ GROUP = "condense.studies"
 """Entry points of installed packages: kind = "module:Class"."""
 
 
-BUILT_IN = {"matrix": "matrix", "generalization": "generalize", "sweep": "sweep", "parity": "parity"}
+BUILT_IN = {"matrix": "matrix", "generalization": "generalize", "sweep": "sweep", "parity": "parity", "score": "score"}
 """The command of each kind of study of this package."""
 
 
@@ -28,8 +28,9 @@ def built_in() -> Mapping[str, type[Study]]:
     from condense.studies.hyperparameters.study import Sweep
     from condense.studies.matrix.study import Matrix
     from condense.studies.parity.study import Parity
+    from condense.studies.score.study import Score
 
-    return {study.kind: study for study in (Matrix, Generalization, Sweep, Parity)}
+    return {study.kind: study for study in (Matrix, Generalization, Sweep, Parity, Score)}
 
 
 def installed() -> dict[str, EntryPoint]:

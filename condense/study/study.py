@@ -54,7 +54,7 @@ class Study(ABC):
         return None
 
     def earlier_records(self, path: Path) -> Mapping[str, Sequence[Record]]:
-        """The records of its cells in files of version 0.1, by the cells' keys."""
+        """The records of its cells in files of version 0.1, or given to it with what it asks for, by the cells' keys."""
         return {}
 
     def outdated(self, folder: StudyFolder) -> frozenset[str]:

@@ -212,7 +212,9 @@ def test_safetensors(tmp_path, data):
 def test_safetensors_without_its_library(tmp_path, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     (tmp_path / "a.safetensors").write_bytes(b"")
-    with pytest.raises(CondenseError, match=r"needs the library safetensors, which is not installed: pip install 'dataset-condensation"):
+    with pytest.raises(
+        CondenseError, match=r"needs the library safetensors, which is not installed: pip install 'dataset-condensation"
+    ):
         one(tmp_path / "a.safetensors", data)
 
 

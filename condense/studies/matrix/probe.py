@@ -18,7 +18,8 @@ from condense.training.recipe import Recipe, Stage
 from condense.training.sources import TensorSource
 
 PROBED = 10
-"""Images in a probe's training step; a test takes the same number."""
+"""Images in a probe's training step where nothing else is said; a test takes the same number."""
+STEP = Recipe((Stage(1, 1e-6),), batch_size=PROBED)
 
 
 def probed_paces(missing: Sequence[MatrixCell], cells: Sequence[MatrixCell], images: Images) -> dict[str, float]:
@@ -40,19 +41,18 @@ def probed_paces(missing: Sequence[MatrixCell], cells: Sequence[MatrixCell], ima
     return {pace: seconds[pace] / work[pace] for pace in seconds}
 
 
-def probe(network: Network, test: LabelledImages) -> tuple[float, float]:
-    """Seconds for one image in a training step of `PROBED` images, and in a test of as many."""
-    device = test.device
-    x = test.inputs(torch.arange(PROBED, device=device) % len(test))
-    source = TensorSource(x, torch.arange(PROBED, device=device) % network.classes)
+def probe(network: Network, test: LabelledImages, step: Recipe = STEP) -> tuple[float, float]:
+    """Seconds for one image in a training step, whose batch is a full one, and in a test of as many."""
+    device, images = test.device, step.batch_size
+    x = test.inputs(torch.arange(images, device=device) % len(test))
+    source = TensorSource(x, torch.arange(images, device=device) % network.classes)
     members = fresh_members(network, [0], "probe", device)
-    step = Recipe((Stage(1, 1e-6),), batch_size=PROBED)
     with reproducible(device):  # the tasks are timed in full float32, so the probe must be too
         training = _quicker(
             lambda: train(network, members, source, step, [MemberDraws.of(0, "probe", device=device)]), device
         )
         testing = _quicker(lambda: accuracies(network, members, source), device)
-    return training / PROBED, testing / PROBED
+    return training / images, testing / images
 
 
 def _quicker(work: Callable[[], object], device: torch.device) -> float:

@@ -1,0 +1,1 @@
+"""What a set is worth beside random real images and all real ones: the measures of DD-Ranking."""
