@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import condense
 from PIL import Image
 
 from condense.records import read_records
@@ -46,11 +48,22 @@ def run(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def test_commands_run(folder: Path) -> None:
-    found = blocks("bash")
-    assert len(found) >= 3
-    for code in found:
-        run(["bash", "-euo", "pipefail", "-c", code], folder)
+def commands(code: str) -> list[str]:
+    """The lines of a block, those that go on behind a backslash as one."""
+    return [line for line in code.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_commands_run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of condense in this process, as starting two dozen would take minutes; the first as a user does."""
+    monkeypatch.chdir(folder)
+    found = [line for code in blocks("bash") for line in commands(code)]
+    of_condense = [line for line in found if line.startswith("condense ")]
+    assert len(of_condense) >= 20
+    for line in found:
+        if line in of_condense[1:]:
+            assert condense(*shlex.split(line, comments=True)[1:]) == 0, (line, capsys.readouterr().err)
+        else:
+            run(["bash", "-euo", "pipefail", "-c", line], folder)
     assert (folder / "digits.png").read_bytes().startswith(b"\x89PNG")
 
 
