@@ -191,7 +191,7 @@ def test_files_of_options_that_cannot_be_read(said: Said) -> None:
                 "own.toml: momentum = 'x': Input should be a valid number.",
                 "own.toml: schedule = 'step': Input should be 'steps' or 'cosine'.",
                 "own.toml: law = 'all': Input should be 'each', 'single' or 'several'.",
-                "own.toml: augmentation.0 = 'colour': Input should be 'color', 'crop', ",
+                "own.toml: augmentation.0: Unknown augmentation 'colour'. Did you mean 'color'?",
                 "own.toml: name: It must be given.",
                 "own.toml: where.0.network.0: Unknown network 'ConvNt'. Did you mean 'ConvNet'?",
                 "own.toml: epoch: Unknown setting 'epoch'. Did you mean 'epochs'?",
