@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageFile, UnidentifiedImageError
-from torchvision.io import ImageReadMode, decode_image
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 LARGEST = 2**26
@@ -158,6 +157,8 @@ def _eight_bit(image: Image.Image) -> np.ndarray:
 
 def _sixteen_bit(path: Path, image: Image.Image) -> np.ndarray:
     data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    from torchvision.io import ImageReadMode, decode_image  # takes long to import
+
     pixels = decode_image(data, ImageReadMode.UNCHANGED).permute(1, 2, 0).numpy()
     if pixels.dtype != np.uint16 or pixels.shape[:2] != (image.height, image.width):
         raise Unsuitable("cannot be read as an image of 16 bits a channel")
