@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from condense.stage_t.own_protocols import register_protocol
     from condense.stage_t.protocols import Protocol, Where
     from condense.statistics import summarise
-    from condense.study.cell import Cell, Place, Progress
+    from condense.study.cell import Cell, Place, Progress, in_epochs, in_steps
     from condense.study.folder import StudyFolder
     from condense.study.machine import Machine
     from condense.study.study import Study
@@ -75,6 +75,8 @@ __all__ = [
     "evaluate",
     "evaluate_whole",
     "image_grid",
+    "in_epochs",
+    "in_steps",
     "learn",
     "learn_and_save",
     "load",
@@ -117,7 +119,7 @@ _NAMES = {
     "stage_t.own_protocols": "register_protocol",
     "stage_t.protocols": "Protocol Where",
     "statistics": "summarise",
-    "study.cell": "Cell Place Progress",
+    "study.cell": "Cell Place Progress in_epochs in_steps",
     "study.folder": "StudyFolder",
     "study.machine": "Machine",
     "study.study": "Study",

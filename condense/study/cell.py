@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from condense.events import Epoch, NetworkTested, OfSteps, OfTraining, Step
 from condense.records import Record
 
 
@@ -14,6 +15,25 @@ class Progress(Protocol):
 
     def __call__(self, done: int, total: int, loss: float | None = None) -> None:
         """So many of so many."""
+
+
+def in_steps(progress: Progress) -> OfSteps:
+    """What has a cell's progress told in steps of stage C, with the loss."""
+
+    def tell(event: Step) -> None:
+        progress(event.step, event.steps, event.loss)
+
+    return tell
+
+
+def in_epochs(progress: Progress) -> OfTraining:
+    """What has a cell's progress told in epochs, over all networks that are trained."""
+
+    def tell(event: Epoch | NetworkTested) -> None:
+        if isinstance(event, Epoch):
+            progress(event.done, event.total)
+
+    return tell
 
 
 @dataclass(frozen=True)

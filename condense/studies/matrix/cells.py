@@ -13,7 +13,6 @@ from condense.config import LearnConfig
 from condense.data.images import DataSet
 from condense.data.naming import stored_name
 from condense.errors import CondenseError
-from condense.events import Epoch, NetworkTested, Step
 from condense.files import check_room, check_writable
 from condense.networks.own import NETWORKS
 from condense.networks.registry import build
@@ -29,7 +28,7 @@ from condense.stage_c.schedules import occasion_of, overridden, with_settings
 from condense.stage_t.evaluate import evaluate_network
 from condense.stage_t.protocols import Protocol, recipe
 from condense.studies.matrix.images import ImageFacts, Images
-from condense.study.cell import Cell, Place, Progress
+from condense.study.cell import Cell, Place, Progress, in_epochs, in_steps
 from condense.synthetic_set import SyntheticSet
 
 SET, SET_RECORDS = "set.h5", "set.jsonl"
@@ -157,11 +156,7 @@ class SetCell(MatrixCell):
         check_writable(path)
         check_room(path, ROOM * data.classes * self.config.ipc * prod(data.shape) * 4)
         _take_over(checkpoint_path(path), place.checkpoint)
-
-        def tell(event: Step) -> None:
-            progress(event.step, event.steps, event.loss)
-
-        learned = learn(self.config, data, checkpoint=place.checkpoint, resume=True, progress=tell)
+        learned = learn(self.config, data, checkpoint=place.checkpoint, resume=True, progress=in_steps(progress))
         learned.set.save(path, force=True)
         return [learned.record]
 
@@ -237,13 +232,8 @@ class NetworksCell(MatrixCell):
         """Trains and tests them."""
         data = self.of.images_of(materials)
         _take_over(place.products / f"{self.trained}-{self.protocol}.checkpoint", place.checkpoint)
-
-        def tell(event: Epoch | NetworkTested) -> None:
-            if isinstance(event, Epoch):
-                progress(event.done, event.total)
-
         asked = self.trained, self.protocol, load_set(place.products), data, self.seeds
-        return [evaluate_network(*asked, checkpoint=place.checkpoint, progress=tell)]
+        return [evaluate_network(*asked, checkpoint=place.checkpoint, progress=in_epochs(progress))]
 
 
 def load_set(folder: Path) -> SyntheticSet:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from condense.events import Epoch, NetworkTested, OfTraining
+from condense.events import OfTraining
 from condense.records import Record, Task
 from condense.stage_c import embedding
 from condense.stage_c.methods.random_soft import RandomSoft
@@ -14,7 +14,7 @@ from condense.stage_t.protocols import WHOLE, whole_recipe
 from condense.studies.score.asked import Asked
 from condense.studies.score.materials import Materials
 from condense.studies.score.twins import AnyProtocol
-from condense.study.cell import Cell, Place, Progress
+from condense.study.cell import Cell, Place, Progress, in_epochs
 from condense.training.recipe import Recipe, Stage
 
 TRAINING_PASSES = 3
@@ -87,15 +87,13 @@ class ScoreCell(Cell):
         batch = min(self.recipe.batch_size, self.training_images)
         return replace(self.recipe, stages=(Stage(1, 1e-6),), batch_size=batch, cosine=None)
 
-    def telling(self, progress: Progress, number: int = 0, *, alone: bool = False) -> OfTraining:
-        """What passes on how far networks are; alone: network `number`, of those that are trained one after the other."""
+    def telling(self, progress: Progress, number: int) -> OfTraining:
+        """What passes on how far network `number` is, of those that are trained one after the other."""
 
-        def tell(event: Epoch | NetworkTested) -> None:
-            if isinstance(event, Epoch):
-                others = len(self.seeds) if alone else 1
-                progress(number * event.total + event.done, others * event.total)
+        def tell(done: int, total: int, loss: float | None = None) -> None:
+            progress(number * total + done, len(self.seeds) * total)
 
-        return tell
+        return in_epochs(tell)
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -148,7 +146,7 @@ class OnSet(UnderProtocol):
         record = evaluate_network(
             *(self.asked.network, self.protocol, materials.synthetic, materials.as_learned, self.seeds),
             checkpoint=place.checkpoint,
-            progress=self.telling(progress),
+            progress=in_epochs(progress),
         )
         return [record]
 
@@ -185,7 +183,7 @@ class OnRandom(UnderProtocol):
                 evaluate_network(
                     *(self.asked.network, self.protocol, drawn, materials.as_learned, [seed]),
                     checkpoint=place.checkpoint / f"seed{seed}",
-                    progress=self.telling(progress, number, alone=True),
+                    progress=self.telling(progress, number),
                 )
             )
         return records
@@ -223,7 +221,7 @@ class OnWhole(ScoreCell):
         record = evaluate_network_whole(
             *(self.asked.network, materials.data, self.seeds),
             checkpoint=place.checkpoint,
-            progress=self.telling(progress),
+            progress=in_epochs(progress),
         )
         return [record]
 
@@ -272,5 +270,5 @@ class Labelling(ScoreCell):
 
     def run(self, materials: Materials, place: Place, progress: Progress) -> Sequence[Record]:
         """Trains those that are not kept already; stopped, each goes on where it was."""
-        told = [self.telling(progress, number, alone=True) for number in range(len(self.seeds))]
+        told = [self.telling(progress, number) for number in range(len(self.seeds))]
         return [materials.drawn(seed, tell)[1] for seed, tell in zip(self.seeds, told, strict=True)]

@@ -8,7 +8,20 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from condense import Cell, DataSet, LearnConfig, Machine, Place, Progress, Record, Study, StudyFolder, learn, summarise
+from condense import (
+    Cell,
+    DataSet,
+    LearnConfig,
+    Machine,
+    Place,
+    Progress,
+    Record,
+    Study,
+    StudyFolder,
+    in_epochs,
+    learn,
+    summarise,
+)
 from condense.networks.registry import build
 from condense.report.experiment import Report, Section, provenance, write_experiment
 from condense.report.html import Figure
@@ -53,7 +66,7 @@ class Size(Cell):
         trained = evaluate_network(
             *(self.network, "report", drawn.set, materials, range(self.seeds)),
             checkpoint=place.checkpoint,
-            progress=lambda name, done, total: progress(done, total),
+            progress=in_epochs(progress),
         )
         return [drawn.record, trained]
 
