@@ -198,7 +198,7 @@ def _html(table: Table) -> str:
             f'<div class="scroll" role="region" tabindex="0" aria-label="{title}" style="overflow-x: auto">',
             f"<table>\n<caption>{title}</caption>",
             f"<thead>{line('th', map(html.escape, table.header))}</thead>\n<tbody>",
-            *(line("td", row) for row in _marked(table, _escape_html_cell, "<b>{}</b>")),
+            *(line("td", row) for row in _marked(table, _escape_html_cell, "<b>{}</b>", html.escape)),
             f"</tbody>\n</table>\n</div>{listed}\n",
         ]
     )
@@ -210,10 +210,12 @@ def _escape_html_cell(text: str) -> str:
     return re.sub(r" (?![(\[])", "\u00a0", escaped) if re.search(r"\d", text) else escaped
 
 
-def _marked(table: Table, escape: Callable[[str], str], bold: str) -> Iterator[list[str]]:
-    """The rows, escaped, with the values to be set in bold marked."""
+def _marked(
+    table: Table, escape: Callable[[str], str], bold: str, sentence: Callable[[str], str] | None = None
+) -> Iterator[list[str]]:
+    """The rows, escaped (sentence: how wide columns are, if otherwise), with the values to be set in bold marked."""
     for row, values in enumerate(table.rows):
-        texts = map(escape, values)
+        texts = [(sentence or escape if column in table.wide else escape)(text) for column, text in enumerate(values)]
         yield [bold.format(text) if (row, column) in table.bold else text for column, text in enumerate(texts)]
 
 
