@@ -28,7 +28,9 @@ def register_augmentation(name: str, drawing: Drawing) -> None:
 
 def drawn(name: str, count: int, size: tuple[int, int], random: torch.Generator) -> Draw:
     """What the augmentation of a name proper draws; raises `CondenseError` where that is no `Draw` of so many images."""
-    found: Any = AUGMENTATIONS.code(name)(count, size, random)
+    if name not in _known:  # looking at its code takes longer than drawing, which is done for every batch
+        _known[name] = AUGMENTATIONS.code(name)
+    found: Any = _known[name](count, size, random)
     nothing = Draw.nothing(count, random.device)
     if not isinstance(found, Draw):
         raise CondenseError(f"Augmentation {quoted(name)} gave {shortened(found)}, which is no Draw.")
@@ -47,4 +49,6 @@ def _fault(found: object) -> str | None:
     return f"{shortened(found)} is no function of a number of images, their size and a generator"
 
 
+_known: dict[str, Drawing] = {}
+"""By names proper, which say what code it is."""
 AUGMENTATIONS: Own[Drawing] = Own("augmentation", _fault, group="condense.augmentations")

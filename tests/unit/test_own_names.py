@@ -38,7 +38,8 @@ SIZE = (8, 6)
 
 
 @pytest.fixture(autouse=True)
-def nothing_known() -> Iterator[None]:
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("condense.augmentation.own._known", {})
     own = AUGMENTATIONS, methods.OWN, own_protocols.OWN
     for known in own:
         known.forget()
