@@ -4,6 +4,9 @@ import io
 import json
 import os
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,10 +51,13 @@ class TensorBoard:
         self._failed = False
 
     def __enter__(self) -> Self:
+        self._before = threading.excepthook
+        threading.excepthook = partial(_without_those_of_writers, self._before)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._try(lambda: [writer.close() for writer in self._writers.values()])
+        threading.excepthook = self._before
 
     def __call__(self, event: Step | Epoch | NetworkTested) -> None:
         """Writes what it is told, as far as it is among what is shown."""
@@ -100,3 +106,10 @@ class TensorBoard:
         writer.add_scalar("accuracy", event.accuracy, event.seed)
         writer.add_scalar("mean accuracy so far", sum(found) / len(found), event.seed)
         writer.flush()
+
+
+def _without_those_of_writers(before: Callable[[Any], object], raised: Any) -> None:
+    """Shows what a thread raised, but for a writer's failure to write: `TensorBoard` says that in a line."""
+    module = type(raised.thread).__module__
+    if not (module.startswith("tensorboard.") and issubclass(raised.exc_type, OSError)):
+        before(raised)

@@ -1,5 +1,6 @@
 """What callbacks are told, and what TensorBoard is given of it."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +148,15 @@ def test_without_tensorboard_it_is_said_what_brings_it(monkeypatch: pytest.Monke
 def test_a_run_goes_on_where_nothing_can_be_written_any_more(
     board: Any, digits: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
-    def full(self: object, *given: object, **named: object) -> None:
+    def full(self: object, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(SummaryWriter, "add_image", full)
+    monkeypatch.setattr(RecordWriter, "write", full)
+    hook = threading.excepthook
     with TensorBoard(tmp_path) as tracked:
         learned = learn(DC, digits.train, progress=tracked)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "no longer written to" in line]
-    assert "No space left on device" in line and learned.set == learn(DC, digits.train).set
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is no longer written to: OSError: [Errno 28] No space left on device. The run goes on." in line
+    assert threading.excepthook is hook and learned.set == learn(DC, digits.train).set
