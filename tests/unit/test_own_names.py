@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import pytest
@@ -205,3 +206,23 @@ def test_types_name_what_is_built_in() -> None:
     assert values(names.ProtocolName) == set(PROTOCOLS) == set(BUILT_IN)
     assert (values(names.ScheduleName), values(names.PrecisionName)) == (set(SCHEDULES), set(PRECISIONS))
     assert all(registry.check_name(name) == name for name in values(names.NetworkName))
+
+
+def test_installed_packages_add_augmentations_and_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "added_things.py").write_text(
+        "from condense import Protocol\nfrom condense.augmentation.operations import Draw\n"
+        "def still(count, size, random):\n    return Draw.nothing(count)\n"
+        "quick = Protocol(name='quick', epochs=2)\n"
+    )
+    stated = tmp_path / "added-1.0.dist-info"
+    stated.mkdir()
+    (stated / "METADATA").write_text("Metadata-Version: 2.1\nName: added\nVersion: 1.0\n")
+    groups = {"condense.augmentations": "still = added_things:still", "condense.protocols": "quick = added_things:quick"}
+    (stated / "entry_points.txt").write_text("".join(f"[{group}]\n{line}\n" for group, line in groups.items()))
+    monkeypatch.syspath_prepend(tmp_path)
+    config = verified(LearnConfig(method="dm", augmentation=("still",)))
+    assert config.augmentation[0].startswith("still@") and AUGMENTATIONS.registered() == ["still"]
+    protocol = own_protocols.chosen("quick")
+    assert isinstance(protocol, Protocol) and protocol.epochs == 2
+    with pytest.raises(CondenseError, match="Did you mean 'quick'"):
+        own_protocols.chosen("quik")
