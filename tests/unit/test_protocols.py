@@ -164,7 +164,7 @@ def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
         ("steps = [[3, 0]]", "steps.0.1 = 0: Input should be greater than 0."),
         ('loss = "mse"', "loss = 'mse': Input should be 'soft' or 'hard'."),
         ('law = "all"', "law = 'all': Input should be 'each', 'single' or 'several'."),
-        ('augmentation = ["colour"]', "augmentation.0 = 'colour': Input should be 'color', 'crop', "),
+        ('augmentation = ["colour"]', "augmentation.0: Unknown augmentation 'colour'. Did you mean 'color'?"),
         ("cutmix = 2", "cutmix = 2: Input should be less than or equal to 1."),
         ("epoch = 3", "epoch: Unknown setting 'epoch'. Did you mean 'epochs'? Known: augmentation, "),
         ('[[where]]\nnetwork = "ConvNt"', "where.0.network.0: Unknown network 'ConvNt'. Did you mean 'ConvNet'?"),
