@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     fix_cublas_workspace()
     keep_freed_memory()
     print_anything()
+    # PyTorch's compiler warns of a GPU's compiler without a GPU, which nobody asked for.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     if not gc.get_freeze_count():  # what is imported stays: the search for garbage before memory is measured is shorter then
         gc.freeze()
     try:
