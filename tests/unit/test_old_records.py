@@ -90,6 +90,10 @@ def test_released_records_are_found() -> None:
 def test_nothing_of_a_released_line_is_lost(path: Path, tmp_path: Path) -> None:
     lines, records = path.read_text().splitlines(), read_records(path)
     for line, record in zip(lines, records, strict=True):
+        if "format" in json.loads(line):  # of this version, which would write it as it is
+            assert record.to_json() == line
+            append_record(tmp_path / "records.jsonl", record)
+            continue
         before = {name: value for name, value in json.loads(line).items() if value}
         now = in_version_0_1(record)
         if "diverged" not in before:  # it was in the notes, or in a loss that is not there
