@@ -1,7 +1,7 @@
 """What each command does: call the library, print the result."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from condense.config import EvaluateConfig, LearnConfig
 from condense.data import catalog
 from condense.data.paths import check_apart
 from condense.errors import CondenseError
+from condense.events import unheard
 from condense.files import check_not_taken, refuse_overwrite, write_atomically
 from condense.networks import registry
 from condense.records import Record, check_appendable, read_records
@@ -39,6 +40,8 @@ from condense.studies import opened_if_there
 from condense.synthetic_set import SyntheticSet
 from condense.tracking import TensorBoard
 
+Heard = Callable[[Any], None]
+"""A callback for any event."""
 RESUMING = "The same command with --resume"
 
 
@@ -55,7 +58,7 @@ def run(chosen: options.Run) -> None:
     data = load_to_learn(config, chosen)
     with (
         resumable(by=RESUMING),
-        _tracked(chosen) as tracked,
+        _board(chosen.track) as board,
         learn_bar(chosen.quiet) as learning,
         train_bar("stage T", chosen.quiet) as training,
         train_bar("stage C", chosen.quiet) as preparing,
@@ -65,8 +68,8 @@ def run(chosen: options.Run) -> None:
             resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
-            learn_progress=tracked(learning),
-            evaluate_progress=tracked(training),
+            learn_progress=_both(learning, board),
+            evaluate_progress=_both(training, board),
             experts_progress=preparing,
         )
     _print_table(read_records(outputs.records), chosen.quiet)
@@ -85,7 +88,7 @@ def learn(chosen: options.Learn) -> None:
     data = load_to_learn(config, chosen)
     with (
         resumable(by=RESUMING),
-        _tracked(chosen) as tracked,
+        _board(chosen.track) as board,
         learn_bar(chosen.quiet) as progress,
         train_bar("stage C", chosen.quiet) as preparing,
     ):
@@ -94,7 +97,7 @@ def learn(chosen: options.Learn) -> None:
             resume=resume,
             anywhere=chosen.resume_anywhere,
             force=chosen.force,
-            progress=tracked(progress),
+            progress=_both(progress, board),
             experts_progress=preparing,
         )
     print(f"Set:    {out}\nRecord: {records}")
@@ -111,10 +114,10 @@ def evaluate(chosen: options.Evaluate) -> None:
     check_not_taken(out)
     learned, data = to_evaluate(sets[0] if sets else None, chosen)
     records = list[Record]()
-    with _tracked(chosen) as tracked:
+    with _board(chosen.track) as board:
         for one in learned:
             with resumable(by=RESUMING), train_bar("stage T", chosen.quiet) as bar:
-                records += pipeline.evaluate_into(out, config, one, data, resume=chosen.resume, progress=tracked(bar))
+                records += pipeline.evaluate_into(out, config, one, data, resume=chosen.resume, progress=_both(bar, board))
     _print_table(records, chosen.quiet)
     print(f"Records: {out}")
 
@@ -248,22 +251,19 @@ def command_of(chosen: Any) -> Callable[[Any], None]:
     return next(COMMANDS[kind] for kind in type(chosen).__mro__ if kind in COMMANDS)
 
 
-@contextmanager
-def _tracked(chosen: Any) -> Iterator[Callable[[Any], Callable[[Any], None]]]:
-    """What has a callback's events written for TensorBoard too, where that is asked for."""
-    if chosen.track is None:
-        yield lambda heard: heard
-        return
-    with TensorBoard(chosen.track) as board:
+def _board(folder: Path | None) -> AbstractContextManager[Heard]:
+    """What writes events for TensorBoard, where that is asked for."""
+    return nullcontext(unheard) if folder is None else TensorBoard(folder)
 
-        def both(heard: Callable[[Any], None]) -> Callable[[Any], None]:
-            def tell(event: Any) -> None:
-                heard(event)
-                board(event)
 
-            return tell
+def _both(first: Heard, second: Heard) -> Heard:
+    """What tells two callbacks."""
 
-        yield both
+    def tell(event: Any) -> None:
+        first(event)
+        second(event)
+
+    return tell
 
 
 def _print_table(records: list[Record], quiet: bool) -> None:

@@ -24,6 +24,9 @@ from condense.networks.layers import (
     leaves_of,
 )
 
+TRAINING_PASSES = 3
+"""What an image costs in training, in passes forward: there, and back to the parameters and to the activations."""
+
 
 @dataclass(frozen=True)
 class Network:

@@ -22,6 +22,7 @@ from condense.condensed import Condensed
 from condense.decoding import IDENTITY, MOST_TILES, Tiles
 from condense.execution import Work
 from condense.networks.layers import Tensors
+from condense.networks.network import TRAINING_PASSES
 from condense.stage_c.experts import Plan, recipe_of
 from condense.stage_c.features import Features, augmented
 from condense.stage_c.fixed_network import Fixed
@@ -102,7 +103,7 @@ class ExpertMatching(Method):
 
     def cost(self, problem: Problem) -> float:
         """Training the experts, real images forward, synthetic ones there and back by each of two losses."""
-        real = self.work(problem).multiply_adds / (3 * problem.network.multiply_adds)
+        real = self.work(problem).multiply_adds / (TRAINING_PASSES * problem.network.multiply_adds)
         synthetic = 2 * self._each(problem) * problem.data.classes * self.iterations
         return real + synthetic + self.expert_count * self.expert_epochs * len(problem.data)
 

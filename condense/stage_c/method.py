@@ -16,6 +16,7 @@ from torch import Tensor
 from condense.checking import BEFORE
 from condense.condensed import Condensed
 from condense.execution import Precision, Work
+from condense.networks.network import TRAINING_PASSES
 from condense.stage_c.experts import Plan
 from condense.stage_c.problem import Problem
 
@@ -102,7 +103,7 @@ class Method(ABC):
 
     def cost(self, problem: Problem) -> float:
         """What all steps take, in images of training the network: for estimates of time."""
-        return self.work(problem).multiply_adds / (3 * problem.network.multiply_adds)
+        return self.work(problem).multiply_adds / (TRAINING_PASSES * problem.network.multiply_adds)
 
     def shape_of_state(self, problem: Problem, number: int) -> Any:
         """A state like that before a step in the names, shapes and types of its tensors; what it holds is of no matter."""

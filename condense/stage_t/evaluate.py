@@ -1,7 +1,7 @@
 """Stage T: fresh networks, trained on a set from scratch, tested on the real test images."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -94,8 +94,7 @@ def evaluate_network(
     protocol, data = chosen(protocol), data_as_learned(synthetic, data)
     device = data.test.device
     source = source_of(synthetic, device)
-    whole = {**describe_set(synthetic), "config": shareable(synthetic.provenance.config)}
-    described = {"set": whole, "protocol": str(protocol)}
+    described = {"set": describe_made(synthetic), "protocol": str(protocol)}
     network, own = build(name, data.test.shape, data.test.classes), recipe_on(synthetic, protocol, name)
     return _Evaluation("evaluate", network, source, own, data, described).record(seeds, checkpoint, progress)
 
@@ -140,6 +139,11 @@ def describe_set(synthetic: SyntheticSet) -> dict[str, Any]:
         schedule = schedule_name(facts.config, Occasion(facts.dataset, facts.images_per_class, facts.network))
         learned |= {"schedule": schedule, "precision": facts.precision}
     return {"sha256": synthetic.sha256, **own, **learned, **_more_than_usual(synthetic)}
+
+
+def describe_made(synthetic: SyntheticSet) -> dict[str, Any]:
+    """The same with the configuration that it was made by."""
+    return {**describe_set(synthetic), "config": shareable(synthetic.provenance.config)}
 
 
 def _more_than_usual(synthetic: SyntheticSet) -> dict[str, Any]:
@@ -268,14 +272,14 @@ class _Evaluation:
         before, total, start = 0, len(seeds) * self.recipe.epochs, time.perf_counter()
         name, protocol = self.network.name, self.described["protocol"]
 
-        def trained_so_far(done: int) -> None:
+        def tell(others: int, members: int, epoch: int, trained: Members) -> None:
+            done = others * self.recipe.epochs + epoch * members
             progress(Epoch(name, done, total, time.perf_counter() - start))
 
         for stack, asked in stacks(seeds, execution.stack):
             if not all(seed in kept.tested.accuracies for seed in asked):
                 began = time.perf_counter()
-                tell = partial(_tell, trained_so_far, before * self.recipe.epochs, len(asked))
-                trained = self._train(stack, execution, tell)
+                trained = self._train(stack, execution, partial(tell, before, len(asked)))
                 own = trained[[seed - stack.start for seed in asked]]
                 found = accuracies(self.network, own, self.data.test)
                 each = (time.perf_counter() - began) / len(asked)
@@ -339,10 +343,6 @@ class _Kept:
         self.tested.diverged += diverged
         if self.path is not None:
             save_tested(self.path, self.tested, self.identity)
-
-
-def _tell(progress: Callable[[int], None], before: int, members: int, epoch: int, trained: Members) -> None:
-    progress(before + epoch * members)
 
 
 def _diverged(members: Members, seeds: Sequence[int]) -> list[int]:

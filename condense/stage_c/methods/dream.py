@@ -14,6 +14,7 @@ from condense.checking import AtLeastOne, Count, one_of
 from condense.errors import CondenseError
 from condense.execution import Work
 from condense.networks.layers import Tensors
+from condense.networks.network import TRAINING_PASSES
 from condense.randomness import generator
 from condense.stage_c.features import RunningFeatures
 from condense.stage_c.k_means import nearest_points, settled
@@ -128,7 +129,7 @@ class DREAM(IDC):
     def cost(self, problem: Problem) -> float:
         """The same, with k-means among them."""
         k_means = 2.0 * problem.network.feature_count * self.real_batch * min(self.rounds, USUAL_ROUNDS)
-        each = (problem.network.multiply_adds + k_means) / (3 * problem.network.multiply_adds)
+        each = (problem.network.multiply_adds + k_means) / (TRAINING_PASSES * problem.network.multiply_adds)
         return super().cost(problem) + each * self._candidates(problem) * self._renewals
 
     def _candidates(self, problem: Problem) -> int:

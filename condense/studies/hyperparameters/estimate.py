@@ -14,7 +14,7 @@ import torch
 
 from condense.data.images import DataSet
 from condense.execution import for_few, for_testing, outputs_of, widest_activation
-from condense.networks.network import Network
+from condense.networks.network import TRAINING_PASSES, Network
 from condense.training.recipe import Recipe
 
 FLOAT, INDEX = 4, 8
@@ -22,9 +22,6 @@ COPIES = 5
 """Vectors as long as the parameters: initial, trained, optimiser state, gradient by parameter, gradient in one piece; one
 more, the sum, where a batch goes through in parts. Of 80 MB each (mlp-2x4096) 4.8 to 5.0 were measured, of 23 to 26 MB 4.6
 to 6.7, as the allocator keeps smaller pieces."""
-
-TRAINING_PASSES = 3
-"""Multiply-adds of a training step in those of its forward pass: the backward pass takes two more."""
 
 
 @dataclass(frozen=True)

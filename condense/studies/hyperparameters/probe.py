@@ -10,9 +10,9 @@ from torch import Tensor
 
 from condense.data.images import LabelledImages
 from condense.execution import for_testing
-from condense.networks.network import Network
+from condense.networks.network import TRAINING_PASSES, Network
 from condense.randomness import generator
-from condense.studies.hyperparameters.estimate import TRAINING_PASSES, Speed
+from condense.studies.hyperparameters.estimate import Speed
 from condense.training.accuracy import accuracies
 from condense.training.engine import MemberDraws, Members, fresh_members, train
 from condense.training.recipe import Recipe, Stage

@@ -14,6 +14,7 @@ from condense.data.images import DataSet
 from condense.data.naming import stored_name
 from condense.errors import CondenseError
 from condense.files import check_room, check_writable
+from condense.networks.network import TRAINING_PASSES
 from condense.networks.own import NETWORKS
 from condense.networks.registry import build
 from condense.pipeline import ROOM
@@ -32,8 +33,6 @@ from condense.study.cell import Cell, Place, Progress, in_epochs, in_steps
 from condense.synthetic_set import SyntheticSet
 
 SET, SET_RECORDS = "set.h5", "set.jsonl"
-TRAINING_PASSES = 3
-"""What an image costs in training, in passes forward: there, and back to the parameters and to the activations."""
 
 
 class MatrixCell(Cell):

@@ -7,10 +7,9 @@ from typing import Any
 
 from condense.checking import AtLeastOne, Count, Seed
 from condense.config import LearnConfig, Seeds
-from condense.data.naming import shareable
 from condense.networks.own import NETWORKS
 from condense.networks.registry import build
-from condense.stage_t.evaluate import describe_set
+from condense.stage_t.evaluate import describe_made
 from condense.stage_t.own_protocols import ChosenProtocol
 from condense.stage_t.protocols import recipe
 from condense.studies.matrix.images import ImageFacts
@@ -42,11 +41,10 @@ class ScoredSet:
         as many bytes.
         """
         facts = synthetic.provenance
-        described = {**describe_set(synthetic), "config": shareable(facts.config)}
         equal = (facts.images_per_class,) * len(facts.class_names)
         return cls(
             file=file,
-            described=json.loads(json.dumps(described)),
+            described=json.loads(json.dumps(describe_made(synthetic))),
             soft=synthetic.soft,
             counts=synthetic.counts if synthetic.unequal else equal,
             images=len(synthetic),

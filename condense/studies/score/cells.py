@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from condense.events import OfTraining
+from condense.networks.network import TRAINING_PASSES
 from condense.records import Record, Task
 from condense.stage_c import embedding
 from condense.stage_c.methods.random_soft import RandomSoft
@@ -16,9 +17,6 @@ from condense.studies.score.materials import Materials
 from condense.studies.score.twins import AnyProtocol
 from condense.study.cell import Cell, Place, Progress, in_epochs
 from condense.training.recipe import Recipe, Stage
-
-TRAINING_PASSES = 3
-"""What an image costs in training, in passes forward: there, and back to the parameters and to the activations."""
 
 
 @dataclass(frozen=True, kw_only=True)
