@@ -6,12 +6,14 @@ them it takes is a matter of rounding: its distances differ by some 2e-4 from pr
 """
 
 import hashlib
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from condense.config import LearnConfig
 from condense.data.catalog import load
+from condense.data.images import LabelledImages
 from condense.networks.registry import build
 from condense.stage_c.driver import losses_of
 from condense.stage_c.problem import Problem
@@ -34,14 +36,22 @@ GOLDEN: dict[tuple[str, str, int], tuple[float, str]] = {
     ("fast", "LeNet", 10): (2357.750946805091, "0cea269d6c1ab92f"),
 }
 
+# Summed distances of LeNet on random pixels, where nothing ties, by (schedule, images per class).
+ON_NOISE: dict[tuple[str, int], float] = {
+    ("published", 1): 138.8121928492404,
+    ("published", 10): 833.392092075896,
+    ("fast", 1): 138.8121928861634,
+    ("fast", 10): 653.3429131886746,
+}
+
 
 def digest(images: torch.Tensor) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of images in thousandths, int64."""
     return hashlib.sha256((images * 1e3).round().long().numpy().tobytes()).hexdigest()[:16]
 
 
-def first_steps(schedule: str, network: str, ipc: int) -> tuple[float, str]:
-    data = load("digits").train
+def first_steps(schedule: str, network: str, ipc: int, data: LabelledImages | None = None) -> tuple[float, str]:
+    data = load("digits").train if data is None else data
     config = LearnConfig(network=network, ipc=ipc, schedule=schedule)
     problem = Problem(data, build(network, data.shape, data.classes), ipc, config.seed, torch.float64)
     method, distances = config.plan(), list[float]()
@@ -60,3 +70,9 @@ def test_first_steps(schedule: str, network: str, ipc: int) -> None:
     found = first_steps(schedule, network, ipc)
     assert found[0] == pytest.approx(loss, rel=1e-3 if network == "LeNet" else 1e-9)
     assert found[1] == images or network == "LeNet"
+
+
+@pytest.mark.parametrize(("schedule", "ipc"), ON_NOISE, ids=str)
+def test_lenets_first_steps_where_nothing_ties(schedule: str, ipc: int, small_images: Callable[..., LabelledImages]) -> None:
+    found, _ = first_steps(schedule, "LeNet", ipc, small_images(counts=(20, 20, 20)))
+    assert found == pytest.approx(ON_NOISE[schedule, ipc], rel=1e-6)
